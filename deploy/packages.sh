@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# The Debian packages that the project needs, by purpose, and nothing else.
+#
+#   deploy/packages.sh install GROUP...   install what is missing (as root)
+#   deploy/packages.sh check GROUP...     say what is missing; status 1 if any
+#   deploy/packages.sh list GROUP...      print the names
+#
+# Groups: build (compile all programs), demo (what quickstart calls),
+# test (what tests/run.sh calls beside these).
+set -eu
+
+build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
+  libyaml-dev libwebsockets-dev libjansson-dev libsqlite3-dev
+  libcurl4-openssl-dev libcmocka-dev"
+demo="openssl ca-certificates"
+test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
+  libvirt-clients-qemu libwslay-dev nodejs iproute2 nftables conntrack curl
+  git"
+
+die() {
+	echo "packages.sh: $*" >&2
+	exit 2
+}
+
+names() {
+	local group
+	for group in "$@"; do
+		case $group in
+		build) printf '%s\n' $build ;;
+		demo) printf '%s\n' $demo ;;
+		test) printf '%s\n' $test ;;
+		*) die "no group '$group'; there are build, demo, test" ;;
+		esac
+	done
+}
+
+missing() {
+	local name status
+	for name in $(names "$@"); do
+		status=$(dpkg-query -W -f '${db:Status-Status}' "$name" \
+		    2>/dev/null || true)
+		[ "$status" = installed ] || echo "$name"
+	done
+}
+
+[ $# -ge 2 ] || die "usage: packages.sh install|check|list GROUP..."
+verb=$1
+shift
+names "$@" >/dev/null
+case $verb in
+list) names "$@" ;;
+check)
+	want=$(missing "$@" | tr '\n' ' ')
+	[ -z "$want" ] && exit 0
+	echo "missing Debian packages: $want"
+	exit 1
+	;;
+install)
+	want=$(missing "$@" | tr '\n' ' ')
+	[ -z "$want" ] && exit 0
+	echo "installing Debian packages: $want"
+	[ "$(id -u)" = 0 ] || die "not root: run  sudo apt-get install $want"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends $want >/dev/null
+	;;
+*) die "no verb '$verb'" ;;
+esac
