@@ -77,6 +77,7 @@ run() {
 	exec ip netns exec "$lab-$host" bash -c '
 		hosts=$(mktemp)
 		printf "127.0.0.1 localhost\n%s attest.cloud.test\n" "$1" >"$hosts"
+		chmod 644 "$hosts"
 		mount --bind "$hosts" /etc/hosts
 		rm -f "$hosts"
 		shift

@@ -5,17 +5,17 @@
 #   deploy/packages.sh check GROUP...     say what is missing; status 1 if any
 #   deploy/packages.sh list GROUP...      print the names
 #
-# Groups: build (compile all programs), demo (what quickstart calls),
-# test (what tests/run.sh calls beside these).
+# Groups: build (compile all programs), demo (what quickstart calls), lab (what
+# deploy/netlab.sh calls), test (what tests/run.sh calls beside these).
 set -eu
 
 build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
   libyaml-dev libwebsockets-dev libjansson-dev libsqlite3-dev
   libcurl4-openssl-dev libcmocka-dev"
-demo="openssl ca-certificates"
+demo="openssl"
+lab="iproute2 nftables"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
-  libvirt-clients-qemu libwslay-dev nodejs iproute2 nftables conntrack curl
-  git"
+  libvirt-clients-qemu libwslay-dev nodejs conntrack curl git"
 
 die() {
 	echo "packages.sh: $*" >&2
@@ -28,8 +28,9 @@ names() {
 		case $group in
 		build) printf '%s\n' $build ;;
 		demo) printf '%s\n' $demo ;;
+		lab) printf '%s\n' $lab ;;
 		test) printf '%s\n' $test ;;
-		*) die "no group '$group'; there are build, demo, test" ;;
+		*) die "no group '$group'; there are build, demo, lab, test" ;;
 		esac
 	done
 }
