@@ -52,19 +52,4 @@ int sev_digest_launches(uint8_t (*out)[SEV_SHA256_LEN],
     const struct sev_launch *in, const uint32_t *counts, size_t count,
     struct err *err);
 
-/*
- * The running hash by itself, for a firmware that comes in pieces: new, add
- * all bytes in the order QEMU submits them, finish.
- */
-struct sev_digest;
-
-int sev_digest_new(struct sev_digest **out, struct err *err);
-int sev_digest_add(struct sev_digest *d, struct span in, struct err *err);
-int sev_digest_add_vcpus(struct sev_digest *d, const struct sev_vcpus *vcpus,
-    uint32_t reset, struct err *err);
-/** sev_digest_peek(out, d, err): the digest so far; ${d} goes on. */
-int sev_digest_peek(
-    uint8_t out[SEV_SHA256_LEN], const struct sev_digest *d, struct err *err);
-void sev_digest_free(struct sev_digest *d);
-
 #endif

@@ -16,8 +16,7 @@ enum sev_vmsa_variant { SEV_VMSA_LEGACY = 0, SEV_VMSA_INIT2 };
  * sev_vmsa_signature(out, family, model, stepping, err):
  * CPUID Fn1 EAX of the *guest's* CPU model, from display numbers (EPYC-Milan:
  * 25, 1, 1).
- *   errors  ERR_USAGE: family over 270, model over 255, stepping over 15, or
- *           a model over 15 with a family below 15
+ *   errors  ERR_USAGE: family over 270, model over 255, stepping over 15
  *   source  AMD APM volume 3, appendix E.3.2
  */
 int sev_vmsa_signature(uint32_t *out, uint32_t family, uint32_t model,
