@@ -1,0 +1,551 @@
+#include "common/conn.h"
+
+#include "common/clock.h"
+#include "common/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_MIN 4096              /* room worth a read */
+#define READ_TURN_MAX (256 * 1024) /* bytes a turn, then it is others' turn */
+#define LINGER_MAX (512 * 1024)    /* bytes dropped while finishing */
+
+enum state { HANDSHAKE, OPEN, FINISHING, LINGERING, CLOSED };
+
+struct conn {
+	struct loop *loop;
+	SSL *ssl; /* owned */
+	int fd;   /* owned */
+	enum state state;
+	bool paused;
+	bool eof;
+	bool congested;
+	bool reading; /* inside the data op */
+	bool write_blocked;
+	size_t dropped; /* bytes, while lingering */
+	struct buf in;  /* received, not taken */
+	struct buf out; /* to be written */
+	struct loop_fd watch;
+	struct loop_timer timer; /* handshake, stall or linger */
+	struct loop_task flush;
+	struct loop_task read; /* a handshake's step; what SSL still holds */
+	struct loop_grave grave;
+	const char *why;
+	const struct conn_settings *settings;
+	const struct conn_ops *ops;
+	void *arg;
+};
+
+static void
+release(void *arg)
+{
+	struct conn *c = arg;
+
+	loop_fd_free(&c->watch);
+	loop_timer_free(&c->timer);
+	SSL_free(c->ssl);
+	if (c->fd >= 0)
+		close(c->fd);
+	buf_free(&c->in);
+	buf_free(&c->out);
+	free(c);
+}
+
+static void
+watch(struct conn *c)
+{
+	unsigned wants = 0;
+
+	if (c->state == CLOSED)
+		return;
+	if (!c->paused && !c->eof)
+		wants |= LOOP_READ;
+	if (c->write_blocked)
+		wants |= LOOP_WRITE;
+	loop_fd_want(&c->watch, wants);
+}
+
+void
+conn_close(struct conn *c, const char *why)
+{
+	if (c->state == CLOSED)
+		return;
+	/* Tell a peer that reads us; whether it hears does not matter. */
+	if (c->state == OPEN || c->state == FINISHING) {
+		ERR_clear_error();
+		if (SSL_is_init_finished(c->ssl) &&
+		    (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN) == 0)
+			SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
+	c->state = CLOSED;
+	if (c->why == NULL)
+		c->why = why;
+	loop_fd_free(&c->watch);
+	loop_timer_free(&c->timer);
+	loop_task_cancel(&c->flush);
+	loop_task_cancel(&c->read);
+	c->ops->closed(c->arg, c->why);
+	loop_bury(c->loop, &c->grave, release, c);
+}
+
+static const char *
+handshake_fault(const struct conn *c)
+{
+	unsigned long code = ERR_peek_last_error();
+
+	if (code == 0)
+		return "peer left in the TLS handshake";
+	switch (ERR_GET_REASON(code)) {
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
+	case SSL_R_VERSION_TOO_LOW:
+		return "TLS handshake: version too old";
+	case SSL_R_NO_SHARED_CIPHER:
+		return "TLS handshake: no shared cipher";
+	case SSL_R_NO_APPLICATION_PROTOCOL:
+		return "TLS handshake: ALPN without http/1.1";
+	case SSL_R_HTTP_REQUEST:
+	case SSL_R_WRONG_VERSION_NUMBER:
+		return "TLS handshake: not TLS";
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+		return "TLS handshake: client certificate not trusted";
+	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+		return "TLS handshake: peer does not trust our CA";
+	default:
+		return c->eof ? "peer left in the TLS handshake"
+			      : "TLS handshake failed";
+	}
+}
+
+static void
+on_timer(void *arg)
+{
+	struct conn *c = arg;
+
+	switch (c->state) {
+	case HANDSHAKE:
+		/* What waits for its turn with us is not late. */
+		if (c->read.loop != NULL)
+			loop_timer_set(&c->timer, c->settings->handshake_ms);
+		else
+			conn_close(c, "TLS handshake timed out");
+		break;
+	case LINGERING:
+		conn_close(c, "peer did not close");
+		break;
+	default:
+		conn_close(c, "write stalled");
+		break;
+	}
+}
+
+static void read_some(struct conn *c);
+
+static void
+step(struct conn *c)
+{
+	int rc, want;
+
+	ERR_clear_error();
+	rc = SSL_do_handshake(c->ssl);
+	if (rc == 1) {
+		c->state = OPEN;
+		c->write_blocked = false;
+		loop_timer_free(&c->timer);
+		c->ops->open(c->arg);
+		if (c->state == OPEN) {
+			watch(c);
+			/* Perhaps data came behind the handshake's end. */
+			read_some(c);
+		}
+		return;
+	}
+	want = SSL_get_error(c->ssl, rc);
+	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE) {
+		c->eof = want == SSL_ERROR_SYSCALL;
+		conn_close(c, handshake_fault(c));
+		ERR_clear_error();
+		return;
+	}
+	c->write_blocked = want == SSL_ERROR_WANT_WRITE;
+	watch(c);
+}
+
+/*
+ * The peer is done.  With close_notify it may still read what the turn has
+ * produced for it, but no more: a half-open peer cannot be told from one that
+ * is gone.
+ */
+static void
+end_of_input(struct conn *c, bool clean)
+{
+	c->eof = true;
+	if (!clean) {
+		conn_close(c, "connection lost");
+	} else if (c->state == FINISHING ||
+	    (c->state == OPEN && buf_len(&c->out) > 0)) {
+		conn_finish(c, "closed by the peer");
+		watch(c);
+	} else {
+		conn_close(c, "closed by the peer");
+	}
+}
+
+static void
+deliver(struct conn *c)
+{
+	size_t took;
+
+	if (buf_len(&c->in) == 0 || c->reading)
+		return;
+	c->reading = true;
+	took = c->ops->data(c->arg, buf_data(&c->in), buf_len(&c->in));
+	c->reading = false;
+	if (c->state == CLOSED)
+		return;
+	buf_consume(&c->in, took);
+	buf_trim(&c->in);
+}
+
+/* What came in the shared buffer goes out at once; the rest is kept. */
+static void
+deliver_scratch(struct conn *c, uint8_t *ptr, size_t len)
+{
+	size_t took;
+
+	c->reading = true;
+	took = c->ops->data(c->arg, ptr, len);
+	c->reading = false;
+	if (c->state != OPEN || took == len)
+		return;
+	if (buf_append(&c->in, span_of(ptr + took, len - took), NULL) != 0)
+		conn_close(c, "more sent ahead than we keep");
+}
+
+static void
+drop(struct conn *c, size_t len)
+{
+	c->dropped += len;
+	if (c->dropped > LINGER_MAX)
+		conn_close(c, "sends on after our last word");
+}
+
+/*
+ * One round: fill ${ptr} as far as the socket gives.  Returns the bytes read;
+ * *${more} says whether to come again.
+ */
+static size_t
+fill(struct conn *c, uint8_t *ptr, size_t cap, bool *more, bool *fatal,
+    bool *clean)
+{
+	size_t len = 0, n;
+
+	*more = false;
+	*fatal = false;
+	*clean = false;
+	while (len < cap) {
+		int rc, want;
+
+		ERR_clear_error();
+		rc = SSL_read_ex(c->ssl, ptr + len, cap - len, &n);
+		if (rc == 1) {
+			len += n;
+			continue;
+		}
+		want = SSL_get_error(c->ssl, rc);
+		if (want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE)
+			return len;
+		*fatal = true;
+		*clean = want == SSL_ERROR_ZERO_RETURN;
+		ERR_clear_error();
+		return len;
+	}
+	*more = true;
+	return len;
+}
+
+static void
+read_some(struct conn *c)
+{
+	size_t total = 0, len;
+	bool more = true, fatal = false, clean = false;
+
+	while (more && !fatal && c->state != CLOSED && !c->paused && !c->eof) {
+		uint8_t *ptr = loop_scratch(c->loop);
+		size_t cap = LOOP_SCRATCH_LEN;
+		bool own = buf_len(&c->in) > 0 && c->state == OPEN;
+
+		if (own) {
+			cap = buf_room(&c->in);
+			if (cap > LOOP_SCRATCH_LEN)
+				cap = LOOP_SCRATCH_LEN;
+			ptr = cap == 0 ? NULL : buf_reserve(&c->in, cap, NULL);
+			if (ptr == NULL) {
+				/* Its user is busy and has enough in hand. */
+				conn_pause(c);
+				return;
+			}
+		} else if (cap > c->in.max) {
+			/* All that is left untaken must find room. */
+			cap = c->in.max;
+		}
+		len = fill(c, ptr, cap, &more, &fatal, &clean);
+		total += len;
+		if (own)
+			buf_commit(&c->in, len);
+		if (c->state != OPEN)
+			drop(c, len);
+		else if (own)
+			deliver(c);
+		else if (len > 0)
+			deliver_scratch(c, ptr, len);
+		if (more && total >= READ_TURN_MAX) {
+			if (c->state != CLOSED)
+				loop_soon(c->loop, &c->read);
+			return;
+		}
+	}
+	if (fatal && c->state != CLOSED)
+		end_of_input(c, clean);
+}
+
+/* Queued by a handshake's bytes, or by a turn that had to end. */
+static void
+on_read_task(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->state == HANDSHAKE) {
+		step(c);
+		return;
+	}
+	if (c->state == OPEN && !c->paused) {
+		deliver(c);
+		if (c->state == CLOSED)
+			return;
+		watch(c);
+	}
+	read_some(c);
+}
+
+static void
+write_some(struct conn *c)
+{
+	struct span rest;
+	bool progress = false;
+	size_t n;
+
+	while (c->state != CLOSED && (rest = buf_span(&c->out)).len > 0) {
+		int rc, want;
+
+		ERR_clear_error();
+		rc = SSL_write_ex(c->ssl, rest.ptr, rest.len, &n);
+		if (rc == 1) {
+			buf_consume(&c->out, n);
+			progress = true;
+			continue;
+		}
+		want = SSL_get_error(c->ssl, rc);
+		if (want != SSL_ERROR_WANT_READ &&
+		    want != SSL_ERROR_WANT_WRITE) {
+			ERR_clear_error();
+			conn_close(c, "connection lost");
+			return;
+		}
+		c->write_blocked = true;
+		if (progress || c->timer.due_ms == 0)
+			loop_timer_set(&c->timer, c->settings->stall_ms);
+		watch(c);
+		return;
+	}
+	if (c->state == CLOSED)
+		return;
+	buf_trim(&c->out);
+	if (c->write_blocked) {
+		c->write_blocked = false;
+		loop_timer_free(&c->timer);
+		watch(c);
+	}
+}
+
+/* All is written: end our direction, and wait for the peer to end its own. */
+static void
+linger(struct conn *c)
+{
+	ERR_clear_error();
+	SSL_shutdown(c->ssl);
+	ERR_clear_error();
+	shutdown(c->fd, SHUT_WR);
+	c->state = LINGERING;
+	if (c->eof) {
+		conn_close(c, "finished");
+		return;
+	}
+	c->paused = false;
+	loop_timer_set(&c->timer, c->settings->linger_ms);
+	watch(c);
+	loop_soon(c->loop, &c->read);
+}
+
+static void
+on_flush(void *arg)
+{
+	struct conn *c = arg;
+
+	if (c->state != OPEN && c->state != FINISHING)
+		return;
+	write_some(c);
+	if (c->state == CLOSED)
+		return;
+	if (c->congested && buf_len(&c->out) <= c->settings->out_low) {
+		c->congested = false;
+		if (c->state == OPEN && c->ops->drained != NULL)
+			c->ops->drained(c->arg);
+	}
+	if (c->state == FINISHING && buf_len(&c->out) == 0)
+		linger(c);
+}
+
+static void
+on_event(void *arg, unsigned events)
+{
+	struct conn *c = arg;
+
+	if (c->state == HANDSHAKE) {
+		/* Silent until its turn, or the loop would spin on it. */
+		loop_fd_want(&c->watch, 0);
+		loop_slowly(c->loop, &c->read);
+		return;
+	}
+	if ((events & LOOP_WRITE) != 0 || c->write_blocked)
+		loop_soon(c->loop, &c->flush);
+	if ((events & LOOP_READ) != 0)
+		read_some(c);
+}
+
+int
+conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
+    int fd, const struct conn_settings *settings, const struct conn_ops *ops,
+    void *arg, struct err *err)
+{
+	struct conn *c;
+
+	*out = NULL;
+	c = calloc(1, sizeof(*c));
+	if (c == NULL) {
+		close(fd);
+		return err_set(err, ERR_MEMORY, "no memory for a connection");
+	}
+	c->loop = loop;
+	c->fd = fd;
+	c->settings = settings;
+	c->ops = ops;
+	c->arg = arg;
+	buf_init(&c->in, settings->in_max, false);
+	buf_init(&c->out, settings->out_max, false);
+	loop_timer_init(&c->timer, loop, on_timer, c);
+	loop_task_init(&c->flush, on_flush, c);
+	loop_task_init(&c->read, on_read_task, c);
+	c->ssl = SSL_new(ctx);
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1) {
+		release(c);
+		return tls_error(err, "TLS connection");
+	}
+	SSL_set_accept_state(c->ssl);
+	if (loop_fd_init(&c->watch, loop, fd, on_event, c, err) != 0) {
+		release(c);
+		return -1;
+	}
+	loop_timer_set(&c->timer, settings->handshake_ms);
+	watch(c);
+	*out = c;
+	return 0;
+}
+
+void
+conn_adopt(struct conn *c, const struct conn_settings *settings,
+    const struct conn_ops *ops, void *arg)
+{
+	c->settings = settings;
+	c->ops = ops;
+	c->arg = arg;
+	c->in.max = settings->in_max;
+	c->out.max = settings->out_max;
+	loop_soon(c->loop, &c->read);
+}
+
+void
+conn_write(struct conn *c, struct span bytes)
+{
+	if (c->state != OPEN || bytes.len == 0)
+		return;
+	if (buf_append(&c->out, bytes, NULL) != 0) {
+		conn_close(c, "reads too slowly");
+		return;
+	}
+	if (buf_len(&c->out) > c->settings->out_low)
+		c->congested = true;
+	if (!c->write_blocked)
+		loop_soon(c->loop, &c->flush);
+}
+
+size_t
+conn_queued(const struct conn *c)
+{
+	return buf_len(&c->out);
+}
+
+bool
+conn_congested(const struct conn *c)
+{
+	return c->congested;
+}
+
+void
+conn_pause(struct conn *c)
+{
+	c->paused = true;
+	watch(c);
+}
+
+void
+conn_resume(struct conn *c)
+{
+	if (c->state != OPEN)
+		return;
+	c->paused = false;
+	watch(c);
+	loop_soon(c->loop, &c->read);
+}
+
+void
+conn_finish(struct conn *c, const char *why)
+{
+	if (c->state == HANDSHAKE) {
+		conn_close(c, why);
+		return;
+	}
+	if (c->state != OPEN)
+		return;
+	c->state = FINISHING;
+	c->why = why;
+	loop_soon(c->loop, &c->flush);
+}
+
+bool
+conn_closing(const struct conn *c)
+{
+	return c->state >= FINISHING;
+}
+
+struct ssl_st *
+conn_ssl(struct conn *c)
+{
+	return c->ssl;
+}

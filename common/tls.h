@@ -1,0 +1,76 @@
+#ifndef COMMON_TLS_H
+#define COMMON_TLS_H
+
+#include "common/err.h"
+#include "common/secret.h"
+#include "common/span.h"
+
+/*
+ * The one TLS policy: TLS 1.3 (1.2 by option, AEAD and ECDHE only), no early
+ * data, no compression, no renegotiation, ALPN http/1.1, stateless tickets
+ * (docs/protocol.md 8).  Nothing turns verification off.
+ */
+
+struct ssl_ctx_st;
+struct ssl_st;
+struct tls_identity;
+
+#define TLS_TICKET_KEYS_LEN 80
+#define TLS_NAME_MAX 255
+
+/* What a listener shows, read from files once, while we may still read them. */
+struct tls_source {
+	const char *certificate; /* PEM: the certificate, then its chain */
+	const char *key;         /* PEM, unencrypted */
+	const char *client_ca;   /* PEM; "": clients' certificates not asked */
+};
+
+/* Which part of a struct tls_source an error is about. */
+enum tls_part { TLS_PART_CERTIFICATE, TLS_PART_KEY, TLS_PART_CLIENT_CA };
+
+/**
+ * tls_identity_load(out, source, part, err):
+ * Read and match certificate, key and CA.
+ *   errors  ERR_IO, ERR_MALFORMED; ERR_CONFLICT: the key is not the
+ *           certificate's.  ${part} says which file is meant
+ */
+int tls_identity_load(struct tls_identity **out,
+    const struct tls_source *source, enum tls_part *part, struct err *err);
+
+void tls_identity_free(struct tls_identity *id);
+
+/** tls_identity_days(id): days until the certificate ends; negative: over. */
+int tls_identity_days(const struct tls_identity *id);
+
+/**
+ * tls_server(out, id, tls12, ticket_keys, err):
+ * A context of its own, for one thread, over the shared ${id}.
+ * ${ticket_keys}, TLS_TICKET_KEYS_LEN bytes, let every thread resume what
+ * another began.
+ *   errors  ERR_INTERNAL, ERR_MEMORY
+ */
+int tls_server(struct ssl_ctx_st **out, const struct tls_identity *id,
+    bool tls12, struct span ticket_keys, struct err *err);
+
+void tls_server_free(struct ssl_ctx_st *ctx);
+
+/**
+ * tls_peer_name(ssl, out, cap):
+ * The verified peer's first DNS name, else its first URI, else its first IP
+ * address, all of the subjectAltName; visible ASCII without white space.
+ * False: no certificate, or no such name in it.
+ */
+bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
+
+/**
+ * tls_exporter(ssl, out, len, label, err):
+ * Keying material (RFC 8446 7.5) without context.  errors ERR_INTERNAL
+ */
+int tls_exporter(struct ssl_st *ssl, uint8_t *out, size_t len,
+    const char *label, struct err *err);
+
+/** tls_error(err, what): ERR_IO with the words of OpenSSL's queue, which is
+ * then empty.  Returns -1. */
+int tls_error(struct err *err, const char *what);
+
+#endif
