@@ -151,6 +151,20 @@ take_fields(struct http_answer *out, CURL *curl)
 		    field->value);
 }
 
+/* Not the loss of a connection, but a service or options that are wrong. */
+static bool
+hopeless(CURLcode code)
+{
+	static const CURLcode codes[] = { CURLE_PEER_FAILED_VERIFICATION,
+		CURLE_SSL_CERTPROBLEM, CURLE_SSL_CACERT_BADFILE,
+		CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT };
+
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (codes[i] == code)
+			return true;
+	return false;
+}
+
 void
 http_post(struct http_answer *out, struct http *h, const char *url,
     struct span body, const char *key, long timeout_ms)
@@ -182,6 +196,7 @@ http_post(struct http_answer *out, struct http *h, const char *url,
 		(void)snprintf(out->why, sizeof(out->why), "%s",
 		    h->error[0] != '\0' ? h->error : curl_easy_strerror(code));
 		out->retry_after_s = -1;
+		out->hopeless = hopeless(code);
 		return;
 	}
 	curl_easy_getinfo(h->curl, CURLINFO_RESPONSE_CODE, &out->status);

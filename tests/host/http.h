@@ -15,6 +15,7 @@ struct http_answer {
 	long retry_after_s;  /* -1: not said */
 	struct secret body;  /* owned */
 	char request_id[80]; /* empty: not said */
+	bool hopeless;       /* of status 0: trying again cannot help */
 	char why[160];       /* of status 0 */
 };
 

@@ -83,6 +83,10 @@ post_until(struct http_answer *out, struct tally *tally, struct http *h,
 			return HOST_REFUSED;
 		}
 		wait = pause_ms(out, tries);
+		if (out->hopeless) {
+			messages_problem(out, err);
+			return HOST_UNREACHABLE;
+		}
 		if (post_now_ms() + wait >= deadline) {
 			messages_problem(out, err);
 			err_wrap(err, "no final answer in %u s", o->timeout_s);
