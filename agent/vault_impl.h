@@ -1,0 +1,107 @@
+#ifndef AGENT_VAULT_IMPL_H
+#define AGENT_VAULT_IMPL_H
+
+/* What the vault_*.c share; nobody else includes it. */
+
+#include "agent/bucket.h"
+#include "agent/session.h"
+#include "agent/vault.h"
+
+#define VAULT_MISMATCH_BURST 10 /* failing /validate per VM ... */
+#define VAULT_MISMATCH_MS 6000  /* ... and minute (protocol.md 6) */
+#define VAULT_REFUSED_BURST 60  /* refused /launch per VM ... */
+#define VAULT_REFUSED_MS 1000   /* ... and minute */
+#define VAULT_VERDICTS 64       /* judged chains that are remembered */
+#define VAULT_CEK_RETRY_S 30
+
+struct vault_vm {
+	struct registration *reg;
+	struct policy_trust *trust;
+	struct session *open;  /* newest first */
+	struct session *ended; /* RELEASED, FROZEN and CLOSED, as they ended */
+	size_t open_count;
+	struct bucket mismatch;
+	struct bucket refused;
+	uint64_t released;        /* since registration */
+	int64_t *release_wall_ms; /* the last of them, oldest first; owned */
+	size_t release_count;
+};
+
+struct vault_verdict {
+	bool used;
+	uint64_t last_use;
+	uint8_t id[SEV_SHA256_LEN]; /* of trust, PDH and chain */
+	struct sev_verdict verdict;
+	struct err err; /* why not, if it failed */
+};
+
+struct vault {
+	struct store *store;
+	struct times clock;
+	uint8_t boot_id[TIMES_BOOT_ID_LEN];
+	int64_t life_ms;
+	int64_t replay_ms;
+	struct vault_vm **vms; /* owned, oldest first */
+	size_t vm_count;
+	struct session_table sessions;
+	size_t live_count; /* sessions that are not CLOSED */
+	struct vault_verdict verdicts[VAULT_VERDICTS];
+	uint64_t uses;
+	bool failed;    /* the batch cannot be committed */
+	struct err why; /* and this is why */
+	bool erased;    /* keys were erased since vault_erase_traces() */
+	struct store_audit *lines; /* of the batch, to echo; owned */
+	size_t line_count, line_cap;
+	void (*echo)(void *arg, const struct store_audit *row);
+	void *echo_arg;
+};
+
+/** vault_vm_find(v, id): NULL: none. */
+struct vault_vm *vault_vm_find(const struct vault *v, const struct uuid *id);
+
+/** vault_audit(v, vm, session, event, fmt, ...): one line of the owner's log,
+ * in the transaction of the batch.  ${vm} and ${session} may be NULL. */
+void vault_audit(struct vault *v, const struct uuid *vm,
+    const struct uuid *session, const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+
+/** vault_fail(v, err): the batch is lost; the first reason is kept. */
+void vault_fail(struct vault *v, const struct err *err);
+
+/** vault_put_session(v, s): write its record. */
+int vault_put_session(struct vault *v, const struct session *s);
+
+/** vault_leave_open(vm, s): ${s} is not OPEN any more: to the other list. */
+void vault_leave_open(struct vault_vm *vm, struct session *s);
+
+/** vault_end_session(v, vm, s, why): CLOSED, keys and answers erased. */
+void vault_end_session(struct vault *v, struct vault_vm *vm, struct session *s,
+    const char *event, const char *why);
+
+/** vault_expire(v, vm): end what has expired of one VM. */
+void vault_expire(struct vault *v, struct vault_vm *vm);
+
+/** vault_limit(v, vm, err): may one more guest be released now? */
+int vault_limit(struct vault *v, struct vault_vm *vm, struct err *err);
+
+/** vault_count_release(v, vm): one more guest. */
+int vault_count_release(struct vault *v, struct vault_vm *vm);
+
+/** vault_load_counts(v, vm, err): what vault_count_release() wrote. */
+int vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err);
+
+/** vault_judge(v, vm, in, err): the verdict on the chain, cached. */
+const struct sev_verdict *vault_judge(struct vault *v, struct vault_vm *vm,
+    const struct vault_launch *in, struct err *err);
+
+/** vault_vm_free(vm): NULL is fine; sessions belong to the table. */
+void vault_vm_free(struct vault_vm *vm);
+
+/** vault_vm_new(out, reg, err): takes ${reg} in every case. */
+int vault_vm_new(
+    struct vault_vm **out, struct registration *reg, struct err *err);
+
+/** vault_vm_add(v, vm, err): to the list.  errors ERR_LIMIT, ERR_MEMORY */
+int vault_vm_add(struct vault *v, struct vault_vm *vm, struct err *err);
+
+#endif

@@ -1,0 +1,369 @@
+#include <string.h>
+
+#include "agent/vault_impl.h"
+
+static void
+put_answer(struct writer *w, const struct vault_validate_answer *a)
+{
+	writer_put(
+	    w, span_of(a->session_id.bytes, sizeof(a->session_id.bytes)));
+	writer_u8(w, a->inject ? 1 : 0);
+	writer_put(w, span_of(a->header, sizeof(a->header)));
+	writer_be32(w, (uint32_t)a->payload_len);
+	writer_put(w, span_of(a->payload, a->payload_len));
+	writer_u8(w, a->has_address ? 1 : 0);
+	writer_be64(w, a->address);
+}
+
+static int
+get_answer(struct vault_validate_answer *a, struct span in, struct err *err)
+{
+	struct reader r = reader_of(in);
+	struct span payload;
+
+	reader_copy(&r, a->session_id.bytes, sizeof(a->session_id.bytes));
+	a->inject = reader_u8(&r) == 1;
+	reader_copy(&r, a->header, sizeof(a->header));
+	payload = reader_take(&r, reader_be32(&r));
+	a->has_address = reader_u8(&r) == 1;
+	a->address = reader_be64(&r);
+	if (!reader_done(&r) || payload.len > sizeof(a->payload))
+		return err_set(
+		    err, ERR_MALFORMED, "stored release of %zu bytes", in.len);
+	if (payload.len > 0)
+		memcpy(a->payload, payload.ptr, payload.len);
+	a->payload_len = payload.len;
+	return 0;
+}
+
+static void
+lose(struct vault_validate_answer *out, struct vault *v, const struct err *err)
+{
+	vault_fail(v, err);
+	memset(out, 0, sizeof(*out));
+	out->outcome = VAULT_STORAGE;
+}
+
+/* A repeat: the stored bytes, never sealed anew (T7), and no new line of log,
+ * or repeats could fill the disk. */
+static void
+answer_again(
+    struct vault_validate_answer *out, struct vault *v, const struct session *s)
+{
+	struct secret stored = { 0 };
+	struct err err = { 0 };
+
+	if (store_get(&stored, v->store, STORE_RELEASE_ANSWER,
+		span_of(s->id.bytes, sizeof(s->id.bytes)), &err) != 0 ||
+	    get_answer(out, secret_span(&stored), &err) != 0)
+		lose(out, v, &err);
+	else
+		out->outcome = VAULT_OK;
+	secret_free(&stored);
+}
+
+/*
+ * One outcome for every cause (T15, T16): wrong digest, key, build or policy,
+ * or no such session.
+ */
+static void
+mismatch(struct vault_validate_answer *out, struct vault *v,
+    struct vault_vm *vm, struct session *named, const struct vault_validate *in,
+    const char *why)
+{
+	out->outcome = VAULT_MISMATCH;
+	vault_audit(v, &in->vm, named != NULL ? &named->id : NULL, "mismatch",
+	    "validate %s by %s: %s", in->asker.request_id, in->asker.identity,
+	    why);
+	if (named == NULL || named->state != SESSION_OPEN)
+		return;
+	if (++named->failures >= VAULT_FAILURES_MAX)
+		vault_end_session(v, vm, named, "closed",
+		    "too many measurements that do not match");
+	else
+		(void)vault_put_session(v, named);
+}
+
+static bool
+may_fail(
+    struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm)
+{
+	int64_t now = times_boot_ms(&v->clock);
+
+	if (bucket_take(
+		&vm->mismatch, VAULT_MISMATCH_BURST, VAULT_MISMATCH_MS, now))
+		return true;
+	out->outcome = VAULT_RATE_LIMITED;
+	out->retry_after_s =
+	    bucket_wait_s(&vm->mismatch, VAULT_MISMATCH_MS, now);
+	return false;
+}
+
+/* T6: a second guest from one launch blob. */
+static void
+freeze(struct vault_validate_answer *out, struct vault *v, struct session *s,
+    const struct vault_validate *in)
+{
+	out->outcome = VAULT_BLOB_REUSED;
+	if (s->state == SESSION_FROZEN)
+		return;
+	s->state = SESSION_FROZEN;
+	(void)vault_put_session(v, s);
+	vault_audit(v, &in->vm, &s->id, "ALARM",
+	    "validate %s by %s: a second guest was started from the launch "
+	    "blob of this session; nothing was released to it, and the "
+	    "session is frozen",
+	    in->asker.request_id, in->asker.identity);
+}
+
+static int
+seal(struct vault_validate_answer *out, const struct registration *r,
+    const struct session *s, const struct sev_measure *measure, struct err *err)
+{
+	uint8_t iv[SEV_IV_LEN];
+
+	out->session_id = s->id;
+	out->inject = r->table.len > 0;
+	out->has_address = out->inject && r->has_address;
+	out->address = out->has_address ? r->address : 0;
+	if (!out->inject)
+		return 0;
+	if (r->table.len > sizeof(out->payload))
+		return err_set(err, ERR_LIMIT, "secret table too long");
+	if (secret_random(iv, sizeof(iv), err) != 0)
+		return -1;
+	out->payload_len = r->table.len;
+	return sev_launch_secret_seal(out->header, out->payload,
+	    secret_span(&r->table), s->tek, s->tik, iv, measure->mac, err);
+}
+
+static int
+keep_release(struct vault *v, const struct session *s,
+    const struct vault_validate_answer *out, struct err *err)
+{
+	uint8_t bytes[sizeof(*out)];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	put_answer(&w, out);
+	return store_put(v->store, STORE_RELEASE_ANSWER,
+	    span_of(s->id.bytes, sizeof(s->id.bytes)), writer_span(&w), err);
+}
+
+static void
+release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
+    struct session *s, const struct vault_validate *in)
+{
+	struct err err = { 0 };
+
+	if (seal(out, vm->reg, s, &in->measure, &err) != 0) {
+		memset(out, 0, sizeof(*out));
+		out->outcome = VAULT_INTERNAL;
+		vault_audit(v, &in->vm, &s->id, "refused", "validate %s: %s",
+		    in->asker.request_id, err.msg);
+		return;
+	}
+	vault_leave_open(vm, s);
+	s->state = SESSION_RELEASED;
+	s->measure = in->measure;
+	s->since_boot_ms = times_boot_ms(&v->clock);
+	s->since_wall_ms = times_wall_ms(&v->clock);
+	/* The packet is sealed for good; only TIK is needed from here on. */
+	secret_wipe(s->tek, sizeof(s->tek));
+	if (keep_release(v, s, out, &err) != 0) {
+		lose(out, v, &err);
+		return;
+	}
+	if (vault_put_session(v, s) != 0 || vault_count_release(v, vm) != 0) {
+		memset(out, 0, sizeof(*out));
+		out->outcome = VAULT_STORAGE;
+		return;
+	}
+	out->outcome = VAULT_OK;
+	vault_audit(v, &in->vm, &s->id, "release",
+	    "validate %s by %s: measurement matches, platform firmware %u.%u "
+	    "build %u; %s, instance %llu",
+	    in->asker.request_id, in->asker.identity, in->build.api_major,
+	    in->build.api_minor, in->build.build_id,
+	    out->inject ? "secret released" : "no secret registered",
+	    (unsigned long long)vm->released);
+}
+
+/* A valid measurement of an open session: the rest of the owner's rules. */
+static void
+admit(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
+    struct session *s, const struct vault_validate *in)
+{
+	struct err err = { 0 };
+
+	if (policy_build(vm->reg, &in->build, &err) != 0 ||
+	    vault_limit(v, vm, &err) != 0) {
+		if (!may_fail(out, v, vm))
+			return;
+		out->outcome = VAULT_REFUSED;
+		vault_audit(v, &in->vm, &s->id, "refused",
+		    "validate %s by %s: measurement matches, but %s",
+		    in->asker.request_id, in->asker.identity, err.msg);
+		return;
+	}
+	release(out, v, vm, s, in);
+}
+
+static bool
+same_measure(const struct session *s, const struct sev_measure *m)
+{
+	return memcmp(s->measure.mac, m->mac, sizeof(m->mac)) == 0 &&
+	    memcmp(s->measure.nonce, m->nonce, sizeof(m->nonce)) == 0;
+}
+
+static struct session *
+find_released(struct session *list, const struct sev_measure *m)
+{
+	for (; list != NULL; list = list->next)
+		if ((list->state == SESSION_RELEASED ||
+			list->state == SESSION_FROZEN) &&
+		    same_measure(list, m))
+			return list;
+	return NULL;
+}
+
+static struct session *
+try_state(struct session *list, bool only, enum session_state state,
+    const struct vault_vm *vm, const struct vault_validate *in, struct err *err)
+{
+	struct session *hit;
+
+	/* A policy other than the session's does the same work and fails. */
+	hit = session_match(
+	    list, only, state, vm->reg, &in->measure, &in->build, err);
+	if (in->has_policy && in->policy != vm->reg->policy) {
+		(void)err_set(err, ERR_UNTRUSTED,
+		    "host says policy 0x%x, registered is 0x%x", in->policy,
+		    vm->reg->policy);
+		return NULL;
+	}
+	return hit;
+}
+
+static void
+validate_named(struct vault_validate_answer *out, struct vault *v,
+    struct vault_vm *vm, struct session *s, const struct vault_validate *in)
+{
+	struct err err = { 0 };
+	bool open = s->state == SESSION_OPEN;
+
+	if (!open && same_measure(s, &in->measure) &&
+	    s->state == SESSION_RELEASED) {
+		answer_again(out, v, s);
+		return;
+	}
+	if (s->state == SESSION_FROZEN) {
+		out->outcome = VAULT_BLOB_REUSED;
+		return;
+	}
+	if (try_state(s, true, s->state, vm, in, &err) != NULL) {
+		if (open)
+			admit(out, v, vm, s, in);
+		else
+			freeze(out, v, s, in);
+		return;
+	}
+	if (may_fail(out, v, vm))
+		mismatch(out, v, vm, s, in,
+		    err.code != ERR_NONE
+			? err.msg
+			: "measurement fits none of the registered digests");
+}
+
+static void
+validate_any(struct vault_validate_answer *out, struct vault *v,
+    struct vault_vm *vm, const struct vault_validate *in)
+{
+	struct err err = { 0 };
+	struct session *s;
+
+	s = try_state(vm->open, false, SESSION_OPEN, vm, in, &err);
+	if (s != NULL) {
+		admit(out, v, vm, s, in);
+		return;
+	}
+	s = find_released(vm->ended, &in->measure);
+	if (s != NULL && s->state == SESSION_RELEASED) {
+		answer_again(out, v, s);
+		return;
+	}
+	if (s != NULL) {
+		out->outcome = VAULT_BLOB_REUSED;
+		return;
+	}
+	/* The ended ones may be many; failures alone pay for looking there,
+	 * and there are few of those in a minute. */
+	if (!may_fail(out, v, vm))
+		return;
+	s = try_state(vm->ended, false, SESSION_RELEASED, vm, in, &err);
+	if (s == NULL)
+		s = try_state(vm->ended, false, SESSION_FROZEN, vm, in, &err);
+	if (s != NULL)
+		freeze(out, v, s, in);
+	else
+		mismatch(out, v, vm, NULL, in,
+		    err.code != ERR_NONE ? err.msg
+					 : "measurement fits no session and "
+					   "none of the registered digests");
+}
+
+/* A session that should have ended already ends now. */
+static void
+settle(struct vault *v, struct vault_vm *vm, struct session *s)
+{
+	int64_t age = times_boot_ms(&v->clock) - s->since_boot_ms;
+
+	if (s->state == SESSION_OPEN && age >= v->life_ms)
+		vault_end_session(
+		    v, vm, s, "expired", "no measurement came in time");
+	else if ((s->state == SESSION_RELEASED || s->state == SESSION_FROZEN) &&
+	    age >= v->replay_ms)
+		vault_end_session(v, vm, s, NULL, "");
+}
+
+void
+vault_validate(struct vault_validate_answer *out, struct vault *v,
+    const struct vault_validate *in)
+{
+	struct session *named = NULL;
+	struct err err = { 0 };
+	struct vault_vm *vm;
+
+	memset(out, 0, sizeof(*out));
+	out->outcome = VAULT_STORAGE;
+	if (v->failed)
+		return;
+	vm = vault_vm_find(v, &in->vm);
+	if (vm == NULL) {
+		out->outcome = VAULT_NOT_MINE;
+		return;
+	}
+	if (policy_host(vm->reg, in->asker.identity, &err) != 0) {
+		if (!may_fail(out, v, vm))
+			return;
+		out->outcome = VAULT_REFUSED;
+		vault_audit(v, &in->vm, NULL, "refused", "validate %s: %s",
+		    in->asker.request_id, err.msg);
+		return;
+	}
+	if (in->has_session_id)
+		named = session_table_find(&v->sessions, &in->session_id);
+	if (named != NULL && !uuid_equal(&named->vm, &in->vm))
+		named = NULL;
+	if (named != NULL)
+		settle(v, vm, named);
+	else
+		vault_expire(v, vm);
+	if (named != NULL && named->state == SESSION_CLOSED)
+		out->outcome = VAULT_CLOSED;
+	else if (named != NULL)
+		validate_named(out, v, vm, named, in);
+	else
+		validate_any(out, v, vm, in);
+	if (v->failed)
+		out->outcome = VAULT_STORAGE;
+}
