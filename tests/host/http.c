@@ -193,7 +193,7 @@ http_post(struct http_answer *out, struct http *h, const char *url,
 	/* The list is on this stack. */
 	curl_easy_setopt(h->curl, CURLOPT_HTTPHEADER, h->fixed);
 	if (code != CURLE_OK) {
-		(void)snprintf(out->why, sizeof(out->why), "%s",
+		(void)snprintf(out->why, sizeof(out->why), "%.150s",
 		    h->error[0] != '\0' ? h->error : curl_easy_strerror(code));
 		out->retry_after_s = -1;
 		out->hopeless = hopeless(code);
