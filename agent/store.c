@@ -23,8 +23,7 @@ static const char *const queries[STORE_QUERIES] = {
 	[STORE_Q_COMMIT] = "COMMIT",
 	[STORE_Q_ROLLBACK] = "ROLLBACK",
 	[STORE_Q_PUT] = "INSERT OR REPLACE INTO record VALUES(?1,?2,?3,?4)",
-	[STORE_Q_GET] = "SELECT version,value FROM record "
-			"WHERE tab=?1 AND key=?2",
+	[STORE_Q_GET] = "SELECT version,value FROM record WHERE tab=?1 AND key=?2",
 	[STORE_Q_DELETE] = "DELETE FROM record WHERE tab=?1 AND key=?2",
 	[STORE_Q_MARK] = "UPDATE meta SET generation=?1",
 	[STORE_Q_AUDIT] = "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
