@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+"""kat must notice: wrong_answers.py KAT FIXTURES
+
+Every answer of the fixtures, changed by one digit, is a failure, and so is
+every shape that kat does not know.  All changed cases of a file go into one new
+file beside a copy of its companions; none of them may pass.
+"""
+import copy
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+KAT, FIXTURES = sys.argv[1:]
+
+# Members that are answers, or inputs that an answer depends on.
+ANSWERS = {
+    "launch": ["launch_digest", "measurement_blob", "measurement_b64", "nonce",
+               "hash_table", "vmsa0_sha256", "vmsa1_sha256", "reset_addr",
+               "cpu_signature", "tik", "policy", "api_minor", "build_id",
+               "secret.table", "secret.header_b64", "secret.payload_b64",
+               "secret.iv"],
+    "session": ["godh_private_scalar_hex", "tek", "tik", "nonce", "wrap_iv",
+                "z", "master_secret", "kek", "kik", "wrap_tk", "wrap_mac",
+                "policy_mac", "session_b64", "policy"],
+    "public": ["out", "wrap_tk", "wrap_mac", "policy_mac", "measure",
+               "header_b64", "payload_b64", "launch_digest", "key"],
+}
+
+
+def change(value):
+    """The same type and length, another value."""
+    if isinstance(value, int):
+        return value ^ 1
+    at = 3 if value.startswith("0x") else 1
+    other = "B" if value[at] == "A" else "A"
+    if re.fullmatch(r"(0x)?[0-9a-f]*", value):
+        other = "1" if value[at] == "0" else "0"
+    return value[:at] + other + value[at + 1:]
+
+
+def changed_answers(case, names):
+    for name in names:
+        outer, _, inner = name.partition(".")
+        if outer not in case or (inner and inner not in case[outer]):
+            continue
+        new = copy.deepcopy(case)
+        where, key = (new[outer], inner) if inner else (new, outer)
+        if not isinstance(where[key], (int, str)) or where[key] == "":
+            continue
+        where[key] = change(where[key])
+        new["name"] = "%s: %s changed" % (case.get("name"), name)
+        yield new
+
+
+def unknown_shapes(case):
+    yield dict(case, name="unknown member", surprise=1)
+    if "negatives" in case:
+        new = copy.deepcopy(case)
+        new["negatives"].append({"name": "the moon is full"})
+        yield new
+        new = copy.deepcopy(case)
+        new["negatives"][0]["twist"] = True
+        yield new
+
+
+def run(*files):
+    got = subprocess.run([KAT, *files], capture_output=True, text=True,
+                         check=False)
+    last = got.stdout.strip().split("\n")[-1]
+    counts = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", last)
+    assert counts, got
+    return (got.returncode, *map(int, counts.groups())), got.stdout
+
+
+def none_passes(root, path, cases, whole=None):
+    with open(os.path.join(root, path), "w", encoding="utf8") as f:
+        json.dump(dict(whole or {}, cases=cases), f)
+    (status, passed, failed, skipped), text = run(os.path.join(root, path))
+    assert status == 1 and passed == 0 and failed == len(cases), \
+        [line for line in text.split("\n") if not line.startswith("FAIL")]
+    assert skipped == 0
+    print("%s: %d changed cases, all noticed" % (path, failed))
+
+
+def load(root, path):
+    with open(os.path.join(root, path), encoding="utf8") as f:
+        return json.load(f)
+
+
+def check_answers(root):
+    for form, names in ANSWERS.items():
+        whole = load(root, "kat/%s.json" % form)
+        cases = [c for c in whole["cases"]
+                 if not c.get("firmware", "").startswith("debian")]
+        bad = [b for c in cases for b in changed_answers(c, names)]
+        bad += [b for c in cases for b in unknown_shapes(c)]
+        bad += [{}, {"name": "nothing"}, 7, [], {"firmware": "../../etc"},
+                {"firmware": "absent.bin", "launch_digest": "00" * 32}]
+        none_passes(root, "kat/changed.json", bad, {
+            k: v for k, v in whole.items() if k == "firmware_sha256"})
+
+
+def check_chains(root):
+    folder = "certs/naples/"
+    other = {"accept": "reject", "reject": "accept"}
+    bad = []
+    for case in load(root, folder + "chain-cases.json")["cases"]:
+        bad.append(dict(case, expect=other[case["expect"]], fails_at=None))
+        bad.append(dict(case, expect="perhaps"))
+    good = load(root, folder + "chain-cases.json")["cases"][0]
+    bad += [dict(good, patches=[[99999, "00"]]), dict(good, patches=[[1]]),
+            dict(good, patches=[[-1, "00"]]), dict(good, truncate_to=99999),
+            dict(good, append_hex="0"), dict(good, file="absent.bin"),
+            dict(good, surprise=1), dict(good, fails_at="pek-pdh")]
+    none_passes(root, folder + "changed.json", bad)
+
+
+def check_synthetic(root):
+    """The platform's own ark.cert is the configured root; without it, none."""
+    folder = "certs/synthetic-a/"
+    cases = [
+        {"name": "untouched", "expect": "accept", "patches": []},
+        {"name": "pdh", "expect": "reject", "patches": [[30, "ffff"]]},
+        {"name": "cek unsigned", "expect": "reject",
+         "patches": [[7296, "00100000" + "00" * 4]]},
+        {"name": "short", "expect": "reject", "truncate_to": 11535},
+        {"name": "without ark", "expect": "reject", "truncate_to": 9936},
+    ]
+    with open(root + "/" + folder + "chain-cases.json", "w",
+              encoding="utf8") as f:
+        json.dump({"cases": cases}, f)
+    got, text = run(root + "/" + folder + "chain-cases.json")
+    assert got == (0, 5, 0, 0), text
+    os.remove(root + "/" + folder + "ark.cert")
+    got, text = run(root + "/" + folder + "chain-cases.json")
+    assert got == (1, 4, 1, 0), text
+
+
+def check_files(root):
+    for name, text in {"empty.json": "", "no.json": "{}", "list.json": "[]",
+                       "none.json": '{"cases": []}',
+                       "twice.json": '{"cases": [1], "cases": [2]}',
+                       "member.json": '{"cases": [{}], "surprise": 1}',
+                       "cut.json": '{"cases": ['}.items():
+        path = os.path.join(root, name)
+        with open(path, "w", encoding="utf8") as f:
+            f.write(text)
+        got, out = run(path)
+        assert got == (1, 0, 1, 0), (name, out)
+    assert run(os.path.join(root, "absent.json"))[0] == (1, 0, 1, 0)
+
+
+def main():
+    with tempfile.TemporaryDirectory() as root:
+        for part in ("kat", "firmware", "certs"):
+            shutil.copytree(os.path.join(FIXTURES, part),
+                            os.path.join(root, part))
+        check_answers(root)
+        check_chains(root)
+        check_synthetic(root)
+        check_files(root)
+
+
+main()
