@@ -517,7 +517,7 @@ conn_pause(struct conn *c)
 void
 conn_resume(struct conn *c)
 {
-	if (c->state != OPEN)
+	if (c->state != OPEN || (!c->paused && buf_len(&c->in) == 0))
 		return;
 	c->paused = false;
 	watch(c);
