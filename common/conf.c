@@ -169,6 +169,15 @@ scalar(struct loader *l, const char *name)
 	return text;
 }
 
+/* ${a} and ${b} behind each other.  What is cut is cut in words for a human:
+ * names of the table are short. */
+static void
+join(char out[PATH_MAX_LEN], const char *a, const char *b)
+{
+	if (snprintf(out, PATH_MAX_LEN, "%s%s", a, b) >= PATH_MAX_LEN)
+		out[PATH_MAX_LEN - 2] = '~';
+}
+
 /*
  * Unknown keys.
  */
@@ -300,7 +309,7 @@ take_mapping(struct loader *l, const struct target *t)
 			break;
 		}
 		word = words[count++];
-		snprintf(place, sizeof(place), "%s%s", t->place, word);
+		join(place, t->place, word);
 		if (twice)
 			COMPLAIN(l, "key '%.80s' is here twice", place);
 		else if (find_key(t, word) == NULL && !is_section(t, word))
@@ -369,7 +378,7 @@ take_entry(struct loader *l, const struct conf_key *key, void *field,
 			l->stop = true;
 			return;
 		}
-		snprintf(dotted, sizeof(dotted), "%s.", place);
+		join(dotted, place, ".");
 		if (down(l))
 			take_struct(l, item, key->sub, dotted);
 		up(l);
@@ -433,8 +442,9 @@ take_value(struct loader *l, const struct target *t, const char *word,
 			skip(l);
 			return;
 		}
-		snprintf(prefix, sizeof(prefix), "%s%s.", t->prefix, word);
-		snprintf(dotted, sizeof(dotted), "%s.", place);
+		join(dotted, t->prefix, word);
+		join(prefix, dotted, ".");
+		join(dotted, place, ".");
 		section.prefix = prefix;
 		section.place = dotted;
 		if (down(l))

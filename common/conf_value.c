@@ -69,7 +69,7 @@ take_digits(const char **text, unsigned base, uint64_t *out)
 
 		if (digit >= base)
 			return *text > start;
-		if (*out > (INT64_MAX - digit) / base)
+		if (*out > ((uint64_t)INT64_MAX - digit) / base)
 			return false;
 		*out = *out * base + digit;
 	}
