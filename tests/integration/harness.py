@@ -198,8 +198,9 @@ class Agent:
     def start(self, *args, ready=True):
         since = 0
         self.process = Process(self.name, [
-            os.path.join(BIN, "attest-agent"), "--state", self.state, "run",
-            "--relay", "wss://localhost:%d/sev" % self.lab.relay_public,
+            *self.lab.on("owner"), os.path.join(BIN, "attest-agent"),
+            "--state", self.state, "run", "--relay",
+            "wss://%s:%d/sev" % (self.lab.name, self.lab.relay_public),
             "--ca", self.lab.ca.cert, *args], self.log)
         if ready:
             self.wait_ready(since)
@@ -224,6 +225,13 @@ class Agent:
 class Lab:
     """A relay, its tenants, and a compute host with a secure processor."""
 
+    name = "localhost"
+    public = internal = "127.0.0.1"
+
+    def on(self, host):
+        """What to put before a command to run it on that host."""
+        return []
+
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="attest-lab-")
         self.ca = Ca(self.folder)
@@ -231,13 +239,11 @@ class Lab:
         self.relay = None
         self.relay_public = 0
         self.relay_internal = 0
-        self.server = self.ca.issue("localhost", ["DNS:localhost",
-                                                  "IP:127.0.0.1"])
+        self.server = self.ca.issue(self.name, ["DNS:" + self.name])
         self.token = secrets.token_hex(32)
         self.token_file = os.path.join(self.folder, "host.token")
         with open(self.token_file, "w", encoding="ascii") as out:
             out.write(self.token)
-        self.extra = ""
 
     # -- relay ------------------------------------------------------------
 
@@ -245,10 +251,11 @@ class Lab:
         """Write relay.yaml for {tenant: (agent, [uuid, ...])}."""
         cert, key = self.server
         text = [
-            "name: localhost", "base: /sev",
-            "public:", '  listen: ["127.0.0.1:%d"]' % self.relay_public,
+            "name: " + self.name, "base: /sev", "public:",
+            '  listen: ["%s:%d"]' % (self.public, self.relay_public),
             "  certificate: " + cert, "  key: " + key,
-            "internal:", '  listen: ["127.0.0.1:%d"]' % self.relay_internal,
+            "internal:",
+            '  listen: ["%s:%d"]' % (self.internal, self.relay_internal),
             "  certificate: " + cert, "  key: " + key,
             "  client-ca: " + self.ca.cert,
             "hosts:", "  auth: [mtls, bearer]", "  tokens:",
@@ -265,12 +272,15 @@ class Lab:
         return path
 
     def start_relay(self, tenants, extra=""):
-        path = self.relay_config(tenants, extra)
-        self.relay = Process("relay", [os.path.join(BIN, "attest-relay"),
-                                       "--config", path],
-                             os.path.join(self.folder, "relay.log"))
+        return self.run_relay(self.relay_config(tenants, extra))
+
+    def run_relay(self, config):
+        self.relay = Process(
+            "relay", [*self.on("edge"), os.path.join(BIN, "attest-relay"),
+                      "--config", config],
+            os.path.join(self.folder, "relay.log"))
         found = self.relay.wait_line(
-            r"ready: public 127\.0\.0\.1:(\d+), internal 127\.0\.0\.1:(\d+)")
+            r"ready: public \S+:(\d+), internal \S+:(\d+)")
         # The same ports again after a restart, as a real relay has.
         self.relay_public = int(found.group(1))
         self.relay_internal = int(found.group(2))
@@ -283,17 +293,32 @@ class Lab:
     # -- compute host -------------------------------------------------------
 
     def service(self):
-        return "https://localhost:%d/sev" % self.relay_internal
+        return "https://%s:%d/sev" % (self.name, self.relay_internal)
 
     def host(self, verb, *args, ok=(0,), timeout=PATIENCE):
         """Play the compute host; see tests/host."""
-        return run([os.path.join(TESTBIN, "compute-host"), verb, *args],
-                   ok=ok, timeout=timeout)
+        return run([*self.on("compute"), os.path.join(TESTBIN, "compute-host"),
+                    verb, *args], ok=ok, timeout=timeout)
 
     def reach(self):
         """The flags by which a host reaches the relay."""
         return ["--service", self.service(), "--ca", self.ca.cert,
                 "--token-file", self.token_file]
+
+    def guest(self, vm, firmware=FIRMWARE, platform=PLATFORM, chain="signed"):
+        """The flags of a host that starts one VM."""
+        return [*self.reach(), "--uuid", vm, "--platform", platform,
+                "--firmware", firmware, "--chain", chain]
+
+    def file(self, name, data):
+        """A file of the lab; its path."""
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as out:
+            out.write(data if isinstance(data, bytes) else data.encode())
+        return path
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
 
     def curl(self, path, body=None, *args, token=True, timeout=PATIENCE):
         """A plain client: (status, headers, body bytes)."""
@@ -332,6 +357,21 @@ class Lab:
             print("kept", self.folder, file=sys.stderr)
         else:
             shutil.rmtree(self.folder)
+
+
+class NetLab(Lab):
+    """The same on the four hosts of deploy/netlab.sh."""
+
+    name = "attest.cloud.test"
+    public, internal = "198.51.100.1", "10.77.0.1"
+
+    def __init__(self, net):
+        self.net = net
+        super().__init__()
+
+    def on(self, host):
+        return [os.path.join(SOURCE, "deploy", "netlab.sh"), "exec", self.net,
+                host]
 
 
 class LabTest(unittest.TestCase):
