@@ -414,7 +414,8 @@ secret_refuses(void **state)
 static void
 secret_opens_in_its_own_guest_only(void **state)
 {
-	uint8_t header[PSP_HEADER_LEN], payload[48], memory[48] = { 0 };
+	uint8_t header[PSP_HEADER_LEN] = { 0 }, payload[48] = { 0 };
+	uint8_t memory[48] = { 0 };
 	struct span h = span_of(header, sizeof(header));
 	struct span p = span_of(payload, sizeof(payload));
 	struct psp_guest_state one, two;
