@@ -90,10 +90,15 @@ parse_blob(struct sev_chain *out, struct span in, struct err *err)
 	if (in.len == 0)
 		return err_set(
 		    err, ERR_MALFORMED, "empty, want a certificate (55766 C)");
-	while (!reader_done(&r)) {
+	do {
 		size_t at = in.len - r.rest.len;
 		enum sev_place p = identify(r.rest);
 
+		if (p == SEV_PLACES && at == 0)
+			return err_set(err, ERR_NOT_FOUND,
+			    "%zu bytes that start with no SEV or AMD "
+			    "certificate (55766 B, C)",
+			    in.len);
 		if (p == SEV_PLACES)
 			return err_set(err, ERR_MALFORMED,
 			    "no SEV or AMD certificate at byte %zu, %zu bytes "
@@ -108,7 +113,7 @@ parse_blob(struct sev_chain *out, struct span in, struct err *err)
 			return err_wrap(
 			    err, "%s at byte %zu", places[p].name, at);
 		next = p + 1;
-	}
+	} while (!reader_done(&r));
 	return 0;
 }
 

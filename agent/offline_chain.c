@@ -1,0 +1,138 @@
+#include "agent/offline_chain.h"
+
+#include <jansson.h>
+#include <string.h>
+
+#include "agent/offline_file.h"
+#include "common/base64.h"
+
+static struct secret *
+next_blob(struct offline_blobs *b, struct err *err)
+{
+	if (b->count == OFFLINE_BLOBS_MAX) {
+		err_set(
+		    err, ERR_LIMIT, "more than %d files", OFFLINE_BLOBS_MAX);
+		return NULL;
+	}
+	return &b->blob[b->count];
+}
+
+static int
+add_member(struct offline_blobs *out, const json_t *from, const char *name,
+    struct err *err)
+{
+	const char *text = json_string_value(json_object_get(from, name));
+	struct secret *to = next_blob(out, err);
+	size_t len;
+
+	if (to == NULL)
+		return -1;
+	if (text == NULL)
+		return err_set(err, ERR_MALFORMED,
+		    "JSON without a string \"%s\", as query-sev-capabilities "
+		    "has it",
+		    name);
+	if (secret_alloc(to, strlen(text), err) != 0)
+		return -1;
+	out->count++;
+	if (base64_decode(to->ptr, to->len, &len, span_str(text), err) != 0)
+		return err_wrap(err, "%s", name);
+	to->len = len;
+	return 0;
+}
+
+static int
+add_json(struct offline_blobs *out, struct span text, struct err *err)
+{
+	json_error_t where;
+	json_t *root = json_loadb(
+	    (const char *)text.ptr, text.len, JSON_REJECT_DUPLICATES, &where);
+	const json_t *from = json_object_get(root, "return");
+	int rc = -1;
+
+	if (root == NULL)
+		err_set(
+		    err, ERR_MALFORMED, "line %d: %s", where.line, where.text);
+	else if (add_member(out, from != NULL ? from : root, "pdh", err) == 0)
+		rc = add_member(
+		    out, from != NULL ? from : root, "cert-chain", err);
+	json_decref(root);
+	return rc;
+}
+
+static bool
+is_json(struct span in)
+{
+	size_t i = 0;
+
+	while (i < in.len && strchr("\n\r\t ", in.ptr[i]) != NULL &&
+	    in.ptr[i] != '\0')
+		i++;
+	return i < in.len && in.ptr[i] == '{';
+}
+
+int
+offline_chain_load(struct offline_blobs *out, const char *path, struct err *err)
+{
+	struct secret bytes = { NULL, 0 };
+	struct secret *to = next_blob(out, err);
+	int rc = -1;
+
+	if (to == NULL)
+		return -1;
+	if (offline_file_read(&bytes, path, OFFLINE_CERT_MAX, err) != 0)
+		return -1;
+	if (is_json(secret_span(&bytes))) {
+		rc = add_json(out, secret_span(&bytes), err);
+		goto out;
+	}
+	if (offline_file_decode(&bytes, err) != 0)
+		goto out;
+	*to = bytes;
+	bytes = (struct secret){ NULL, 0 };
+	out->count++;
+	rc = 0;
+out:
+	secret_free(&bytes);
+	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}
+
+int
+offline_chain_parse(
+    struct sev_chain *out, const struct offline_blobs *blobs, struct err *err)
+{
+	struct span in[OFFLINE_BLOBS_MAX];
+
+	for (size_t i = 0; i < blobs->count; i++)
+		in[i] = secret_span(&blobs->blob[i]);
+	return sev_chain_parse(out, in, blobs->count, err);
+}
+
+int
+offline_chain_one(struct sev_cert *out, struct offline_blobs *blobs,
+    const char *path, enum sev_place place, struct err *err)
+{
+	size_t from = blobs->count;
+	struct span in[2];
+	struct sev_chain chain;
+
+	if (offline_chain_load(blobs, path, err) != 0)
+		return -1;
+	for (size_t i = from; i < blobs->count && i - from < 2; i++)
+		in[i - from] = secret_span(&blobs->blob[i]);
+	if (sev_chain_parse(&chain, in, blobs->count - from, err) != 0)
+		return err_wrap(err, "%s", path);
+	if (!chain.has[place])
+		return err_set(err, ERR_NOT_FOUND, "%s: has no %s", path,
+		    sev_place_name(place));
+	*out = chain.cert[place];
+	return 0;
+}
+
+void
+offline_chain_free(struct offline_blobs *blobs)
+{
+	for (size_t i = 0; i < blobs->count; i++)
+		secret_free(&blobs->blob[i]);
+	blobs->count = 0;
+}
