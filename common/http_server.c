@@ -86,6 +86,7 @@ on_open(void *arg)
 
 	/* A new connection owes its first head at once. */
 	loop_timer_set(&s->timer, s->settings->head_ms);
+	s->ops->open(s->arg);
 }
 
 static void

@@ -47,6 +47,8 @@ struct http_done {
 };
 
 struct http_ops {
+	/* The TLS handshake is done. */
+	void (*open)(void *arg);
 	/* A head; ${head} is valid during the call.  *${body_max} may be
 	 * lowered or raised: more than that is answered 413. */
 	enum http_verdict (*head)(void *arg, struct http_server *s,

@@ -1,0 +1,102 @@
+#include "relay/admit.h"
+
+#include "common/secret.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <strings.h>
+
+#define TOKEN_MAX 512
+
+/* "Bearer" SP token68 (RFC 6750 2.1); the scheme in any case. */
+static bool
+bearer_token(struct span value, struct span *token)
+{
+	static const char scheme[] = "bearer ";
+	size_t n = sizeof(scheme) - 1;
+
+	if (value.len <= n || value.len > n + TOKEN_MAX ||
+	    strncasecmp((const char *)value.ptr, scheme, n) != 0)
+		return false;
+	*token = span_of(value.ptr + n, value.len - n);
+	for (size_t i = 0; i < token->len; i++)
+		if (token->ptr[i] <= ' ' || token->ptr[i] > '~')
+			return false;
+	return true;
+}
+
+static const struct admit_token *
+find_token(const struct admit_hosts *hosts, struct span text)
+{
+	const struct admit_token *found = NULL;
+	uint8_t digest[ADMIT_DIGEST_LEN];
+
+	if (EVP_Digest(text.ptr, text.len, digest, NULL, EVP_sha256(), NULL) !=
+	    1)
+		return NULL;
+	for (size_t i = 0; i < hosts->token_count; i++)
+		if (secret_equal(span_of(digest, sizeof(digest)),
+			span_of(hosts->tokens[i].sha256, sizeof(digest))))
+			found = &hosts->tokens[i];
+	secret_wipe(digest, sizeof(digest));
+	return found;
+}
+
+int
+admit_host(char out[ADMIT_IDENTITY_MAX + 1], const struct admit_hosts *hosts,
+    const struct admit_shown *shown, struct err *err)
+{
+	const struct admit_token *token;
+	struct span text;
+
+	if (hosts->bearer && shown->authorization_count > 0) {
+		if (shown->authorization_count > 1 ||
+		    !bearer_token(shown->authorization, &text))
+			return err_set(err, ERR_UNTRUSTED,
+			    "Authorization is not one Bearer token");
+		token = find_token(hosts, text);
+		if (token == NULL)
+			return err_set(err, ERR_UNTRUSTED, "unknown token");
+		snprintf(out, ADMIT_IDENTITY_MAX + 1, "token:%s", token->name);
+		return 0;
+	}
+	if (hosts->mtls && shown->peer_name != NULL) {
+		snprintf(
+		    out, ADMIT_IDENTITY_MAX + 1, "mtls:%s", shown->peer_name);
+		return 0;
+	}
+	return err_set(err, ERR_UNTRUSTED, "neither certificate nor token");
+}
+
+int
+admit_signature(
+    struct span key, struct span signature, struct span text, struct err *err)
+{
+	EVP_PKEY *pkey = NULL;
+	EVP_MD_CTX *ctx = NULL;
+	int rc = -1;
+
+	pkey = EVP_PKEY_new_raw_public_key(
+	    EVP_PKEY_ED25519, NULL, key.ptr, key.len);
+	ctx = EVP_MD_CTX_new();
+	if (pkey == NULL || ctx == NULL ||
+	    EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) != 1) {
+		err_set(err, ERR_INTERNAL, "Ed25519 is not available");
+		goto out;
+	}
+	/* 0 for a bad signature and < 0 for a fault: both refuse. */
+	if (EVP_DigestVerify(
+		ctx, signature.ptr, signature.len, text.ptr, text.len) != 1) {
+		err_set(err, ERR_UNTRUSTED,
+		    "the signature of the HELLO is not that of its key "
+		    "(docs/protocol.md 12.3)");
+		goto out;
+	}
+	rc = 0;
+out:
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
+	ERR_clear_error();
+	return rc;
+}

@@ -1,0 +1,403 @@
+#include "relay/config.h"
+
+#include "common/hex.h"
+#include "common/log.h"
+
+#include <arpa/inet.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const auth_words[] = { "mtls", "bearer", NULL };
+static const char *const tls_words[] = { "1.2", "1.3", NULL };
+
+static int check_base(const char *text, struct err *err);
+static int check_name(const char *text, struct err *err);
+static int check_listen(const char *text, struct err *err);
+static int check_sha256(const char *text, struct err *err);
+static int check_word(const char *text, struct err *err);
+
+/* clang-format off */
+#define TOKEN(field) offsetof(struct relay_token, field)
+static const struct conf_key token_keys[] = {
+	{ "name", CONF_STRING, TOKEN(name), NULL, 1, 64,
+	  "The host's name, as agents and logs see it (host-identity "
+	  "token:NAME).", .example = "cn-17", .check = check_word },
+	{ "sha256", CONF_STRING, TOKEN(sha256), NULL, 64, 64,
+	  "SHA-256 of the token's text, in hex: "
+	  "printf %s \"$TOKEN\" | sha256sum.",
+	  .example = "9f86d081884c7d659a2feaa0c55ad015"
+		     "a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	  .check = check_sha256 },
+};
+static const struct conf_table token_table =
+    CONF_TABLE(token_keys, struct relay_token);
+
+#define TENANT(field) offsetof(struct relay_tenant, field)
+static const struct conf_key tenant_keys[] = {
+	{ "name", CONF_STRING, TENANT(name), NULL, 1, TENANT_NAME_MAX,
+	  "The tenant's name, shown to its agents.", .example = "acme",
+	  .check = check_word },
+	{ "keys", CONF_STRINGS, TENANT(keys), "", 0, 100000,
+	  "Keys of the tenant's agents, as attest-agent key show prints them.",
+	  .example =
+	      "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=" },
+	{ "vms", CONF_STRINGS, TENANT(vms), "", 0, 1000000,
+	  "UUIDs that belong to the tenant.",
+	  .example = "57f669c2-c427-4132-bc7a-26f56b6a718c" },
+	{ "self-certifying", CONF_BOOL, TENANT(self_certifying), "no", 0, 0,
+	  "Its agents may also claim UUIDs made from their own keys "
+	  "(attest-agent vm add --new-uuid); nobody else can." },
+};
+static const struct conf_table tenant_table =
+    CONF_TABLE(tenant_keys, struct relay_tenant);
+
+#define AT(field) offsetof(struct relay_config, field)
+static const struct conf_key relay_keys[] = {
+	{ "name", CONF_STRING, AT(name), NULL, 1, 255,
+	  "Name of the relay, as agents dial it.  They sign it.",
+	  .example = "attest.cloud.example", .check = check_name },
+	{ "base", CONF_STRING, AT(base), "/", 1, 128,
+	  "Path in front of all others: the service is https://NAME:PORT/base.",
+	  .example = "/sev", .check = check_base },
+	{ "user", CONF_STRING, AT(user), "nobody", 1, 64,
+	  "Whom to become after the keys are read and the ports bound, when "
+	  "started as root." },
+	{ "workers", CONF_INT, AT(workers), "0", 0, 256,
+	  "Threads that serve; 0 is one for each processor." },
+
+	{ "public.listen", CONF_STRINGS, AT(public.listen), NULL, 1, 16,
+	  "Where agents dial in.", .example = "0.0.0.0:8443",
+	  .check = check_listen },
+	{ "public.certificate", CONF_PATH, AT(public.certificate), NULL, 1, 4096,
+	  "PEM: certificate, then its chain.  ECDSA P-256 is the cheapest.",
+	  .example = "/etc/attest-relay/public.crt" },
+	{ "public.key", CONF_PATH, AT(public.key), NULL, 1, 4096,
+	  "PEM: its private key.", .example = "/etc/attest-relay/public.key" },
+	{ "internal.listen", CONF_STRINGS, AT(internal.listen), NULL, 1, 16,
+	  "Where compute hosts post.  No agent is served here, and no host "
+	  "there.", .example = "127.0.0.1:9443", .check = check_listen },
+	{ "internal.certificate", CONF_PATH, AT(internal.certificate), NULL, 1,
+	  4096, "PEM: certificate, then its chain.",
+	  .example = "/etc/attest-relay/internal.crt" },
+	{ "internal.key", CONF_PATH, AT(internal.key), NULL, 1, 4096,
+	  "PEM: its private key.",
+	  .example = "/etc/attest-relay/internal.key" },
+	{ "internal.client-ca", CONF_PATH, AT(internal.client_ca), "", 0, 4096,
+	  "PEM: who signs the certificates of hosts, for auth mtls.",
+	  .example = "/etc/attest-relay/hosts-ca.crt" },
+
+	{ "hosts.auth", CONF_FLAGS, AT(host_auth), "", 0, 0,
+	  "How hosts show who they are, any of the list.  Empty: no host is "
+	  "let in.", .words = auth_words, .example = "mtls, bearer" },
+	{ "hosts.tokens", CONF_MAPS, AT(tokens), "", 0, 100000,
+	  "Bearer tokens of hosts.", .sub = &token_table },
+
+	{ "tls.min", CONF_ENUM, AT(tls_min), "1.3", 0, 0,
+	  "Oldest version of TLS accepted.", .words = tls_words },
+	{ "channel-binding", CONF_BOOL, AT(channel_binding), "on", 0, 0,
+	  "Agents sign the TLS connection they speak on.  Off only behind a "
+	  "load balancer that ends TLS; agents must allow it too." },
+	{ "tenants", CONF_MAPS, AT(tenants), "", 0, 100000,
+	  "Who may claim which UUIDs.", .sub = &tenant_table },
+
+	{ "limits.connections", CONF_INT, AT(limits.connections), "65536", 1,
+	  4000000, "Connections in all." },
+	{ "limits.connections-per-address", CONF_INT,
+	  AT(limits.connections_per_address), "512", 1, 4000000,
+	  "Connections of one IPv4 address or IPv6 /64." },
+	{ "limits.handshakes", CONF_INT, AT(limits.handshakes), "512", 1, 100000,
+	  "TLS handshakes under way; more connections wait to be accepted." },
+	{ "limits.handshakes-per-block", CONF_INT,
+	  AT(limits.handshakes_per_block), "256", 1, 100000,
+	  "TLS handshakes under way of one IPv4 /24 or IPv6 /48; more are "
+	  "closed." },
+	{ "limits.handshake-steps", CONF_INT, AT(limits.handshake_steps), "8", 1,
+	  1000, "Handshake steps of a worker between two looks at what is "
+	  "established." },
+	{ "limits.streams", CONF_INT, AT(limits.streams), "32", 1, 1024,
+	  "Requests under way on one tunnel; more are queued." },
+	{ "limits.queue", CONF_INT, AT(limits.queue), "256", 0, 100000,
+	  "Requests queued for one tunnel; more get 503." },
+	{ "limits.queue-per-source", CONF_INT, AT(limits.queue_per_source),
+	  "128", 0, 100000, "The same, of one source." },
+	{ "limits.held", CONF_INT, AT(limits.held), "1000", 0, 1000000,
+	  "Requests that wait for an agent that is away, in all." },
+	{ "limits.held-per-source", CONF_INT, AT(limits.held_per_source), "8",
+	  0, 1000000, "The same, of one source." },
+	{ "limits.claims", CONF_INT, AT(limits.claims), "4096", 1, 1000000,
+	  "UUIDs claimed on one tunnel." },
+	{ "limits.tenant-claims", CONF_INT, AT(limits.tenant_claims), "65536", 1,
+	  10000000, "UUIDs claimed by all agents of one tenant." },
+	{ "limits.tenant-tunnels", CONF_INT, AT(limits.tenant_tunnels), "256", 1,
+	  100000, "Agents of one tenant with a tunnel." },
+	{ "limits.memory", CONF_SIZE, AT(limits.memory), "1GiB", 1048576,
+	  INT64_C(1) << 44,
+	  "Memory for connections and bodies.  From 80 % of it on requests "
+	  "get 503." },
+
+	{ "timeouts.handshake", CONF_MS, AT(timeouts.handshake), "10s", 100,
+	  600000, "For a TLS handshake." },
+	{ "timeouts.head", CONF_MS, AT(timeouts.head), "5s", 100, 600000,
+	  "For the head of a request." },
+	{ "timeouts.body", CONF_MS, AT(timeouts.body), "10s", 100, 600000,
+	  "For the body of a request; slower than 512 bytes a second after "
+	  "half of it is too slow too." },
+	{ "timeouts.idle", CONF_MS, AT(timeouts.idle), "30s", 100, 3600000,
+	  "Between two requests of a connection." },
+	{ "timeouts.stall", CONF_MS, AT(timeouts.stall), "15s", 100, 600000,
+	  "For a peer that reads nothing." },
+	{ "timeouts.request", CONF_MS, AT(timeouts.request), "60s", 100, 600000,
+	  "For a request of a host, in all." },
+	{ "timeouts.pending", CONF_MS, AT(timeouts.pending), "120s", 100,
+	  3600000, "The same when the agent asks for more time." },
+	{ "timeouts.agent-answer", CONF_MS, AT(timeouts.agent_answer), "30s",
+	  100, 600000, "For the agent to answer or to ask for time." },
+	{ "timeouts.agent-wait", CONF_MS, AT(timeouts.agent_wait), "20s", 0,
+	  600000, "How long a request waits for an agent that is away." },
+	{ "timeouts.ping", CONF_MS, AT(timeouts.ping), "20s", 100, 600000,
+	  "Silence on a tunnel before a ping; up to a quarter more, at "
+	  "random." },
+	{ "timeouts.drain", CONF_MS, AT(timeouts.drain), "30s", 0, 3600000,
+	  "For requests under way, after SIGTERM." },
+
+	{ "log.level", CONF_ENUM, AT(log_level), "info", 0, 0,
+	  "What to log.", .words = log_level_words },
+	{ "log.format", CONF_ENUM, AT(log_format), "text", 0, 0,
+	  "How to write it.", .words = log_format_words },
+	{ "log.access", CONF_BOOL, AT(log_access), "yes", 0, 0,
+	  "One line for each request of a host." },
+};
+/* clang-format on */
+
+const struct conf_table relay_config_table =
+    CONF_TABLE(relay_keys, struct relay_config);
+
+static int
+check_base(const char *text, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (text[0] != '/')
+		return err_set(err, ERR_USAGE, "starts with \"/\"");
+	if (len > 1 && text[len - 1] == '/')
+		return err_set(err, ERR_USAGE, "does not end with \"/\"");
+	for (const char *p = text; *p != '\0'; p++) {
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw"
+			   "xyz0123456789-._~/",
+			*p) == NULL)
+			return err_set(
+			    err, ERR_USAGE, "letters, digits and -._~/ only");
+		if (p[0] == '/' && p[1] == '/')
+			return err_set(err, ERR_USAGE, "has \"//\"");
+	}
+	return 0;
+}
+
+static int
+check_name(const char *text, struct err *err)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if (*p <= ' ' || *p > '~')
+			return err_set(err, ERR_USAGE,
+			    "visible ASCII without spaces only");
+	return 0;
+}
+
+static int
+check_word(const char *text, struct err *err)
+{
+	for (const char *p = text; *p != '\0'; p++)
+		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw"
+			   "xyz0123456789-._",
+			*p) == NULL)
+			return err_set(
+			    err, ERR_USAGE, "letters, digits and -._ only");
+	return 0;
+}
+
+static int
+check_sha256(const char *text, struct err *err)
+{
+	uint8_t digest[ADMIT_DIGEST_LEN];
+
+	return hex_decode(digest, sizeof(digest), span_str(text), err);
+}
+
+static int
+check_listen(const char *text, struct err *err)
+{
+	char host[64];
+	uint16_t port;
+
+	return relay_listen_split(host, sizeof(host), &port, text, err);
+}
+
+int
+relay_listen_split(
+    char *host, size_t cap, uint16_t *port, const char *text, struct err *err)
+{
+	const char *colon = strrchr(text, ':');
+	const char *from = text, *to = colon;
+	struct in6_addr addr;
+	char *end;
+	long number;
+	int family = AF_INET;
+
+	if (colon == NULL)
+		return err_set(
+		    err, ERR_MALFORMED, "want ADDRESS:PORT or [IPv6]:PORT");
+	if (text[0] == '[') {
+		if (colon == text || colon[-1] != ']')
+			return err_set(err, ERR_MALFORMED,
+			    "want ADDRESS:PORT or [IPv6]:PORT");
+		from = text + 1;
+		to = colon - 1;
+		family = AF_INET6;
+	}
+	if (to <= from || (size_t)(to - from) >= cap)
+		return err_set(
+		    err, ERR_MALFORMED, "want ADDRESS:PORT or [IPv6]:PORT");
+	memcpy(host, from, (size_t)(to - from));
+	host[to - from] = '\0';
+	if (inet_pton(family, host, &addr) != 1)
+		return err_set(err, ERR_MALFORMED, "%s is no IPv%d address",
+		    host, family == AF_INET ? 4 : 6);
+	number = strtol(colon + 1, &end, 10);
+	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || number > 65535)
+		return err_set(err, ERR_MALFORMED, "%s is no port (0 to 65535)",
+		    colon + 1);
+	*port = (uint16_t)number;
+	return 0;
+}
+
+/*
+ * What no table can say.
+ */
+
+static void
+load_tokens(struct relay_setup *s, struct conf_report *report)
+{
+	const struct relay_token *t = s->config.tokens.items;
+	size_t count = s->config.tokens.count;
+	char where[64];
+
+	s->tokens = calloc(count + 1, sizeof(*s->tokens));
+	if (s->tokens == NULL) {
+		conf_complain(report, "hosts.tokens", "no memory");
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct admit_token *out = &s->tokens[i];
+
+		snprintf(where, sizeof(where), "hosts.tokens[%zu].name", i);
+		out->name = t[i].name;
+		if (hex_decode(out->sha256, sizeof(out->sha256),
+			span_str(t[i].sha256), NULL) != 0)
+			return;
+		for (size_t k = 0; k < i; k++)
+			if (strcmp(t[k].name, t[i].name) == 0)
+				conf_complain(report, where,
+				    "token %s is listed twice", t[i].name);
+		s->token_count = i + 1;
+	}
+}
+
+static void
+load_tenant(struct relay_setup *s, size_t at, struct conf_report *report)
+{
+	const struct relay_tenant *t =
+	    (const struct relay_tenant *)s->config.tenants.items + at;
+	char *const *keys = t->keys.items, *const *vms = t->vms.items;
+	struct err err;
+	char where[64];
+	size_t index;
+
+	if (tenants_add(
+		s->tenants, t->name, t->self_certifying, &index, &err) != 0) {
+		snprintf(where, sizeof(where), "tenants[%zu].name", at);
+		conf_complain(report, where, "%s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < t->keys.count; i++) {
+		snprintf(where, sizeof(where), "tenants[%zu].keys[%zu]", at, i);
+		if (tenants_add_key(s->tenants, index, keys[i], &err) != 0)
+			conf_complain(report, where, "%s", err.msg);
+	}
+	for (size_t i = 0; i < t->vms.count; i++) {
+		snprintf(where, sizeof(where), "tenants[%zu].vms[%zu]", at, i);
+		if (tenants_add_vm(s->tenants, index, vms[i], &err) != 0)
+			conf_complain(report, where, "%s", err.msg);
+	}
+}
+
+static void
+load_identity(struct tls_identity **out, const struct relay_listener *l,
+    const char *section, struct conf_report *report)
+{
+	static const char *const parts[] = { "certificate", "key",
+		"client-ca" };
+	struct tls_source source = { l->certificate, l->key, l->client_ca };
+	enum tls_part part;
+	struct err err;
+	char where[64];
+
+	if (tls_identity_load(out, &source, &part, &err) == 0)
+		return;
+	snprintf(where, sizeof(where), "%s.%s", section, parts[part]);
+	conf_complain(report, where, "%s", err.msg);
+}
+
+static void
+check_fields(const struct relay_config *c, struct conf_report *report)
+{
+	if ((c->host_auth & RELAY_AUTH_MTLS) != 0 &&
+	    c->internal.client_ca[0] == '\0')
+		conf_complain(
+		    report, "hosts.auth", "mtls needs internal.client-ca");
+	if ((c->host_auth & RELAY_AUTH_BEARER) != 0 && c->tokens.count == 0)
+		conf_complain(report, "hosts.auth",
+		    "bearer needs at least one of hosts.tokens");
+	if (c->timeouts.pending < c->timeouts.request)
+		conf_complain(report, "timeouts.pending",
+		    "is less than timeouts.request");
+	if (c->timeouts.agent_wait > c->timeouts.request)
+		conf_complain(report, "timeouts.agent-wait",
+		    "is more than timeouts.request");
+}
+
+int
+relay_setup_load(
+    struct relay_setup *out, const char *file, struct conf_report *report)
+{
+	struct relay_config *c = &out->config;
+	struct err err;
+
+	memset(out, 0, sizeof(*out));
+	/* With what is missing or wrong, all else would be guesswork. */
+	if (conf_load(c, &relay_config_table, file, report) != 0)
+		return -1;
+	if (strcmp(c->base, "/") == 0)
+		c->base[0] = '\0';
+	if (tenants_new(&out->tenants, &err) != 0)
+		return conf_complain(report, "tenants", "%s", err.msg);
+	check_fields(c, report);
+	load_tokens(out, report);
+	for (size_t i = 0; i < c->tenants.count; i++)
+		load_tenant(out, i, report);
+	load_identity(&out->public, &c->public, "public", report);
+	load_identity(&out->internal, &c->internal, "internal", report);
+	return report->errors == 0 ? 0 : -1;
+}
+
+void
+relay_setup_free(struct relay_setup *s)
+{
+	tls_identity_free(s->public);
+	tls_identity_free(s->internal);
+	tenants_free(s->tenants);
+	free(s->tokens);
+	conf_free(&s->config, &relay_config_table);
+	memset(s, 0, sizeof(*s));
+}

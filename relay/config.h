@@ -1,0 +1,117 @@
+#ifndef RELAY_CONFIG_H
+#define RELAY_CONFIG_H
+
+#include "common/conf.h"
+#include "common/tls.h"
+#include "relay/admit.h"
+#include "relay/tenant.h"
+
+/*
+ * relay.yaml.  The table in config.c is the one place for keys, defaults,
+ * bounds and words; what it cannot say is checked after it, with the place in
+ * the file too.  Once loaded, nothing changes any more.
+ */
+
+struct relay_listener {
+	struct conf_list listen; /* of char *: "host:port" */
+	char *certificate;
+	char *key;
+	char *client_ca; /* "": none; internal only */
+};
+
+struct relay_token {
+	char *name;
+	char *sha256;
+};
+
+struct relay_tenant {
+	char *name;
+	struct conf_list keys; /* of char *: "ed25519:BASE64" */
+	struct conf_list vms;  /* of char *: UUIDs */
+	bool self_certifying;
+};
+
+struct relay_limits {
+	int64_t connections;
+	int64_t connections_per_address;
+	int64_t handshakes;
+	int64_t handshakes_per_block;
+	int64_t handshake_steps;
+	int64_t streams;
+	int64_t queue;
+	int64_t queue_per_source;
+	int64_t held;
+	int64_t held_per_source;
+	int64_t claims;
+	int64_t tenant_claims;
+	int64_t tenant_tunnels;
+	uint64_t memory;
+};
+
+struct relay_timeouts {
+	uint64_t handshake;
+	uint64_t head;
+	uint64_t body;
+	uint64_t idle;
+	uint64_t stall;
+	uint64_t request;
+	uint64_t pending;
+	uint64_t agent_answer;
+	uint64_t agent_wait;
+	uint64_t ping;
+	uint64_t drain;
+};
+
+struct relay_config {
+	char *name;
+	char *base; /* "" or "/sev" */
+	char *user;
+	int64_t workers;
+	struct relay_listener public;
+	struct relay_listener internal;
+	unsigned host_auth;      /* RELAY_AUTH_... */
+	struct conf_list tokens; /* of struct relay_token */
+	int tls_min;             /* 0: 1.2, 1: 1.3 */
+	bool channel_binding;
+	struct conf_list tenants; /* of struct relay_tenant */
+	struct relay_limits limits;
+	struct relay_timeouts timeouts;
+	int log_level;
+	int log_format; /* 0: text, 1: json, 2: journal */
+	bool log_access;
+};
+
+#define RELAY_AUTH_MTLS 0x1u
+#define RELAY_AUTH_BEARER 0x2u
+
+extern const struct conf_table relay_config_table;
+
+/* What the configuration means. */
+struct relay_setup {
+	struct relay_config config;
+	struct tenants *tenants;
+	struct admit_token *tokens;
+	size_t token_count;
+	struct tls_identity *public;
+	struct tls_identity *internal;
+};
+
+/**
+ * relay_setup_load(out, file, report):
+ * Load ${file}, check it, read certificates and keys.
+ *   lifetime  relay_setup_free(out), after failures too
+ *   errors    -1: ${report} tells all of them
+ */
+int relay_setup_load(
+    struct relay_setup *out, const char *file, struct conf_report *report);
+
+void relay_setup_free(struct relay_setup *s);
+
+/**
+ * relay_listen_split(host, cap, port, text, err):
+ * "host:port", "[v6]:port".  errors ERR_MALFORMED
+ */
+int relay_listen_split(
+    char *host, size_t cap, uint16_t *port, const char *text, struct err *err);
+
+#endif

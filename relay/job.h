@@ -1,0 +1,112 @@
+#ifndef RELAY_JOB_H
+#define RELAY_JOB_H
+
+#include "common/buf.h"
+#include "common/frame.h"
+#include "common/loop.h"
+#include "relay/slab.h"
+#include "relay/tally.h"
+
+/*
+ * What threads send each other.  A job is a host's request: it belongs to the
+ * worker of the host, is posted to the worker of a tunnel, and comes back with
+ * the answer or with the reason why there is none.  Whoever holds it owns it.
+ */
+
+#define JOB_BODY_MAX 65536   /* docs/protocol.md 3; both ways */
+#define JOB_HEADERS_MAX 4096 /* bytes of the HEADERS of a request */
+
+enum message_kind {
+	MESSAGE_ACCEPT,    /* main: a new connection */
+	MESSAGE_ROUTES,    /* a worker: UUIDs have come */
+	MESSAGE_JOB,       /* host to tunnel */
+	MESSAGE_JOB_BACK,  /* tunnel to host */
+	MESSAGE_CANCEL,    /* host to tunnel: the job is not wanted any more */
+	MESSAGE_PENDING,   /* tunnel to host: wait longer */
+	MESSAGE_SUPERSEDE, /* to a tunnel: a newer one of its key is here */
+	MESSAGE_DRAIN,     /* main: finish */
+	MESSAGE_QUIT,      /* main: now */
+	MESSAGE_DRAINED    /* to main: a worker has finished */
+};
+
+struct message {
+	struct mail mail; /* first */
+	enum message_kind kind;
+};
+
+struct message_accept {
+	struct message m;
+	int fd; /* owned */
+	bool public;
+	struct source source;
+	uint16_t port; /* of the peer */
+};
+
+struct message_cancel {
+	struct message m;
+	struct handle tunnel;
+	struct handle host;
+	enum frame_reset code;
+};
+
+struct message_pending {
+	struct message m;
+	struct handle host;
+	uint32_t extend_ms;
+};
+
+struct message_tunnel {
+	struct message m;
+	struct handle tunnel;
+};
+
+enum job_outcome {
+	JOB_ANSWERED,
+	JOB_NOT_SENT,  /* the agent did not and will not work on it */
+	JOB_NOT_MINE,  /* the agent says: another agent's */
+	JOB_LOST,      /* the tunnel ended, and who knows */
+	JOB_BREACH,    /* the agent broke the protocol, or says it failed */
+	JOB_TOO_LARGE, /* the agent says */
+	JOB_LATE,      /* the agent says */
+	JOB_BUSY       /* too many requests are queued for the tunnel */
+};
+
+TAILQ_HEAD(job_list, job);
+
+struct job {
+	struct message m; /* first */
+	struct handle host;
+	struct handle tunnel;
+	uint64_t session; /* of the tunnel */
+	struct source source;
+
+	/* The request. */
+	const char *method; /* constant */
+	char path[FRAME_PATH_MAX + 1];
+	uint8_t headers[JOB_HEADERS_MAX]; /* as in the frame */
+	size_t headers_len;
+	struct buf body;
+	uint64_t due_ms; /* when the host's side gives up */
+
+	/* While the tunnel's worker has it. */
+	TAILQ_ENTRY(job) link; /* in a queue, or among the open ones */
+	bool open;
+	uint32_t stream;
+	size_t sent; /* bytes of the body */
+
+	/* The answer. */
+	enum job_outcome outcome;
+	uint16_t status;
+	uint8_t *answer_headers; /* owned; as in the frame */
+	size_t answer_headers_len;
+	size_t answer_len; /* as announced */
+	struct buf answer;
+};
+
+/** job_free(j): NULL is fine. */
+void job_free(struct job *j);
+
+/** message_free(m): whatever it is, with all that it owns. */
+void message_free(struct message *m);
+
+#endif

@@ -1,0 +1,45 @@
+#ifndef RELAY_KEYRING_H
+#define RELAY_KEYRING_H
+
+#include "common/err.h"
+#include "common/uuid.h"
+#include "relay/slab.h"
+
+/*
+ * The newest tunnel of each agent's key (docs/protocol.md 12.5: the newer one
+ * wins), and so the number of tunnels of each tenant.  Safe from every thread.
+ */
+
+#define KEYRING_FLAPS_MAX 3 /* joins of one key in KEYRING_FLAPS_MS */
+#define KEYRING_FLAPS_MS 60000
+
+struct keyring;
+
+struct keyring_join {
+	struct handle tunnel;
+	uint64_t session;
+	size_t tenant;
+	uint32_t tenant_max; /* keys of the tenant with a tunnel */
+	uint64_t now_ms;
+};
+
+/** keyring_new(out, tenants, err): for ${tenants} tenants. */
+int keyring_new(struct keyring **out, size_t tenants, struct err *err);
+void keyring_free(struct keyring *k);
+
+/**
+ * keyring_join(k, key, join, old, flaps, err):
+ * The tunnel is the newest of ${key}.  The one before, if it lives, goes to
+ * *${old}, generation 0 if none; *${flaps}: more joins than KEYRING_FLAPS_MAX.
+ *   errors  ERR_LIMIT: the tenant has tenant_max already; ERR_MEMORY
+ */
+int keyring_join(struct keyring *k, const uint8_t key[UUID_KEY_LEN],
+    const struct keyring_join *join, struct handle *old, bool *flaps,
+    struct err *err);
+
+/** keyring_leave(k, key, tunnel): the tunnel is over; if a newer one has
+ * joined, nothing happens. */
+void keyring_leave(
+    struct keyring *k, const uint8_t key[UUID_KEY_LEN], struct handle tunnel);
+
+#endif
