@@ -220,9 +220,47 @@ class HostTest(unittest.TestCase):
         found = json.loads(self.host("launch", *args, status=5).stdout)
         self.assertEqual(found["mixed-up"], 20)
 
+    def psp(self, *args, status=0):
+        done = sh(os.path.join(BIN, "psp"), "platform", *args)
+        self.assertEqual(done.returncode, status, done.stderr)
+        return done.stdout
+
+    def test_platforms(self):
+        one, two = self.at("first"), self.at("second")
+        self.psp("new", one, "--generation", "2048", "--api", "0.24.13",
+                 "--chip", "ab" * 64)
+        self.psp("new", two, "--root", one)
+        shown = [json.loads(self.psp("show", d)) for d in (one, two)]
+        sizes = {"pdh": 2084, "cert-chain": 6252, "cpu0-id": 64}
+        for name, size in sizes.items():
+            raw = [fake_owner.base64.b64decode(s[name]) for s in shown]
+            self.assertEqual([len(r) for r in raw], [size, size])
+            self.assertNotEqual(*raw)
+        for name, same in (("ask.cert", True), ("cek.cert", False)):
+            with open(os.path.join(one, name), "rb") as a, \
+                    open(os.path.join(two, name), "rb") as b:
+                self.assertEqual(a.read() == b.read(), same)
+        self.psp("new", self.at("third"), "--generation", "1024", status=2)
+        self.psp("new", self.at("third"), "--chip", "ab", status=2)
+        self.psp("show", self.at("third"), status=1)
+
+    def test_a_rotated_pdh_ends_old_sessions(self):
+        self.psp("new", self.at("rotated"), "--generation", "2048")
+        self.host("step-launch", "--uuid", VM, "--platform",
+                  self.at("rotated"), "--out", self.at("old"))
+        before = self.psp("show", self.at("rotated"))
+        self.psp("rotate", self.at("rotated"))
+        self.assertNotEqual(before, self.psp("show", self.at("rotated")))
+        done = self.host("step-start", "--from", self.at("old"), "--out",
+                         self.at("new"), status=4, common=False)
+        self.assertIn("LAUNCH_START: firmware error 11", done.stderr)
+        self.launch("--platform", self.at("rotated"))
+
     def test_usage(self):
         for args in ([], ["launch"], ["nonsense"], ["launch", "--hosts"],
-                     ["launch", "--vcpus", "x"], ["step-open", "one"]):
+                     ["launch", "--vcpus", "x"], ["step-open", "one"],
+                     ["launch", "--service", "https://x", "--uuid", VM,
+                      "--cross", "--hosts", "2"]):
             done = sh(os.path.join(BIN, "compute-host"), *args)
             self.assertEqual(done.returncode, 2, done.stderr)
 

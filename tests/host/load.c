@@ -107,8 +107,7 @@ one_launch(struct worker *w, struct host *h, const struct target *target)
 		rc = HOST_WRONG;
 		err_set(&err, ERR_UNTRUSTED, "another VM's secret");
 	}
-	/* A packet that does not open is one made for another guest. */
-	if (rc == HOST_WRONG || rc == HOST_PSP)
+	if (rc == HOST_WRONG || (rc == HOST_PSP && err.code == ERR_CONFLICT))
 		w->mixed++;
 	w->outcomes[rc]++;
 	if (rc == HOST_OK)

@@ -192,6 +192,7 @@ guest_inject(struct secret *secret, enum psp_status *status, struct guest *g,
 	    secret_span(&answer->payload));
 	if (*status != PSP_SUCCESS) {
 		rc = refused("LAUNCH_SECRET", *status, err);
+		err->code = ERR_CONFLICT; /* made for another guest */
 		goto out;
 	}
 	report(o, "psp",

@@ -61,6 +61,10 @@ launch(int argc, char **argv, struct err *err)
 		    "--service and one of --uuid, --uuid-file are needed");
 		return HOST_USAGE;
 	}
+	if (o.cross && (o.hosts > 1 || o.launches > 1 || o.uuid == NULL)) {
+		err_set(err, ERR_USAGE, "--cross is for one --uuid alone");
+		return HOST_USAGE;
+	}
 	if (o.expect_secret_file != NULL &&
 	    file_read(&expect, o.expect_secret_file, err) != 0)
 		return HOST_USAGE;

@@ -28,7 +28,7 @@ static int
 fail(const struct err *err)
 {
 	(void)fprintf(stderr, "psp: %s\n", err->msg);
-	return 1;
+	return err->code == ERR_USAGE ? 2 : 1;
 }
 
 struct new_options {
@@ -63,7 +63,8 @@ read_options(struct new_options *o, int argc, char **argv, struct err *err)
 		case 'c':
 			if (hex_decode(o->chip, sizeof(o->chip),
 				span_str(optarg), err) != 0)
-				return err_wrap(err, "--chip");
+				return err_set(err, ERR_USAGE,
+				    "--chip: not 128 hex digits");
 			o->spec.chip_id = span_of(o->chip, sizeof(o->chip));
 			break;
 		case 'r':
