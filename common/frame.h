@@ -201,8 +201,9 @@ const char *frame_name(uint8_t type);
  *   lifetime  ${out} holds spans into ${message}
  *   errors    ERR_MALFORMED: breaks the format (close 4401).  ERR_LIMIT: the
  *             format is good but a value of a REQUEST or RESPONSE is outside
- *             its range (12.6: that stream alone is ended); out->type and
- *             out->stream are then set, the rest is unusable
+ *             its range (12.6: that stream alone is ended); out->type,
+ *             out->stream and the length of the body, for the windows, are
+ *             then right, the rest is unusable
  *   source    docs/protocol.md 12.2
  */
 int frame_decode(struct frame *out, struct span message, struct err *err);
