@@ -1,0 +1,1 @@
+fuzz_target(psp psp_fuzz.c psp)
