@@ -7,86 +7,7 @@
 
 #include <cmocka.h>
 
-#include "tests/psp/crypto.h"
-#include "tests/unit/psp/fixture.h"
-
-#define AREA 0x80c000
-
-/* synthetic-a after INIT, and the owner's part of one known session. */
-struct bench {
-	struct psp_platform platform;
-	struct psp *psp;
-	json_t *root;
-	struct secret godh, session;
-	uint32_t policy;
-};
-
-static void
-bench_session(struct bench *b, const char *name)
-{
-	json_t *one = fixture_case(b->root, name);
-
-	secret_free(&b->godh);
-	secret_free(&b->session);
-	b->godh = fixture_base64(one, "godh_cert_b64_unsigned");
-	b->session = fixture_base64(one, "session_b64");
-	b->policy = fixture_number(one, "policy");
-}
-
-static int
-setup(void **state)
-{
-	struct bench *b = calloc(1, sizeof(*b));
-
-	assert_non_null(b);
-	fixture_platform(&b->platform);
-	b->psp = psp_new(&b->platform, NULL, NULL);
-	b->root = fixture_json("kat/session.json");
-	bench_session(b, "session-synthetic-policy-1");
-	assert_int_equal(psp_init(b->psp), PSP_SUCCESS);
-	*state = b;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct bench *b = *state;
-
-	psp_free(b->psp);
-	psp_platform_free(&b->platform);
-	secret_free(&b->godh);
-	secret_free(&b->session);
-	json_decref(b->root);
-	free(b);
-	return 0;
-}
-
-static enum psp_status
-start(struct bench *b, uint32_t *handle, uint32_t policy)
-{
-	return psp_launch_start(handle, b->psp, policy, secret_span(&b->godh),
-	    secret_span(&b->session));
-}
-
-/* A measured guest, its context in ${guest}. */
-static uint32_t
-measured(struct bench *b, struct psp_guest_state *guest)
-{
-	static const uint8_t firmware[64] = { 1 };
-	uint8_t out[PSP_MEASUREMENT_LEN];
-	uint32_t handle = 0;
-
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
-	assert_int_equal(psp_launch_update_data(b->psp, handle,
-			     span_of(firmware, sizeof(firmware))),
-	    PSP_SUCCESS);
-	assert_int_equal(
-	    psp_launch_measure(out, sizeof(out), b->psp, handle), PSP_SUCCESS);
-	assert_int_equal(psp_guest_save(guest, b->psp, handle), PSP_SUCCESS);
-	assert_memory_equal(out, guest->measure, sizeof(guest->measure));
-	return handle;
-}
+#include "tests/unit/psp/bench.h"
 
 static void
 start_refuses(void **state)
@@ -145,21 +66,24 @@ start_judges_the_policy(void **state)
 	struct bench *b = *state;
 	uint32_t handle = 0;
 
-	assert_int_equal(start(b, &handle, b->policy ^ 2), PSP_BAD_MEASUREMENT);
 	assert_int_equal(
-	    start(b, &handle, b->policy | 2U << 16), PSP_POLICY_FAILURE);
+	    bench_start(b, &handle, b->policy ^ 2), PSP_BAD_MEASUREMENT);
+	assert_int_equal(
+	    bench_start(b, &handle, b->policy | 2U << 16), PSP_POLICY_FAILURE);
 	bench_session(b, "session-synthetic-minapi");
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	b->platform.api.major = (uint8_t)(b->policy >> 16);
 	b->platform.api.minor = (uint8_t)((b->policy >> 24) - 1);
-	assert_int_equal(start(b, &handle, b->policy), PSP_POLICY_FAILURE);
+	assert_int_equal(
+	    bench_start(b, &handle, b->policy), PSP_POLICY_FAILURE);
 	b->platform.api.minor++;
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	bench_session(b, "session-synthetic-policy-7");
 	b->platform.no_es = true;
-	assert_int_equal(start(b, &handle, b->policy), PSP_POLICY_FAILURE);
+	assert_int_equal(
+	    bench_start(b, &handle, b->policy), PSP_POLICY_FAILURE);
 	b->platform.no_es = false;
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 }
 
 static void
@@ -182,9 +106,10 @@ a_rotated_pdh_ends_old_sessions(void **state)
 	struct bench *b = *state;
 	uint32_t handle = 0;
 
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	assert_int_equal(psp_pdh_gen(b->psp), PSP_SUCCESS);
-	assert_int_equal(start(b, &handle, b->policy), PSP_BAD_MEASUREMENT);
+	assert_int_equal(
+	    bench_start(b, &handle, b->policy), PSP_BAD_MEASUREMENT);
 }
 
 static void
@@ -195,7 +120,7 @@ commands_before_init(void **state)
 	struct psp_guest_state guest;
 	struct bench *b = *state;
 	enum psp_guest_phase phase;
-	uint32_t handle = measured(b, &guest), policy;
+	uint32_t handle = bench_measured(b, &guest), policy;
 
 	assert_int_equal(psp_init(b->psp), PSP_INVALID_PLATFORM_STATE);
 	assert_int_equal(psp_shutdown(b->psp), PSP_SUCCESS);
@@ -203,7 +128,7 @@ commands_before_init(void **state)
 	assert_int_equal(status.state, PSP_UNINIT);
 	assert_int_equal(status.guest_count, 0);
 	assert_int_equal(
-	    start(b, &handle, b->policy), PSP_INVALID_PLATFORM_STATE);
+	    bench_start(b, &handle, b->policy), PSP_INVALID_PLATFORM_STATE);
 	assert_int_equal(psp_launch_measure(out, sizeof(out), b->psp, handle),
 	    PSP_INVALID_PLATFORM_STATE);
 	assert_int_equal(psp_pdh_cert_export(pdh, chain, b->psp),
@@ -251,7 +176,7 @@ update_refuses(void **state)
 	struct bench *b = *state;
 	uint32_t handle = 0;
 
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++)
 		assert_int_equal(psp_launch_update_data(
 				     b->psp, handle, span_of(page, lens[i])),
@@ -260,7 +185,7 @@ update_refuses(void **state)
 	    psp_launch_update_vmsa(b->psp, handle, span_of(page, PSP_VMSA_LEN)),
 	    PSP_UNSUPPORTED);
 	bench_session(b, "session-synthetic-policy-7");
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	assert_int_equal(psp_launch_update_vmsa(
 			     b->psp, handle, span_of(page, PSP_VMSA_LEN - 1)),
 	    PSP_INVALID_LEN);
@@ -282,7 +207,7 @@ each_phase_has_its_commands(void **state)
 	struct bench *b = *state;
 	uint32_t handle = 0, policy = 0;
 
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 	/* LUPDATE: not measured yet. */
 	assert_int_equal(
 	    psp_launch_secret(page, 16, b->psp, handle, AREA, data, data),
@@ -324,144 +249,11 @@ every_start_has_its_own_nonce(void **state)
 	struct psp_guest_state one, two;
 	struct bench *b = *state;
 
-	(void)measured(b, &one);
-	(void)measured(b, &two);
+	(void)bench_measured(b, &one);
+	(void)bench_measured(b, &two);
 	assert_memory_equal(one.digest, two.digest, sizeof(one.digest));
 	assert_memory_not_equal(one.mnonce, two.mnonce, sizeof(one.mnonce));
 	assert_memory_not_equal(one.measure, two.measure, sizeof(one.measure));
-}
-
-/* What an owner makes (AMD 55766 6.6): header and payload of ${len} bytes,
- * all 'x'. */
-static void
-make_packet(uint8_t header[PSP_HEADER_LEN], uint8_t *payload, size_t len,
-    const struct psp_guest_state *guest)
-{
-	size_t cap = 1 + 4 + 16 + 8 + len + 32;
-	uint8_t *text = malloc(cap);
-	struct writer w = writer_of(text, cap);
-
-	memset(header, 0, PSP_HEADER_LEN);
-	memset(header + 4, 9, 16);
-	memset(payload, 'x', len);
-	assert_int_equal(psp_crypto_ctr(payload, guest->tek, header + 4,
-			     span_of(payload, len), NULL),
-	    0);
-	writer_u8(&w, 1);
-	writer_put(&w, span_of(header, 20));
-	writer_le32(&w, (uint32_t)len);
-	writer_le32(&w, (uint32_t)len);
-	writer_put(&w, span_of(payload, len));
-	writer_put(&w, span_of(guest->measure, 32));
-	assert_true(writer_ok(&w));
-	assert_int_equal(psp_crypto_hmac(header + 20, span_of(guest->tik, 16),
-			     writer_span(&w), NULL),
-	    0);
-	free(text);
-}
-
-static void
-secret_refuses(void **state)
-{
-	static const struct {
-		const char *name;
-		size_t header_len, payload_len, memory_len;
-		int flip; /* offset in header, or 1000 + offset in payload */
-		uint64_t address;
-		enum psp_status want;
-	} bad[] = {
-		{ "flags", 52, 48, 48, 0, AREA, PSP_UNSUPPORTED },
-		{ "IV", 52, 48, 48, 4, AREA, PSP_BAD_MEASUREMENT },
-		{ "MAC", 52, 48, 48, 51, AREA, PSP_BAD_MEASUREMENT },
-		{ "payload", 52, 48, 48, 1000, AREA, PSP_BAD_MEASUREMENT },
-		{ "payload end", 52, 48, 48, 1047, AREA, PSP_BAD_MEASUREMENT },
-		{ "payload cut", 52, 32, 48, -1, AREA, PSP_BAD_MEASUREMENT },
-		{ "header short", 51, 48, 48, -1, AREA, PSP_INVALID_LEN },
-		{ "header long", 53, 48, 48, -1, AREA, PSP_INVALID_LEN },
-		{ "no payload", 52, 0, 48, -1, AREA, PSP_INVALID_LEN },
-		{ "odd payload", 52, 47, 48, -1, AREA, PSP_INVALID_LEN },
-		{ "no room", 52, 48, 47, -1, AREA, PSP_INVALID_LEN },
-		{ "address", 52, 48, 48, -1, AREA + 8, PSP_INVALID_ADDRESS },
-	};
-	struct psp_guest_state guest;
-	struct bench *b = *state;
-	uint32_t handle = measured(b, &guest);
-
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		uint8_t header[64] = { 0 }, payload[48], memory[48] = { 0 };
-		uint8_t *h, *p;
-		enum psp_status got;
-
-		make_packet(header, payload, sizeof(payload), &guest);
-		if (bad[i].flip >= 1000)
-			payload[bad[i].flip - 1000] ^= 1;
-		else if (bad[i].flip >= 0)
-			header[bad[i].flip] ^= 1;
-		h = fixture_exact(span_of(header, bad[i].header_len));
-		p = fixture_exact(span_of(payload, bad[i].payload_len));
-		got = psp_launch_secret(memory, bad[i].memory_len, b->psp,
-		    handle, bad[i].address, span_of(h, bad[i].header_len),
-		    span_of(p, bad[i].payload_len));
-		if (got != bad[i].want)
-			fail_msg("%s: %s, want %s", bad[i].name,
-			    psp_status_name(got), psp_status_name(bad[i].want));
-		assert_int_equal(memory[0], 0);
-		free(h);
-		free(p);
-	}
-}
-
-static void
-secret_opens_in_its_own_guest_only(void **state)
-{
-	uint8_t header[PSP_HEADER_LEN] = { 0 }, payload[48] = { 0 };
-	uint8_t memory[48] = { 0 };
-	struct span h = span_of(header, sizeof(header));
-	struct span p = span_of(payload, sizeof(payload));
-	struct psp_guest_state one, two;
-	struct bench *b = *state;
-	uint32_t first = measured(b, &one), second = measured(b, &two);
-	uint32_t again = 0;
-
-	make_packet(header, payload, sizeof(payload), &two);
-	assert_int_equal(psp_launch_secret(
-			     memory, sizeof(memory), b->psp, first, AREA, h, p),
-	    PSP_BAD_MEASUREMENT);
-	assert_int_equal(memory[0], 0);
-	assert_int_equal(psp_launch_secret(memory, sizeof(memory), b->psp,
-			     second, AREA, h, p),
-	    PSP_SUCCESS);
-	assert_int_equal(memory[0], 'x');
-	assert_int_equal(memory[47], 'x');
-	/* The same from its saved context. */
-	assert_int_equal(psp_guest_restore(&again, b->psp, &two), PSP_SUCCESS);
-	assert_int_equal(psp_launch_secret(
-			     memory, sizeof(memory), b->psp, again, AREA, h, p),
-	    PSP_SUCCESS);
-}
-
-static void
-secret_of_the_largest_size(void **state)
-{
-	size_t max = PSP_PAYLOAD_MAX, more = max + 16;
-	uint8_t *payload = calloc(1, more), *memory = calloc(1, more);
-	uint8_t header[PSP_HEADER_LEN];
-	struct psp_guest_state guest;
-	struct bench *b = *state;
-	uint32_t handle = measured(b, &guest);
-
-	make_packet(header, payload, max, &guest);
-	assert_int_equal(
-	    psp_launch_secret(memory, more, b->psp, handle, AREA,
-		span_of(header, sizeof(header)), span_of(payload, max)),
-	    PSP_SUCCESS);
-	make_packet(header, payload, more, &guest);
-	assert_int_equal(
-	    psp_launch_secret(memory, more, b->psp, handle, AREA,
-		span_of(header, sizeof(header)), span_of(payload, more)),
-	    PSP_INVALID_LEN);
-	free(payload);
-	free(memory);
 }
 
 static void
@@ -472,8 +264,10 @@ guests_run_out_and_come_back(void **state)
 	uint32_t handle = 0;
 
 	for (int i = 0; i < PSP_GUESTS_MAX; i++)
-		assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
-	assert_int_equal(start(b, &handle, b->policy), PSP_RESOURCE_LIMIT);
+		assert_int_equal(
+		    bench_start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(
+	    bench_start(b, &handle, b->policy), PSP_RESOURCE_LIMIT);
 	assert_int_equal(psp_platform_status(&status, b->psp), PSP_SUCCESS);
 	assert_int_equal(status.guest_count, PSP_GUESTS_MAX);
 	assert_int_equal(status.state, PSP_WORKING);
@@ -481,7 +275,7 @@ guests_run_out_and_come_back(void **state)
 		assert_int_equal(psp_decommission(b->psp, i), PSP_SUCCESS);
 	assert_int_equal(psp_platform_status(&status, b->psp), PSP_SUCCESS);
 	assert_int_equal(status.state, PSP_INIT);
-	assert_int_equal(start(b, &handle, b->policy), PSP_SUCCESS);
+	assert_int_equal(bench_start(b, &handle, b->policy), PSP_SUCCESS);
 }
 
 static int
@@ -519,7 +313,8 @@ status_names(void **state)
 	assert_string_equal(psp_status_name(25), "unknown status");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+	cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int
 main(void)
@@ -534,9 +329,6 @@ main(void)
 		TEST(update_refuses),
 		TEST(each_phase_has_its_commands),
 		TEST(every_start_has_its_own_nonce),
-		TEST(secret_refuses),
-		TEST(secret_opens_in_its_own_guest_only),
-		TEST(secret_of_the_largest_size),
 		TEST(guests_run_out_and_come_back),
 		TEST(no_measurement_without_a_nonce),
 		cmocka_unit_test(status_names),
