@@ -67,8 +67,8 @@ host_ask_launch(struct launch_answer *out, struct host *h, const char *uuid,
 	if (body == NULL || messages_text(&text, body, err) != 0)
 		goto out;
 	report(h->o, "host",
-	    "POST %s/vm/%s/launch: %zu bytes of JSON; PDH, "
-	    "chain (CEK %s), chip id",
+	    "POST %s/vm/%s/launch: %zu bytes of JSON; PDH, chain (CEK %s), "
+	    "chip id",
 	    h->o->service, uuid, text.len, cek[h->o->chain]);
 	rc = ask(h, uuid, "launch", secret_span(&text), err);
 	if (rc != HOST_OK)
@@ -78,8 +78,8 @@ host_ask_launch(struct launch_answer *out, struct host *h, const char *uuid,
 		goto out;
 	}
 	report(h->o, "owner",
-	    "200: session of %zu bytes, owner's certificate "
-	    "of %zu, policy 0x%x%s%s",
+	    "200: session of %zu bytes, owner's certificate of %zu, policy "
+	    "0x%x%s%s",
 	    out->session_len, out->owner_cert_len, out->policy,
 	    out->session_id[0] == '\0' ? "" : ", session ", out->session_id);
 	if (request != NULL) {
@@ -113,8 +113,8 @@ host_ask_validate(struct validate_answer *out, struct host *h, const char *uuid,
 	    save_request(h->o, secret_span(&text), err) != 0)
 		goto out;
 	report(h->o, "host",
-	    "POST %s/vm/%s/validate: %zu bytes of JSON; "
-	    "measurement, API %u.%u build %u%s",
+	    "POST %s/vm/%s/validate: %zu bytes of JSON; measurement, API %u.%u "
+	    "build %u%s",
 	    h->o->service, uuid, text.len, h->m->reported.major,
 	    h->m->reported.minor, h->m->reported.build,
 	    json_object_get(body, "session-id") == NULL ? "; no session named"
@@ -129,8 +129,7 @@ host_ask_validate(struct validate_answer *out, struct host *h, const char *uuid,
 	}
 	if (out->inject)
 		report(h->o, "owner",
-		    "200: secret packet, header of %zu "
-		    "bytes, payload of %zu",
+		    "200: secret packet, header of %zu bytes, payload of %zu",
 		    out->header_len, out->payload.len);
 	else
 		report(h->o, "owner", "200: no secret is registered");
@@ -148,8 +147,7 @@ introduce(const struct host *h)
 
 	hex_encode(chip, sizeof(chip), span_of(p->chip_id, 8));
 	report(h->o, "host",
-	    "platform %s: chip %s..., firmware API %u.%u "
-	    "build %u",
+	    "platform %s: chip %s..., firmware API %u.%u build %u",
 	    h->o->platform, chip, p->api.major, p->api.minor, p->api.build);
 }
 
@@ -195,13 +193,12 @@ must_not_open(struct guest *guest, struct host *h,
 	secret_free(&stolen);
 	if (rc == HOST_PSP && status == PSP_BAD_MEASUREMENT) {
 		report(h->o, "psp",
-		    "LAUNCH_SECRET with the other guest's "
-		    "packet: firmware error 11, as it must be");
+		    "LAUNCH_SECRET with the other guest's packet: firmware "
+		    "error 11, as it must be");
 		return HOST_OK;
 	}
 	err_set(err, ERR_UNTRUSTED,
-	    "a packet for another guest gave firmware "
-	    "error %d, want 11",
+	    "a packet for another guest gave firmware error %d, want 11",
 	    (int)status);
 	return HOST_WRONG;
 }

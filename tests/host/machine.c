@@ -100,9 +100,8 @@ static enum outcome
 refused(const char *command, enum psp_status status, struct err *err)
 {
 	err_set(err, ERR_UNTRUSTED,
-	    "secure processor: %s: firmware error %d "
-	    "(%s)",
-	    command, (int)status, psp_status_name(status));
+	    "secure processor: %s: firmware error %d (%s)", command,
+	    (int)status, psp_status_name(status));
 	return HOST_PSP;
 }
 
@@ -123,8 +122,8 @@ guest_start(struct guest *g, struct psp *psp, const struct machine *m,
 	if (status != PSP_SUCCESS)
 		return refused("LAUNCH_START", status, err);
 	report(o, "psp",
-	    "LAUNCH_START: guest %u; the owner's session is "
-	    "unwrapped, WRAP_MAC and POLICY_MAC fit policy 0x%x",
+	    "LAUNCH_START: guest %u; the owner's session is unwrapped, "
+	    "WRAP_MAC and POLICY_MAC fit policy 0x%x",
 	    g->handle, policy);
 	image.kernel_hashes = o->kernel_hashes == ON ||
 	    (o->kernel_hashes == AUTO && answer->kernel_hashes != 0);
@@ -137,8 +136,7 @@ guest_start(struct guest *g, struct psp *psp, const struct machine *m,
 		: "");
 	if ((policy & PSP_POLICY_ES) != 0)
 		report(o, "psp",
-		    "LAUNCH_UPDATE_VMSA: %u save areas (%s, CPU "
-		    "0x%08x)",
+		    "LAUNCH_UPDATE_VMSA: %u save areas (%s, CPU 0x%08x)",
 		    image.vcpus, image.init2 ? "init2" : "legacy",
 		    image.cpu_sig);
 	status = psp_launch_measure(
@@ -196,8 +194,8 @@ guest_inject(struct secret *secret, enum psp_status *status, struct guest *g,
 		goto out;
 	}
 	report(o, "psp",
-	    "LAUNCH_SECRET: packet of %zu bytes fits this guest "
-	    "alone, decrypted to 0x%x",
+	    "LAUNCH_SECRET: packet of %zu bytes fits this guest alone, "
+	    "decrypted to 0x%x",
 	    answer->payload.len, area.base);
 	rc = HOST_WRONG;
 	if (secret_table_find(

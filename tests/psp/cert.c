@@ -105,8 +105,8 @@ psp_cert_key(
 	    (algo != PSP_ALGO_ECDH_SHA256 && algo != PSP_ALGO_ECDH_SHA384) ||
 	    curve != CURVE_P384)
 		return err_set(err, ERR_MALFORMED,
-		    "certificate of version %u, "
-		    "usage 0x%x, algorithm 0x%x, curve %u (55766 C)",
+		    "certificate of version %u, usage 0x%x, algorithm 0x%x, "
+		    "curve %u (55766 C)",
 		    version, got_usage, algo, curve);
 	return psp_key_from_point(out, qx, qy, err);
 }

@@ -75,9 +75,8 @@ guest_image_ovmf(
 	total = le16_at(firmware, rest.len);
 	if (total < GUID_LEN + 2 || total - (GUID_LEN + 2) > rest.len)
 		return err_set(err, ERR_MALFORMED,
-		    "OVMF table of %zu bytes in "
-		    "a firmware of %zu",
-		    total, firmware.len);
+		    "OVMF table of %zu bytes in a firmware of %zu", total,
+		    firmware.len);
 	total -= GUID_LEN + 2;
 	rest = span_of(rest.ptr + rest.len - total, total);
 	/* Backwards: each entry is its data, then u16 length, then GUID. */
@@ -199,8 +198,8 @@ submit_vmsas(struct psp *psp, uint32_t handle, const struct guest_image *image,
 
 	if (image->vcpus > 1 && reset == 0)
 		return err_set(err, ERR_UNSUPPORTED,
-		    "%u vCPUs with SEV-ES, "
-		    "and the firmware names no reset vector",
+		    "%u vCPUs with SEV-ES, and the firmware names no reset "
+		    "vector",
 		    image->vcpus);
 	for (unsigned i = 0; i < image->vcpus; i++) {
 		guest_image_vmsa(page, image, i == 0 ? RESET_BSP : reset);

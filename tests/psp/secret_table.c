@@ -50,9 +50,8 @@ secret_table_find(
 		len = reader_le32(&r);
 		if (!reader_ok(&r) || len < HEAD_LEN || len > left)
 			return err_set(err, ERR_MALFORMED,
-			    "secret table entry "
-			    "of %u bytes, %zu are left",
-			    len, left);
+			    "secret table entry of %u bytes, %zu are left", len,
+			    left);
 		data = reader_take(&r, len - HEAD_LEN);
 		if (uuid_equal(&got, &want) && !found) {
 			*out = data;
