@@ -1,9 +1,9 @@
-/* The service's answers, read; the other half of messages.h. */
+#include "tests/host/answers.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #include "common/base64.h"
-#include "tests/host/messages.h"
 
 static json_t *
 load(struct span body, struct err *err)
@@ -35,8 +35,7 @@ get_bytes(uint8_t *out, size_t cap, size_t *len, const json_t *object,
 }
 
 int
-messages_read_launch(
-    struct launch_answer *out, struct span body, struct err *err)
+answers_launch(struct launch_answer *out, struct span body, struct err *err)
 {
 	json_t *object = load(body, err);
 	const json_t *v;
@@ -91,8 +90,7 @@ get_payload(struct secret *out, const json_t *object, struct err *err)
 }
 
 int
-messages_read_validate(
-    struct validate_answer *out, struct span body, struct err *err)
+answers_validate(struct validate_answer *out, struct span body, struct err *err)
 {
 	json_t *object = load(body, err);
 	const json_t *v;
@@ -122,18 +120,18 @@ messages_read_validate(
 out:
 	json_decref(object);
 	if (rc != 0)
-		validate_answer_free(out);
+		answers_free(out);
 	return rc;
 }
 
 void
-validate_answer_free(struct validate_answer *a)
+answers_free(struct validate_answer *a)
 {
 	secret_free(&a->payload);
 }
 
 json_t *
-messages_problem_json(const struct http_answer *a)
+answers_problem_json(const struct http_answer *a)
 {
 	json_t *body = load(secret_span(&a->body), NULL), *out;
 
@@ -149,7 +147,7 @@ messages_problem_json(const struct http_answer *a)
 }
 
 void
-messages_problem(const struct http_answer *a, struct err *err)
+answers_problem(const struct http_answer *a, struct err *err)
 {
 	json_t *problem;
 	const char *type;
@@ -158,7 +156,7 @@ messages_problem(const struct http_answer *a, struct err *err)
 		err_set(err, ERR_IO, "connection lost: %s", a->why);
 		return;
 	}
-	problem = messages_problem_json(a);
+	problem = answers_problem_json(a);
 	type = json_string_value(json_object_get(problem, "type"));
 	err_set(err, ERR_UNTRUSTED, "status %ld %s", a->status,
 	    type == NULL ? "without a problem type" : type);

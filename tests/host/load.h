@@ -1,7 +1,7 @@
 #ifndef HOST_LOAD_H
 #define HOST_LOAD_H
 
-#include "tests/host/launch.h"
+#include "tests/host/host.h"
 
 /**
  * load_run(m, o, expect, err):

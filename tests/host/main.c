@@ -24,7 +24,7 @@ single(struct machine *m, const struct options *o, const struct secret *expect,
 	}
 	rc = host_launch(&secret, &h, o->uuid, err);
 	if (rc == HOST_REFUSED && o->json) {
-		json_t *problem = messages_problem_json(&h.answer);
+		json_t *problem = answers_problem_json(&h.answer);
 
 		(void)json_dumpf(problem, stdout, JSON_COMPACT);
 		(void)putchar('\n');

@@ -10,8 +10,9 @@
 
 #define CHAIN_CAP (4 * PSP_CERT_LEN + 2 * PSP_AMD_CERT_MAX)
 
-int
-messages_bytes(json_t *object, const char *name, struct span data)
+/* Add base64. */
+static int
+add_bytes(json_t *object, const char *name, struct span data)
 {
 	size_t cap = base64_len(data.len) + 1;
 	char *text = malloc(cap);
@@ -108,11 +109,9 @@ messages_launch(
 
 	if (machine_chain(chain, sizeof(chain), &len, m, o->chain, err) != 0)
 		goto fail;
-	rc |= messages_bytes(
-	    object, "pdh", span_of(p->cert[PSP_PDH], PSP_CERT_LEN));
-	rc |= messages_bytes(object, "cert-chain", span_of(chain, len));
-	rc |= messages_bytes(
-	    object, "cpu-id", span_of(p->chip_id, PSP_CHIP_ID_LEN));
+	rc |= add_bytes(object, "pdh", span_of(p->cert[PSP_PDH], PSP_CERT_LEN));
+	rc |= add_bytes(object, "cert-chain", span_of(chain, len));
+	rc |= add_bytes(object, "cpu-id", span_of(p->chip_id, PSP_CHIP_ID_LEN));
 	if (o->has_policy)
 		rc |= add_uint(object, "policy", o->policy);
 	if (o->thread_only) {
@@ -144,7 +143,7 @@ messages_validate(const struct machine *m, const struct options *o,
     struct err *err)
 {
 	json_t *object = json_object();
-	int rc = messages_bytes(object, "measurement", measurement);
+	int rc = add_bytes(object, "measurement", measurement);
 
 	rc |= add_api(object, m);
 	rc |= add_uint(

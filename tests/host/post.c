@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "common/uuid.h"
-#include "tests/host/messages.h"
+#include "tests/host/answers.h"
 
 #define TRY_MS_MAX 30000.0
 
@@ -79,16 +79,16 @@ post_until(struct http_answer *out, struct tally *tally, struct http *h,
 		if (out->status == 200)
 			return HOST_OK;
 		if (!try_again(out->status)) {
-			messages_problem(out, err);
+			answers_problem(out, err);
 			return HOST_REFUSED;
 		}
 		wait = pause_ms(out, tries);
 		if (out->hopeless) {
-			messages_problem(out, err);
+			answers_problem(out, err);
 			return HOST_UNREACHABLE;
 		}
 		if (post_now_ms() + wait >= deadline) {
-			messages_problem(out, err);
+			answers_problem(out, err);
 			err_wrap(err, "no final answer in %u s", o->timeout_s);
 			return HOST_UNREACHABLE;
 		}

@@ -73,7 +73,7 @@ print_problem(const struct step *s, enum outcome rc)
 
 	if (rc != HOST_REFUSED || !s->o.json)
 		return;
-	problem = messages_problem_json(&s->host.answer);
+	problem = answers_problem_json(&s->host.answer);
 	(void)json_dumpf(problem, stdout, JSON_COMPACT);
 	(void)putchar('\n');
 	json_decref(problem);
@@ -147,8 +147,7 @@ step_start(int argc, char **argv, struct err *err)
 	if (rc != HOST_OK)
 		goto out;
 	rc = HOST_WRONG;
-	if (messages_read_launch(&session, secret_span(&s.state.answer), err) ==
-	    0)
+	if (answers_launch(&session, secret_span(&s.state.answer), err) == 0)
 		rc = start_and_save(&s, &session, err);
 out:
 	step_close(&s);
@@ -194,8 +193,7 @@ validate(struct step *s, struct err *err)
 	struct launch_answer session;
 	enum outcome rc;
 
-	if (messages_read_launch(
-		&session, secret_span(&s->state.answer), err) != 0)
+	if (answers_launch(&session, secret_span(&s->state.answer), err) != 0)
 		return HOST_WRONG;
 	read_measurement(measurement, &s->state.guest);
 	if (s->o.measurement_of != NULL) {
@@ -210,7 +208,7 @@ validate(struct step *s, struct err *err)
 		return HOST_USAGE;
 	rc = host_ask_validate(&packet, &s->host, s->o.uuid, &session,
 	    span_of(measurement, sizeof(measurement)), err);
-	validate_answer_free(&packet);
+	answers_free(&packet);
 	print_problem(s, rc);
 	if (rc == HOST_OK &&
 	    file_write(s->o.out == NULL ? "-" : s->o.out,
@@ -246,7 +244,7 @@ open_packet(struct step *s, struct span body, struct err *err)
 	enum outcome rc = HOST_WRONG;
 	enum psp_status status;
 
-	if (messages_read_validate(&packet, body, err) != 0)
+	if (answers_validate(&packet, body, err) != 0)
 		goto out;
 	if (psp_guest_restore(&guest.handle, guest.psp, &s->state.guest) !=
 	    PSP_SUCCESS) {
@@ -266,7 +264,7 @@ out:
 	guest_end(&guest);
 	secret_free(&secret);
 	secret_free(&expect);
-	validate_answer_free(&packet);
+	answers_free(&packet);
 	return rc;
 }
 

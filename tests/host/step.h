@@ -1,7 +1,7 @@
 #ifndef HOST_STEP_H
 #define HOST_STEP_H
 
-#include "tests/host/launch.h"
+#include "tests/host/host.h"
 
 /*
  * A launch in several processes, so that a test can do something in between.

@@ -1,4 +1,4 @@
-#include "tests/host/launch.h"
+#include "tests/host/host.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,7 +73,7 @@ host_ask_launch(struct launch_answer *out, struct host *h, const char *uuid,
 	rc = ask(h, uuid, "launch", secret_span(&text), err);
 	if (rc != HOST_OK)
 		goto out;
-	if (messages_read_launch(out, secret_span(&h->answer.body), err) != 0) {
+	if (answers_launch(out, secret_span(&h->answer.body), err) != 0) {
 		rc = HOST_WRONG;
 		goto out;
 	}
@@ -122,8 +122,7 @@ host_ask_validate(struct validate_answer *out, struct host *h, const char *uuid,
 	rc = ask(h, uuid, "validate", secret_span(&text), err);
 	if (rc != HOST_OK)
 		goto out;
-	if (messages_read_validate(out, secret_span(&h->answer.body), err) !=
-	    0) {
+	if (answers_validate(out, secret_span(&h->answer.body), err) != 0) {
 		rc = HOST_WRONG;
 		goto out;
 	}
@@ -176,7 +175,7 @@ host_launch(
 		report(h->o, "psp", "LAUNCH_FINISH: the guest runs");
 	}
 	guest_end(&guest);
-	validate_answer_free(&packet);
+	answers_free(&packet);
 	return rc;
 }
 
@@ -251,7 +250,7 @@ host_cross(struct host *h, const char *uuid, const struct secret *expect,
 	}
 	for (int i = 0; i < 2; i++) {
 		guest_end(&guest[i]);
-		validate_answer_free(&packet[i]);
+		answers_free(&packet[i]);
 	}
 	return rc;
 }

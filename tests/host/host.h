@@ -1,6 +1,7 @@
-#ifndef HOST_LAUNCH_H
-#define HOST_LAUNCH_H
+#ifndef HOST_HOST_H
+#define HOST_HOST_H
 
+#include "tests/host/guest.h"
 #include "tests/host/messages.h"
 #include "tests/host/post.h"
 
