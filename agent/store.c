@@ -23,7 +23,8 @@ static const char *const queries[STORE_QUERIES] = {
 	[STORE_Q_COMMIT] = "COMMIT",
 	[STORE_Q_ROLLBACK] = "ROLLBACK",
 	[STORE_Q_PUT] = "INSERT OR REPLACE INTO record VALUES(?1,?2,?3,?4)",
-	[STORE_Q_GET] = "SELECT version,value FROM record WHERE tab=?1 AND key=?2",
+	[STORE_Q_GET] =
+	    "SELECT version,value FROM record WHERE tab=?1 AND key=?2",
 	[STORE_Q_DELETE] = "DELETE FROM record WHERE tab=?1 AND key=?2",
 	[STORE_Q_MARK] = "UPDATE meta SET generation=?1",
 	[STORE_Q_AUDIT] = "INSERT INTO audit VALUES(?1,?2,?3,?4,?5,?6,?7,?8)",
@@ -299,6 +300,7 @@ store_begin(struct store *s, struct err *err)
 	s->saved_seq = s->audit_seq;
 	memcpy(s->saved_hash, s->audit_hash, STORE_HASH_LEN);
 	s->open = true;
+	s->dirty = false;
 	return 0;
 }
 
@@ -308,6 +310,11 @@ store_commit(struct store *s, struct err *err)
 	char text[STORE_MARK_LEN + 1];
 	uint64_t next = s->generation + 1;
 
+	/* Nothing to write, as after repeats alone: no sync either. */
+	if (!s->dirty) {
+		store_rollback(s);
+		return 0;
+	}
 	(void)sqlite3_bind_int64(s->stmt[STORE_Q_MARK], 1, (int64_t)next);
 	if (store_step(s, STORE_Q_MARK, err) != 0 ||
 	    store_step(s, STORE_Q_COMMIT, err) != 0) {
@@ -353,6 +360,7 @@ store_put(struct store *s, enum store_table table, struct span key,
 	struct secret sealed = { 0 };
 	int rc;
 
+	s->dirty = true;
 	if (!s->open || key.len > STORE_KEY_MAX)
 		return err_set(err, ERR_INTERNAL, "store_put: no transaction");
 	if (store_seal(&sealed, secret_span(&s->seal),
@@ -400,6 +408,7 @@ store_delete(
 	if (!s->open)
 		return err_set(
 		    err, ERR_INTERNAL, "store_delete: no transaction");
+	s->dirty = true;
 	bind_key(s->stmt[STORE_Q_DELETE], table, key);
 	return store_step(s, STORE_Q_DELETE, err);
 }

@@ -64,6 +64,7 @@ store_audit_add(struct store *s, struct store_audit *row, struct err *err)
 
 	if (!s->open)
 		return err_set(err, ERR_INTERNAL, "audit: no transaction");
+	s->dirty = true;
 	row->seq = s->audit_seq + 1;
 	memcpy(row->prev, s->audit_hash, STORE_HASH_LEN);
 	if (audit_hash(row->hash, row, err) != 0)

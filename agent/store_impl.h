@@ -29,7 +29,8 @@ struct store {
 	uint8_t audit_hash[STORE_HASH_LEN];
 	uint64_t saved_seq; /* both, at store_begin() */
 	uint8_t saved_hash[STORE_HASH_LEN];
-	bool open; /* a transaction is */
+	bool open;  /* a transaction is */
+	bool dirty; /* and it has changed something */
 };
 
 /** store_fail(s, err, what): ERR_IO with SQLite's words. */

@@ -394,6 +394,40 @@ vault_expire(struct vault *v, struct vault_vm *vm)
 	}
 }
 
+static bool
+list_is_due(
+    const struct session *s, int64_t now, int64_t life_ms, int64_t replay_ms)
+{
+	size_t tombs = 0;
+
+	for (; s != NULL; s = s->next) {
+		int64_t age = now - s->since_boot_ms;
+
+		if (s->state == SESSION_CLOSED &&
+		    (age >= VAULT_REMEMBER_MS || ++tombs > VAULT_TOMBS_MAX))
+			return true;
+		if (s->state != SESSION_CLOSED &&
+		    age >= (s->state == SESSION_OPEN ? life_ms : replay_ms))
+			return true;
+	}
+	return false;
+}
+
+bool
+vault_is_due(const struct vault *v)
+{
+	int64_t now = times_boot_ms(&v->clock);
+	size_t i;
+
+	for (i = 0; i < v->vm_count; i++)
+		if (list_is_due(
+			v->vms[i]->open, now, v->life_ms, v->replay_ms) ||
+		    list_is_due(
+			v->vms[i]->ended, now, v->life_ms, v->replay_ms))
+			return true;
+	return false;
+}
+
 void
 vault_sweep(struct vault *v)
 {

@@ -181,6 +181,9 @@ void vault_launch(struct vault_launch_answer *out, struct vault *v,
 void vault_validate(struct vault_validate_answer *out, struct vault *v,
     const struct vault_validate *in);
 
+/** vault_is_due(v): vault_sweep() would have something to do. */
+bool vault_is_due(const struct vault *v);
+
 /** vault_sweep(v): end what has expired.  In a batch, every few seconds. */
 void vault_sweep(struct vault *v);
 

@@ -1,0 +1,70 @@
+#include "agent/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FILE_STEP 65536
+
+static int
+grow(struct secret *s, size_t cap, struct err *err)
+{
+	struct secret more = { 0 };
+
+	if (secret_alloc(&more, cap, err) != 0)
+		return -1;
+	if (s->len > 0)
+		memcpy(more.ptr, s->ptr, s->len);
+	secret_free(s);
+	*s = more;
+	return 0;
+}
+
+int
+file_read_fd(struct secret *out, int fd, size_t max, struct err *err)
+{
+	struct secret room = { 0 };
+	size_t len = 0;
+	int rc = -1;
+
+	for (;;) {
+		ssize_t n;
+
+		if (len == room.len &&
+		    grow(&room, room.len * 2 + FILE_STEP, err) != 0)
+			goto out;
+		n = read(fd, room.ptr + len, room.len - len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			(void)err_set(err, ERR_IO, "%s", strerror(errno));
+			goto out;
+		}
+		if (n == 0)
+			break;
+		len += (size_t)n;
+		if (len > max) {
+			(void)err_set(
+			    err, ERR_LIMIT, "more than %zu bytes", max);
+			goto out;
+		}
+	}
+	rc = secret_copy(out, span_of(room.ptr, len), err);
+out:
+	secret_free(&room);
+	return rc;
+}
+
+int
+file_read(struct secret *out, const char *path, size_t max, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int rc;
+
+	if (fd < 0)
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	rc = file_read_fd(out, fd, max, err);
+	(void)close(fd);
+	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}

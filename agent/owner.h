@@ -1,0 +1,38 @@
+#ifndef AGENT_OWNER_H
+#define AGENT_OWNER_H
+
+#include "agent/vault.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/span.h"
+
+/*
+ * What the owner may ask of the vault: bytes in, bytes out, so that a running
+ * agent answers by its socket what the command line else does by itself.
+ * Answers are JSON text; secrets go in and never out.
+ */
+enum owner_op {
+	OWNER_STATUS = 1, /* of a running agent; nothing in */
+	OWNER_REGISTER,   /* in: registration_encode() */
+	OWNER_REMOVE,     /* in: name or UUID */
+	OWNER_LIST,       /* nothing in */
+	OWNER_SHOW,       /* in: name or UUID */
+	OWNER_LOG,        /* in: after:8, most:4, name or UUID or nothing */
+	OWNER_VERIFY      /* the log's chain; nothing in */
+};
+
+#define OWNER_IN_MAX REGISTRATION_BYTES_MAX
+#define OWNER_OUT_MAX (8u << 20)
+#define OWNER_LOG_MAX 1000 /* lines an answer */
+
+/**
+ * owner_handle(out, v, op, in, err):
+ * Inside a batch of ${v}; ${out} may be told once that is committed.
+ *   shapes  ${out} is an empty queue of OWNER_OUT_MAX
+ *   errors  ERR_UNSUPPORTED: no such op (OWNER_STATUS neither); else as the
+ *           vault's calls
+ */
+int owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
+    struct err *err);
+
+#endif

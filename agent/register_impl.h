@@ -1,0 +1,46 @@
+#ifndef AGENT_REGISTER_IMPL_H
+#define AGENT_REGISTER_IMPL_H
+
+/* What register.c and register_rules.c share; nobody else includes it. */
+
+#include "agent/register.h"
+
+typedef int register_option_fn(
+    struct register_plan *p, const char *value, struct err *err);
+
+/** Numbers, decimal or 0x..., at most ${max}. */
+int register_number(
+    uint64_t *out, const char *value, uint64_t max, struct err *err);
+int register_number32(
+    uint32_t *out, const char *value, uint32_t max, struct err *err);
+
+/** register_read_named(p, out, path, max, err): replaces ${out}. */
+int register_read_named(struct register_plan *p, struct secret *out,
+    const char *path, size_t max, struct err *err);
+
+/** register_copy_word(out, cap, value, err): 1 to cap - 1 characters. */
+int register_copy_word(
+    char *out, size_t cap, const char *value, struct err *err);
+
+/* The rules of a VM, by option; the table is in register.c. */
+register_option_fn register_add_cloud;
+register_option_fn register_add_cek;
+register_option_fn register_add_root;
+register_option_fn register_add_chip;
+register_option_fn register_add_deny_chip;
+register_option_fn register_add_deny;
+register_option_fn register_set_any;
+register_option_fn register_set_naples;
+register_option_fn register_set_debug;
+register_option_fn register_set_min_api;
+register_option_fn register_set_min_build;
+register_option_fn register_set_instances;
+register_option_fn register_set_then;
+register_option_fn register_set_approve;
+register_option_fn register_add_host;
+register_option_fn register_add_secret_file;
+register_option_fn register_add_secret;
+register_option_fn register_set_no_secret;
+register_option_fn register_set_address;
+
+#endif
