@@ -181,7 +181,7 @@ host_launch(
 
 /* ${packet} is for another guest: only the firmware's error 11 is right. */
 static enum outcome
-must_not_open(struct guest *guest, struct host *h,
+must_not_open(struct guest *guest, struct host *h, const char *uuid,
     const struct validate_answer *packet, struct err *err)
 {
 	struct secret stolen = { 0 };
@@ -191,9 +191,7 @@ must_not_open(struct guest *guest, struct host *h,
 
 	secret_free(&stolen);
 	if (rc == HOST_PSP && status == PSP_BAD_MEASUREMENT) {
-		report(h->o, "psp",
-		    "LAUNCH_SECRET with the other guest's packet: firmware "
-		    "error 11, as it must be");
+		report_refused(h->o, uuid, status);
 		return HOST_OK;
 	}
 	err_set(err, ERR_UNTRUSTED,
@@ -243,7 +241,7 @@ host_cross(struct host *h, const char *uuid, const struct secret *expect,
 		rc = host_ask_validate(&packet[i], h, uuid, &session[i],
 		    span_of(guest[i].measurement, PSP_MEASUREMENT_LEN), err);
 	for (int i = 0; i < 2 && rc == HOST_OK; i++) {
-		rc = must_not_open(&guest[i], h, &packet[1 - i], err);
+		rc = must_not_open(&guest[i], h, uuid, &packet[1 - i], err);
 		if (rc == HOST_OK)
 			rc = must_open(
 			    &guest[i], h, uuid, &packet[i], expect, err);

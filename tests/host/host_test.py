@@ -183,6 +183,7 @@ class HostTest(unittest.TestCase):
         done = self.launch("--cross", "--expect-secret-file",
                            self.at("expect"))
         self.assertEqual(done.stdout.count("secret opened by"), 2)
+        self.assertEqual(done.stdout.count("error 11 (BAD_MEASUREMENT)"), 2)
         for body in self.bodies():
             self.assertNotIn("session-id", body)
 

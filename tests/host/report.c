@@ -80,3 +80,17 @@ report_secret(const struct options *o, const char *uuid, struct span secret)
 	print_secret(secret);
 	(void)putchar('\n');
 }
+
+void
+report_refused(
+    const struct options *o, const char *uuid, enum psp_status status)
+{
+	if (o->json)
+		(void)printf("{\"result\":\"not-opened\",\"uuid\":\"%s\","
+			     "\"firmware-error\":%d}\n",
+		    uuid, (int)status);
+	else
+		(void)printf("another guest's secret refused by the secure "
+			     "processor: firmware error %d (%s)\n",
+		    (int)status, psp_status_name(status));
+}

@@ -2,6 +2,7 @@
 #define HOST_REPORT_H
 
 #include "tests/host/options.h"
+#include "tests/psp/status.h"
 
 /* Words for a person; silent unless --transcript was given. */
 
@@ -17,5 +18,9 @@ void report_bytes(const struct options *o, const char *who, const char *what,
  * where a passphrase is printed, since this program plays the guest. */
 void report_secret(
     const struct options *o, const char *uuid, struct span secret);
+
+/** report_refused(o, uuid, status): another guest's packet, not opened. */
+void report_refused(
+    const struct options *o, const char *uuid, enum psp_status status);
 
 #endif
