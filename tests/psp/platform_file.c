@@ -113,7 +113,7 @@ get_key(EVP_PKEY **out, const char *dir, const char *name, struct err *err)
 static int
 put_derived(const struct psp_platform *p, const char *dir, struct err *err)
 {
-	uint8_t chain[PSP_CHAIN_LEN];
+	uint8_t chain[PSP_CHAIN_LEN], both[2 * PSP_AMD_CERT_MAX];
 	uint8_t *cek = chain + (size_t)2 * PSP_CERT_LEN;
 	char api[16];
 
@@ -123,6 +123,14 @@ put_derived(const struct psp_platform *p, const char *dir, struct err *err)
 	psp_cert_strip(cek);
 	(void)snprintf(api, sizeof(api), "%u.%u.%u\n", p->api.major,
 	    p->api.minor, p->api.build);
+	if (p->ark_len > 0 && p->ask_len > 0) {
+		/* The layout of the file that AMD publishes. */
+		memcpy(both, p->ask_cert, p->ask_len);
+		memcpy(both + p->ask_len, p->ark_cert, p->ark_len);
+		if (put(dir, "ask_ark", ".cert",
+			span_of(both, p->ask_len + p->ark_len), err) != 0)
+			return -1;
+	}
 	if (put(dir, "cek-unsigned", ".cert", span_of(cek, PSP_CERT_LEN),
 		err) != 0 ||
 	    put(dir, "cert-chain", ".bin", span_of(chain, sizeof(chain)),

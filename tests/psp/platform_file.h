@@ -6,8 +6,8 @@
 /*
  * A platform as a directory: ark.cert, ask.cert, cek.cert, oca.cert,
  * pek.cert, pdh.cert, cpu0-id.bin, api.txt ("1.55.21") and the private keys
- * NAME.key.pem.  cek-unsigned.cert and cert-chain.bin are written for other
- * tools and not read.
+ * NAME.key.pem.  ask_ark.cert, cek-unsigned.cert and cert-chain.bin are written
+ * for other tools and not read.
  */
 
 /** psp_platform_file_save(p, dir, err): ${dir} is made, files replaced. */

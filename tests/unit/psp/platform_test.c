@@ -256,11 +256,11 @@ exports_what_qemu_reports(void **state)
 static void
 remove_folder(const char *dir)
 {
-	static const char *const names[] = { "ark.cert", "ask.cert", "cek.cert",
-		"oca.cert", "pek.cert", "pdh.cert", "cek-unsigned.cert",
-		"cert-chain.bin", "cpu0-id.bin", "api.txt", "ark.key.pem",
-		"ask.key.pem", "cek.key.pem", "oca.key.pem", "pek.key.pem",
-		"pdh.key.pem" };
+	static const char *const names[] = { "ark.cert", "ask.cert",
+		"ask_ark.cert", "cek.cert", "oca.cert", "pek.cert", "pdh.cert",
+		"cek-unsigned.cert", "cert-chain.bin", "cpu0-id.bin", "api.txt",
+		"ark.key.pem", "ask.key.pem", "cek.key.pem", "oca.key.pem",
+		"pek.key.pem", "pdh.key.pem" };
 	char path[128];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
