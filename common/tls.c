@@ -294,6 +294,7 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 {
 	static const unsigned char scope[] = "attest-relay";
 	uint8_t keys[TLS_TICKET_KEYS_LEN] = { 0 };
+	char groups[] = GROUPS; /* OpenSSL's macro takes away const */
 	SSL_CTX *ctx;
 
 	*out = NULL;
@@ -305,7 +306,7 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 		memcpy(keys, ticket_keys.ptr, sizeof(keys));
 	if (ticket_keys.len != sizeof(keys) ||
 	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
-	    SSL_CTX_set1_groups_list(ctx, GROUPS) != 1 ||
+	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
 		1 ||
 	    SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof(keys)) != 1 ||

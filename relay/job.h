@@ -71,6 +71,8 @@ enum job_outcome {
 	JOB_BUSY       /* too many requests are queued for the tunnel */
 };
 
+struct relay;
+
 TAILQ_HEAD(job_list, job);
 
 struct job {
@@ -79,6 +81,8 @@ struct job {
 	struct handle tunnel;
 	uint64_t session; /* of the tunnel */
 	struct source source;
+	struct relay *relay;
+	size_t charged; /* bytes of its bodies, given back by job_free() */
 
 	/* The request. */
 	const char *method; /* constant */
@@ -102,6 +106,9 @@ struct job {
 	size_t answer_len; /* as announced */
 	struct buf answer;
 };
+
+/** job_charge(j, len): ${len} bytes more; false: relay_charge() says no. */
+bool job_charge(struct job *j, size_t len);
 
 /** job_free(j): NULL is fine. */
 void job_free(struct job *j);

@@ -1,0 +1,54 @@
+#ifndef RELAY_HOST_IMPL_H
+#define RELAY_HOST_IMPL_H
+
+#include "common/log.h"
+#include "relay/host_side.h"
+
+/*
+ * What host_side.c (the connection and its heads) and host_job.c (a request
+ * on its way) share.
+ */
+
+struct host {
+	TAILQ_ENTRY(host) link;
+	TAILQ_ENTRY(host) held_link;
+	struct worker *worker;
+	struct http_server *http; /* NULL: over */
+	enum path_side side;
+	struct peer peer;
+	struct log_subject subject;
+	char identity[ADMIT_IDENTITY_MAX + 1];
+
+	/* The request under way. */
+	struct path path;
+	struct handle handle; /* generation 0: none */
+	struct job *job;      /* owned; NULL: with the tunnel, or none */
+	struct handle tunnel; /* that has it */
+	size_t charged;       /* bytes of memory */
+	uint64_t began_ms;
+	uint64_t due_ms;        /* when we give up */
+	uint64_t answer_due_ms; /* ... on the agent that has it */
+	uint64_t wait_due_ms; /* ... to wait for an agent; 0: not waited yet */
+	bool held;
+	bool elsewhere;            /* an agent said that it is another's */
+	uint64_t tried[ROUTE_MAX]; /* sessions */
+	size_t tried_count;
+	struct loop_timer timer;
+
+	struct loop_grave grave;
+};
+
+/** host_begin(h, head, err): make the job, less its body. */
+int host_begin(struct host *h, const struct http_head *head, struct err *err);
+
+/** host_dispatch(h): send the job to a tunnel, or wait for one. */
+void host_dispatch(struct host *h);
+
+/** host_end(h): the request is answered or abandoned: tell the tunnel with
+ * ${code} if it still works on it, release all. */
+void host_end(struct host *h, enum frame_reset code);
+
+/** host_timer(h): the timer of the request. */
+void host_timer(void *arg);
+
+#endif

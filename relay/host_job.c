@@ -1,0 +1,375 @@
+#include "relay/host_impl.h"
+
+#include "common/clock.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define OUT_FIELDS_MAX 8
+
+/* What the relay passes on to the agent (docs/protocol.md 8). */
+static const struct passed {
+	const char *name;
+	bool kbs_only;
+} to_agent[] = {
+	{ "content-type", false },
+	{ "idempotency-key", false },
+	{ "accept", false },
+	{ "cookie", true },
+};
+
+/* ... and to the host.  What it makes itself is not here. */
+static const struct passed to_host[] = {
+	{ "content-type", false },
+	{ "retry-after", false },
+	{ "location", false },
+	{ "set-cookie", true },
+};
+
+static struct span
+time_text(char *out, size_t cap)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+
+	gmtime_r(&now, &tm);
+	return span_of(out, strftime(out, cap, "%Y-%m-%dT%H:%M:%SZ", &tm));
+}
+
+static int
+put_headers(struct host *h, const struct http_head *head, struct err *err)
+{
+	struct job *job = h->job;
+	struct writer w = writer_of(job->headers, sizeof(job->headers));
+	struct span value;
+	char text[32];
+	int n;
+
+	for (size_t i = 0; i < sizeof(to_agent) / sizeof(to_agent[0]); i++) {
+		if (to_agent[i].kbs_only && !path_is_kbs(h->path.kind))
+			continue;
+		if (http_get(head, to_agent[i].name, &value) > 0)
+			frame_put_header(&w, span_str(to_agent[i].name), value);
+	}
+	n = snprintf(
+	    text, sizeof(text), "%llu", (unsigned long long)head->length);
+	frame_put_header(
+	    &w, span_str("content-length"), span_of(text, (size_t)n));
+	frame_put_header(
+	    &w, span_str("request-id"), span_str(http_request_id(h->http)));
+	frame_put_header(&w, span_str("host-identity"), span_str(h->identity));
+	frame_put_header(
+	    &w, span_str("relay-time"), time_text(text, sizeof(text)));
+	if (!writer_ok(&w))
+		return err_set(
+		    err, ERR_LIMIT, "headers over %d bytes", JOB_HEADERS_MAX);
+	job->headers_len = w.len;
+	return 0;
+}
+
+int
+host_begin(struct host *h, const struct http_head *head, struct err *err)
+{
+	struct job *job = calloc(1, sizeof(*job));
+
+	if (job == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a request");
+	h->job = job;
+	job->relay = h->worker->relay;
+	job->source = source_one(h->peer.source);
+	job->method = span_is(head->method, "GET") ? "GET" : "POST";
+	memcpy(job->path, h->path.forward, sizeof(job->path));
+	if (put_headers(h, head, err) != 0 ||
+	    slab_add(&h->handle, &h->worker->hosts, h, err) != 0) {
+		host_end(h, FRAME_RESET_CANCELLED);
+		return -1;
+	}
+	job->host = h->handle;
+	h->began_ms = clock_ms();
+	h->due_ms =
+	    h->began_ms + h->worker->relay->setup->config.timeouts.request;
+	h->wait_due_ms = 0;
+	h->elsewhere = false;
+	h->tried_count = 0;
+	return 0;
+}
+
+static void
+unhold(struct host *h)
+{
+	if (!h->held)
+		return;
+	h->held = false;
+	TAILQ_REMOVE(&h->worker->held, h, held_link);
+	tally_give(
+	    h->worker->relay->tally, TALLY_HELD, source_one(h->peer.source));
+	atomic_fetch_sub(&h->worker->relay->held, 1);
+}
+
+void
+host_end(struct host *h, enum frame_reset code)
+{
+	struct message_cancel *m;
+
+	unhold(h);
+	loop_timer_cancel(&h->timer);
+	if (h->handle.generation != 0 && h->job == NULL &&
+	    h->tunnel.generation != 0) {
+		/* Without memory the agent works in vain. */
+		m = calloc(1, sizeof(*m));
+		if (m != NULL) {
+			m->m.kind = MESSAGE_CANCEL;
+			m->tunnel = h->tunnel;
+			m->host = h->handle;
+			m->code = code;
+			relay_send(h->worker, h->tunnel.worker, &m->m);
+		}
+	}
+	slab_remove(&h->worker->hosts, h->handle);
+	h->handle = (struct handle){ 0 };
+	h->tunnel = (struct handle){ 0 };
+	job_free(h->job);
+	h->job = NULL;
+}
+
+/* The job is over before the answer goes out, as that may start the next. */
+static void
+fail(struct host *h, enum problem problem, enum frame_reset code)
+{
+	struct http_server *http = h->http;
+
+	host_end(h, code);
+	if (http != NULL)
+		http_problem(http, problem, NULL, 0);
+}
+
+void
+host_timer(void *arg)
+{
+	struct host *h = arg;
+
+	if (h->handle.generation == 0)
+		return;
+	if (h->job != NULL)
+		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+	else
+		fail(h, PROBLEM_AGENT_TIMEOUT, FRAME_RESET_DEADLINE);
+}
+
+static bool
+was_tried(const struct host *h, uint64_t session)
+{
+	for (size_t i = 0; i < h->tried_count; i++)
+		if (h->tried[i] == session)
+			return true;
+	return false;
+}
+
+/* The best tunnel not yet asked. */
+static bool
+find_tunnel(struct host *h, struct route *out)
+{
+	struct route routes[ROUTE_MAX];
+	size_t n;
+
+	if (h->tried_count == ROUTE_MAX)
+		return false;
+	n = route_find(h->worker->relay->routes, &h->path.uuid,
+	    path_is_kbs(h->path.kind) ? FRAME_CAP_KBS : 0, clock_ms(), routes);
+	for (size_t i = 0; i < n; i++) {
+		if (!was_tried(h, routes[i].session)) {
+			*out = routes[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+send_to(struct host *h, const struct route *route)
+{
+	const struct relay_timeouts *t =
+	    &h->worker->relay->setup->config.timeouts;
+	struct job *job = h->job;
+	uint64_t now = clock_ms(), due = now + t->agent_answer;
+
+	unhold(h);
+	if (due > h->due_ms)
+		due = h->due_ms;
+	loop_timer_set(&h->timer, due > now ? due - now : 0);
+	h->answer_due_ms = due;
+	job->due_ms = due;
+	job->tunnel = route->tunnel;
+	job->session = route->session;
+	job->m.kind = MESSAGE_JOB;
+	h->tunnel = route->tunnel;
+	h->job = NULL;
+	relay_send(h->worker, h->tunnel.worker, &job->m);
+}
+
+/* Wait for an agent, if we may; false: answered. */
+static bool
+hold(struct host *h)
+{
+	struct relay *r = h->worker->relay;
+	const struct relay_config *c = &r->setup->config;
+	uint64_t now = clock_ms();
+
+	if (h->wait_due_ms == 0)
+		h->wait_due_ms = now + c->timeouts.agent_wait;
+	if (h->wait_due_ms > h->due_ms)
+		h->wait_due_ms = h->due_ms;
+	if (now >= h->wait_due_ms) {
+		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+		return false;
+	}
+	if (atomic_fetch_add(&r->held, 1) >= c->limits.held) {
+		atomic_fetch_sub(&r->held, 1);
+		fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+		return false;
+	}
+	if (!tally_take(r->tally, TALLY_HELD, source_one(h->peer.source),
+		(uint32_t)c->limits.held_per_source)) {
+		atomic_fetch_sub(&r->held, 1);
+		fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+		return false;
+	}
+	h->held = true;
+	TAILQ_INSERT_TAIL(&h->worker->held, h, held_link);
+	loop_timer_set(&h->timer, h->wait_due_ms - now);
+	return true;
+}
+
+void
+host_dispatch(struct host *h)
+{
+	struct route route;
+
+	assert(h->job != NULL);
+	if (find_tunnel(h, &route)) {
+		send_to(h, &route);
+		return;
+	}
+	/* All agents there are say that it is not theirs. */
+	if (h->elsewhere) {
+		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+		return;
+	}
+	/* Look again once we are counted, or a claim made in between would
+	 * wake nobody. */
+	if (!h->held && hold(h) && find_tunnel(h, &route))
+		send_to(h, &route);
+}
+
+void
+host_wake_held(struct worker *w)
+{
+	struct host *h, *next;
+
+	for (h = TAILQ_FIRST(&w->held); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, held_link);
+		host_dispatch(h);
+	}
+}
+
+static void
+answer(struct host *h, struct job *job)
+{
+	struct http_out_field fields[OUT_FIELDS_MAX];
+	struct http_answer a = { .status = job->status,
+		.origin = "agent",
+		.fields = fields,
+		.body = buf_span(&job->answer) };
+	struct span headers =
+	    span_of(job->answer_headers, job->answer_headers_len);
+	struct http_server *http = h->http;
+	bool kbs = path_is_kbs(h->path.kind);
+
+	for (size_t i = 0; i < sizeof(to_host) / sizeof(to_host[0]); i++) {
+		struct http_out_field *f = &fields[a.field_count];
+
+		if (to_host[i].kbs_only && !kbs)
+			continue;
+		if (!frame_find_header(headers, to_host[i].name, &f->value))
+			continue;
+		f->name = to_host[i].name;
+		a.field_count++;
+	}
+	if (h->path.kind == PATH_LAUNCH && job->status / 100 == 2)
+		route_prefer(h->worker->relay->routes, &h->path.uuid,
+		    job->session, clock_ms());
+	host_end(h, FRAME_RESET_CANCELLED);
+	if (http_answer(http, &a, NULL) != 0)
+		http_problem(http, PROBLEM_AGENT_PROTOCOL, NULL, 0);
+}
+
+static void
+try_next(struct host *h, struct job *job)
+{
+	uint64_t session = job->session;
+
+	h->job = job;
+	h->tunnel = (struct handle){ 0 };
+	if (h->tried_count < ROUTE_MAX)
+		h->tried[h->tried_count++] = session;
+	if (job->outcome == JOB_NOT_MINE)
+		h->elsewhere = true;
+	host_dispatch(h);
+}
+
+void
+host_job_back(struct worker *w, struct job *job)
+{
+	static const enum problem problems[] = {
+		[JOB_LOST] = PROBLEM_TUNNEL_LOST,
+		[JOB_BREACH] = PROBLEM_AGENT_PROTOCOL,
+		[JOB_TOO_LARGE] = PROBLEM_HTTP_413,
+		[JOB_LATE] = PROBLEM_AGENT_TIMEOUT,
+		[JOB_BUSY] = PROBLEM_OVERLOADED,
+	};
+	struct host *h = slab_get(&w->hosts, job->host);
+
+	if (h == NULL) {
+		job_free(job); /* its host has gone */
+		return;
+	}
+	h->tunnel = (struct handle){ 0 };
+	switch (job->outcome) {
+	case JOB_ANSWERED:
+		answer(h, job);
+		job_free(job);
+		break;
+	case JOB_NOT_SENT:
+	case JOB_NOT_MINE:
+		try_next(h, job);
+		break;
+	default:
+		fail(h, problems[job->outcome], FRAME_RESET_CANCELLED);
+		job_free(job);
+		break;
+	}
+}
+
+void
+host_pending(struct worker *w, const struct message_pending *m)
+{
+	const struct relay_timeouts *t = &w->relay->setup->config.timeouts;
+	struct host *h = slab_get(&w->hosts, m->host);
+	uint64_t now = clock_ms(), last, due;
+
+	if (h == NULL || h->job != NULL)
+		return;
+	last = h->began_ms + t->pending;
+	due = now + m->extend_ms;
+	if (due > last)
+		due = last;
+	if (due <= h->answer_due_ms)
+		return;
+	h->answer_due_ms = due;
+	if (due > h->due_ms)
+		h->due_ms = due;
+	loop_timer_set(&h->timer, due > now ? due - now : 0);
+}

@@ -1,0 +1,299 @@
+#include "relay/host_side.h"
+
+#include "common/clock.h"
+#include "common/http_head.h"
+#include "common/tunnel.h"
+#include "relay/host_impl.h"
+#include "relay/tunnel_side.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+static void
+on_open(void *arg)
+{
+	struct host *h = arg;
+
+	peer_settled(&h->peer);
+}
+
+static void
+release(void *arg)
+{
+	struct host *h = arg;
+
+	loop_timer_free(&h->timer);
+	free(h);
+}
+
+/* ${h} has no connection any more. */
+static void
+leave(struct host *h)
+{
+	struct worker *w = h->worker;
+
+	h->http = NULL;
+	host_end(h, FRAME_RESET_CANCELLED);
+	loop_timer_free(&h->timer);
+	TAILQ_REMOVE(&w->all_hosts, h, link);
+	loop_bury(w->loop, &h->grave, release, h);
+}
+
+static void
+on_gone(void *arg, const char *why)
+{
+	struct host *h = arg;
+
+	log_debug(&h->subject, "closed: %s", why);
+	leave(h);
+	peer_gone(&h->peer);
+	worker_peer_gone(h->worker);
+}
+
+static void
+on_done(void *arg, const struct http_done *d)
+{
+	struct host *h = arg;
+	char uuid[UUID_TEXT_LEN + 1] = "-";
+	const char *kind = "-";
+
+	if (!h->worker->relay->setup->config.log_access)
+		return;
+	if (d->understood) {
+		kind = path_name(h->path.kind);
+		if (h->path.kind != PATH_NONE && h->path.forward[0] != '\0')
+			uuid_format(uuid, &h->path.uuid);
+	}
+	log_info(&h->subject,
+	    "%s %s %s %u %s %llu.%03llums in=%zu out=%zu id=%s host=%s%s%s",
+	    d->method, kind, uuid, d->status, d->origin,
+	    (unsigned long long)d->us / 1000, (unsigned long long)d->us % 1000,
+	    d->in_len, d->out_len, d->id,
+	    d->understood && h->identity[0] != '\0' ? h->identity : "none",
+	    d->why != NULL ? " why=" : "", d->why != NULL ? d->why : "");
+}
+
+static enum http_verdict
+refuse(struct host *h, enum problem problem, const struct http_out_field *field)
+{
+	http_problem(h->http, problem, field, field != NULL ? 1 : 0);
+	return HTTP_ANSWERED;
+}
+
+static enum http_verdict
+well_known(struct host *h)
+{
+	const struct relay_setup *s = h->worker->relay->setup;
+	const struct admit_hosts *hosts = &h->worker->relay->hosts;
+	struct http_out_field type = { "content-type",
+		span_str("application/json") };
+	struct http_answer a = { .status = 200,
+		.origin = "relay",
+		.fields = &type,
+		.field_count = 1 };
+	char body[512];
+	int n;
+
+	n = snprintf(body, sizeof(body),
+	    "{\"versions\":[1],\"minor\":%d,\"limits\":{\"body\":%d,"
+	    "\"head\":%d,\"path\":%d,\"streams\":%lld,\"claims\":%lld},"
+	    "\"schemes\":[\"amd-sev\"],\"auth\":[%s%s%s]}",
+	    TUNNEL_MINOR, JOB_BODY_MAX, HTTP_HEAD_MAX, HTTP_TARGET_MAX,
+	    (long long)s->config.limits.streams,
+	    (long long)s->config.limits.claims, hosts->mtls ? "\"mtls\"" : "",
+	    hosts->mtls && hosts->bearer ? "," : "",
+	    hosts->bearer ? "\"bearer\"" : "");
+	a.body = span_of(body, (size_t)n);
+	http_answer(h->http, &a, NULL);
+	return HTTP_ANSWERED;
+}
+
+/* JSON or nothing (protocol.md 3); parameters do not matter. */
+static bool
+is_json(const struct http_head *head)
+{
+	static const char json[] = "application/json";
+	struct span value;
+	size_t n = sizeof(json) - 1;
+
+	if (http_get(head, "content-encoding", &value) > 0)
+		return false;
+	if (http_get(head, "content-type", &value) == 0)
+		return true;
+	if (value.len < n || strncasecmp((const char *)value.ptr, json, n) != 0)
+		return false;
+	return value.len == n || value.ptr[n] == ';' || value.ptr[n] == ' ' ||
+	    value.ptr[n] == '\t';
+}
+
+static bool
+authenticate(struct host *h, const struct http_head *head)
+{
+	struct admit_shown shown = { 0 };
+	char name[TLS_NAME_MAX + 1];
+	struct err err;
+
+	shown.authorization_count =
+	    http_get(head, "authorization", &shown.authorization);
+	if (h->worker->relay->hosts.mtls &&
+	    tls_peer_name(conn_ssl(http_conn(h->http)), name, sizeof(name)))
+		shown.peer_name = name;
+	if (admit_host(h->identity, &h->worker->relay->hosts, &shown, &err) !=
+	    0) {
+		h->identity[0] = '\0';
+		log_debug(&h->subject, "not authenticated: %s", err.msg);
+		return false;
+	}
+	return true;
+}
+
+static enum http_verdict
+judge(struct host *h, const struct http_head *head)
+{
+	static const char *const once[] = { "content-type", "accept",
+		"idempotency-key", "cookie", "request-id" };
+	struct http_out_field bearer = { "www-authenticate",
+		span_str("Bearer") };
+	struct relay *r = h->worker->relay;
+	struct span value;
+
+	if (atomic_load(&r->draining)) {
+		http_close_after(h->http);
+		return refuse(h, PROBLEM_DRAINING, NULL);
+	}
+	if (!authenticate(h, head))
+		return refuse(h, PROBLEM_HOST_UNAUTHENTICATED,
+		    r->hosts.bearer ? &bearer : NULL);
+	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
+		if (http_get(head, once[i], &value) > 1)
+			return refuse(h, PROBLEM_BAD_REQUEST, NULL);
+	if (span_is(head->method, "GET") && head->length > 0)
+		return refuse(h, PROBLEM_BAD_REQUEST, NULL);
+	if (!is_json(head))
+		return refuse(h, PROBLEM_HTTP_415, NULL);
+	if (relay_overloaded(r) || host_begin(h, head, NULL) != 0)
+		return refuse(h, PROBLEM_OVERLOADED, NULL);
+	return HTTP_READ;
+}
+
+static enum http_verdict
+on_head(void *arg, struct http_server *s, const struct http_head *head,
+    size_t *body_max)
+{
+	struct host *h = arg;
+	struct worker *w = h->worker;
+	struct http_out_field field = { "allow", { NULL, 0 } };
+	enum http_verdict verdict;
+	const char *allow;
+	unsigned status;
+
+	*body_max = JOB_BODY_MAX;
+	h->identity[0] = '\0';
+	h->path.forward[0] = '\0';
+	status = path_route(&h->path, &allow, w->relay->setup->config.base,
+	    h->side, head->method, head->path, head->has_query);
+	if (status != 0) {
+		field.value = span_str(allow);
+		return refuse(h, problem_of_status(status),
+		    status == 405 ? &field : NULL);
+	}
+	if (h->path.kind == PATH_WELL_KNOWN)
+		return well_known(h);
+	if (h->path.kind != PATH_AGENT)
+		return judge(h, head);
+	verdict = side_upgrade(w, s, head, &h->peer, &h->subject);
+	if (verdict == HTTP_TAKEN)
+		leave(h);
+	return verdict;
+}
+
+static bool
+on_more(void *arg, size_t len)
+{
+	struct host *h = arg;
+
+	return job_charge(h->job, len);
+}
+
+static void
+on_request(void *arg, struct http_server *s, struct buf *body)
+{
+	struct host *h = arg;
+
+	(void)s;
+	h->job->body = *body;
+	buf_init(body, 0, false);
+	host_dispatch(h);
+}
+
+static const struct http_ops host_ops = {
+	.open = on_open,
+	.head = on_head,
+	.more = on_more,
+	.request = on_request,
+	.done = on_done,
+	.gone = on_gone,
+};
+
+int
+host_accept(struct worker *w, int fd, enum path_side side,
+    const struct peer *peer, uint16_t port)
+{
+	struct host *h = calloc(1, sizeof(*h));
+	char text[SOURCE_TEXT_LEN];
+	struct err err;
+
+	if (h == NULL) {
+		close(fd);
+		return -1;
+	}
+	h->worker = w;
+	h->side = side;
+	h->peer = *peer;
+	log_subject_set(&h->subject, "%s %s:%u",
+	    side == PATH_PUBLIC ? "peer" : "host",
+	    source_text(text, peer->source), port);
+	loop_timer_init(&h->timer, w->loop, host_timer, h);
+	if (http_server_accept(&h->http, w->loop,
+		side == PATH_PUBLIC ? w->public : w->internal, fd,
+		&w->relay->host_settings, &host_ops, h, &err) != 0) {
+		log_warn(&h->subject, "not accepted: %s", err.msg);
+		free(h);
+		return -1;
+	}
+	TAILQ_INSERT_TAIL(&w->all_hosts, h, link);
+	if (w->draining)
+		http_close_after(h->http);
+	return 0;
+}
+
+void
+host_drain_all(struct worker *w)
+{
+	struct host *h, *next;
+
+	for (h = TAILQ_FIRST(&w->all_hosts); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, link);
+		http_close_after(h->http);
+	}
+}
+
+void
+host_close_all(struct worker *w, const char *why)
+{
+	struct host *h, *next;
+
+	for (h = TAILQ_FIRST(&w->all_hosts); h != NULL; h = next) {
+		next = TAILQ_NEXT(h, link);
+		conn_close(http_conn(h->http), why);
+	}
+}
+
+void
+host_free_all(struct worker *w)
+{
+	host_close_all(w, "shutting down");
+}

@@ -1,0 +1,274 @@
+#include "relay/listen.h"
+
+#include "common/log.h"
+#include "relay/worker.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BACKLOG 4096   /* a whole data centre's agents come back at once */
+#define ACCEPT_TURN 64 /* connections a turn */
+#define PAUSE_MS 5     /* while too many handshakes are under way */
+#define FULL_MS 100    /* after running out of descriptors */
+
+struct listener {
+	struct listeners *all;
+	int fd; /* owned */
+	bool public;
+	struct loop_fd watch;
+};
+
+struct listeners {
+	struct relay *relay;
+	struct listener *list; /* owned */
+	size_t count;
+	struct loop_timer pause;
+	bool started;
+	bool full_told;
+};
+
+static socklen_t
+fill_address(struct sockaddr_storage *out, const char *host, uint16_t port)
+{
+	struct sockaddr_in v4 = { .sin_family = AF_INET,
+		.sin_port = htons(port) };
+	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
+		.sin6_port = htons(port) };
+
+	memset(out, 0, sizeof(*out));
+	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
+		memcpy(out, &v4, sizeof(v4));
+		return sizeof(v4);
+	}
+	inet_pton(AF_INET6, host, &v6.sin6_addr);
+	memcpy(out, &v6, sizeof(v6));
+	return sizeof(v6);
+}
+
+static uint16_t
+port_of(const struct sockaddr_storage *sa)
+{
+	struct sockaddr_in6 v6;
+
+	/* The port lies at the same place in both. */
+	memcpy(&v6, sa, sizeof(v6));
+	return ntohs(v6.sin6_port);
+}
+
+/* One socket; its address and true port go to ${where}. */
+static int
+open_one(struct listener *l, const char *text, char *where, size_t cap,
+    struct err *err)
+{
+	struct sockaddr_storage sa;
+	socklen_t len;
+	char host[64];
+	uint16_t port;
+	int one = 1;
+
+	if (relay_listen_split(host, sizeof(host), &port, text, err) != 0)
+		return -1;
+	len = fill_address(&sa, host, port);
+	l->fd =
+	    socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return err_set(
+		    err, ERR_IO, "listen on %s: %s", text, strerror(errno));
+	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	if (bind(l->fd, (struct sockaddr *)&sa, len) != 0 ||
+	    listen(l->fd, BACKLOG) != 0 ||
+	    getsockname(l->fd, (struct sockaddr *)&sa, &len) != 0)
+		return err_set(
+		    err, ERR_IO, "listen on %s: %s", text, strerror(errno));
+	snprintf(where, cap, sa.ss_family == AF_INET ? "%s:%u" : "[%s]:%u",
+	    host, port_of(&sa));
+	return 0;
+}
+
+static int
+open_all(struct listeners *l, const struct relay_listener *config, bool public,
+    struct writer *ready, struct err *err)
+{
+	char *const *texts = config->listen.items;
+	char where[80];
+
+	writer_put(ready, span_str(public ? "public" : ", internal"));
+	for (size_t i = 0; i < config->listen.count; i++) {
+		struct listener *one = &l->list[l->count++];
+
+		one->all = l;
+		one->public = public;
+		if (open_one(one, texts[i], where, sizeof(where), err) != 0)
+			return -1;
+		writer_put(ready, span_str(i == 0 ? " " : " and "));
+		writer_put(ready, span_str(where));
+	}
+	return 0;
+}
+
+int
+listeners_open(struct listeners **out, struct relay *relay, char *ready,
+    size_t cap, struct err *err)
+{
+	const struct relay_config *c = &relay->setup->config;
+	size_t max = c->public.listen.count + c->internal.listen.count;
+	struct writer w = writer_of(ready, cap - 1);
+	struct listeners *l = calloc(1, sizeof(*l));
+
+	*out = NULL;
+	if (l != NULL)
+		l->list = calloc(max, sizeof(*l->list));
+	if (l == NULL || l->list == NULL) {
+		free(l);
+		return err_set(err, ERR_MEMORY, "no memory for listeners");
+	}
+	l->relay = relay;
+	for (size_t i = 0; i < max; i++)
+		l->list[i].fd = -1;
+	if (open_all(l, &c->public, true, &w, err) != 0 ||
+	    open_all(l, &c->internal, false, &w, err) != 0) {
+		listeners_close(l);
+		return -1;
+	}
+	ready[w.len] = '\0';
+	*out = l;
+	return 0;
+}
+
+static void
+watch_all(struct listeners *l, unsigned wants)
+{
+	for (size_t i = 0; i < l->count; i++)
+		loop_fd_want(&l->list[i].watch, wants);
+}
+
+static void
+pause_for(struct listeners *l, uint64_t ms)
+{
+	watch_all(l, 0);
+	loop_timer_set(&l->pause, ms);
+}
+
+static struct worker *
+least_loaded(struct relay *r)
+{
+	struct worker *best = r->workers[0];
+
+	for (size_t i = 1; i < r->worker_count; i++)
+		if (atomic_load(&r->workers[i]->load) <
+		    atomic_load(&best->load))
+			best = r->workers[i];
+	return best;
+}
+
+static void
+deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
+{
+	struct relay *r = l->all->relay;
+	struct worker *w = least_loaded(r);
+	struct message_accept *m;
+	struct peer peer;
+	int one = 1;
+
+	if (!peer_admit(&peer, r, source_of((const struct sockaddr *)sa))) {
+		/* Too many: by its address, its block, or in all. */
+		close(fd);
+		return;
+	}
+	m = calloc(1, sizeof(*m));
+	if (m == NULL) {
+		peer_gone(&peer);
+		close(fd);
+		return;
+	}
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	m->m.kind = MESSAGE_ACCEPT;
+	m->fd = fd;
+	m->public = l->public;
+	m->source = peer.source;
+	m->port = port_of(sa);
+	atomic_fetch_add(&w->load, 1);
+	loop_post(w->loop, &m->m.mail);
+}
+
+static void
+on_accept(void *arg, unsigned events)
+{
+	struct listener *l = arg;
+	struct listeners *all = l->all;
+	struct relay *r = all->relay;
+
+	(void)events;
+	for (int i = 0; i < ACCEPT_TURN; i++) {
+		struct sockaddr_storage sa = { 0 };
+		socklen_t len = sizeof(sa);
+		int fd;
+
+		/* Bounded and served to the end: those that wait in the
+		 * kernel's queue lose nothing. */
+		if (atomic_load(&r->handshakes) >=
+		    (uint64_t)r->setup->config.limits.handshakes) {
+			pause_for(all, PAUSE_MS);
+			return;
+		}
+		fd = accept4(l->fd, (struct sockaddr *)&sa, &len,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0) {
+			deal(l, fd, &sa);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		if (!all->full_told)
+			log_error(NULL, "accept: %s", strerror(errno));
+		all->full_told = true;
+		pause_for(all, FULL_MS);
+		return;
+	}
+}
+
+static void
+on_pause_over(void *arg)
+{
+	watch_all(arg, LOOP_READ);
+}
+
+int
+listeners_start(struct listeners *l, struct loop *loop, struct err *err)
+{
+	loop_timer_init(&l->pause, loop, on_pause_over, l);
+	l->started = true;
+	for (size_t i = 0; i < l->count; i++)
+		if (loop_fd_init(&l->list[i].watch, loop, l->list[i].fd,
+			on_accept, &l->list[i], err) != 0)
+			return -1;
+	watch_all(l, LOOP_READ);
+	return 0;
+}
+
+void
+listeners_close(struct listeners *l)
+{
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->started)
+			loop_fd_free(&l->list[i].watch);
+		if (l->list[i].fd >= 0)
+			close(l->list[i].fd);
+	}
+	if (l->started)
+		loop_timer_free(&l->pause);
+	free(l->list);
+	free(l);
+}

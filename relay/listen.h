@@ -1,0 +1,29 @@
+#ifndef RELAY_LISTEN_H
+#define RELAY_LISTEN_H
+
+#include "relay/relay.h"
+
+/*
+ * Listening sockets.  The main thread accepts and deals each connection to the
+ * worker with the fewest, as closing one of many SO_REUSEPORT sockets would
+ * reset what is queued on it.
+ */
+
+struct listeners;
+
+/**
+ * listeners_open(out, relay, ready, cap, err):
+ * Bind and listen, not yet accept.  ${ready} becomes the words of the ready
+ * line: "public A:P, internal A:P" with the ports that were chosen.
+ *   errors  ERR_IO, ERR_MEMORY
+ */
+int listeners_open(struct listeners **out, struct relay *relay, char *ready,
+    size_t cap, struct err *err);
+
+/** listeners_start(l, loop, err): accept on ${loop}, the main thread's. */
+int listeners_start(struct listeners *l, struct loop *loop, struct err *err);
+
+/** listeners_close(l): accept no more and release.  NULL is fine. */
+void listeners_close(struct listeners *l);
+
+#endif

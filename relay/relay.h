@@ -1,0 +1,82 @@
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include "common/http_server.h"
+#include "relay/config.h"
+#include "relay/job.h"
+#include "relay/keyring.h"
+#include "relay/route.h"
+#include "relay/tally.h"
+
+#include <stdatomic.h>
+
+/*
+ * What all threads share.  The setup never changes; tables have their locks;
+ * the rest is atomic.
+ */
+
+struct worker;
+
+struct relay {
+	const struct relay_setup *setup;
+	struct admit_hosts hosts;
+	struct http_settings host_settings; /* hosts, and agents at first */
+	struct conn_settings tunnel_settings;
+	struct route_table *routes;
+	struct keyring *keyring;
+	struct tally *tally;
+	struct loop *main_loop;
+	struct worker **workers;
+	size_t worker_count;
+	_Atomic uint64_t next_session;
+	_Atomic uint32_t connections;
+	_Atomic uint32_t handshakes;     /* under way */
+	_Atomic uint32_t held;           /* requests that wait for an agent */
+	_Atomic uint64_t memory;         /* bytes charged */
+	_Atomic uint32_t *tenant_claims; /* owned; by tenant */
+	_Atomic bool draining;
+};
+
+/** relay_init(r, setup, err): without workers.  ${setup} must outlive it. */
+int relay_init(
+    struct relay *r, const struct relay_setup *setup, struct err *err);
+void relay_fini(struct relay *r);
+
+/* A connection is charged as much as an idle tunnel takes. */
+#define RELAY_CONNECTION_COST 16384
+
+/**
+ * relay_charge(r, len):
+ * Charge ${len} bytes of a request's bodies.  False, with nothing charged,
+ * from 80 % of limits.memory on: 503.
+ */
+bool relay_charge(struct relay *r, size_t len);
+/** relay_overloaded(r): would a charge fail? */
+bool relay_overloaded(struct relay *r);
+void relay_discharge(struct relay *r, size_t len);
+
+/** relay_send(from, to, m): post ${m} to the worker ${to}, which may be the
+ * sender ${from}: then it is handled at the end of this turn. */
+void relay_send(struct worker *from, uint32_t to, struct message *m);
+
+/** relay_routes_changed(from): let the requests that wait look again. */
+void relay_routes_changed(struct worker *from);
+
+/*
+ * One connection's place in the accounts, from accept to close.
+ */
+struct peer {
+	struct relay *relay;
+	struct source source;
+	bool handshaking;
+	bool counted;
+};
+
+/** peer_admit(p, relay, source): main, at accept; false: over a limit. */
+bool peer_admit(struct peer *p, struct relay *relay, struct source source);
+/** peer_settled(p): its handshake is done. */
+void peer_settled(struct peer *p);
+/** peer_gone(p): once or more. */
+void peer_gone(struct peer *p);
+
+#endif

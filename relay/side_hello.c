@@ -1,0 +1,251 @@
+#include "relay/side_impl.h"
+
+#include "common/base64.h"
+#include "common/clock.h"
+#include "common/tls.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define CLAIMS_FIRST 16
+#define RESULT_LEN 17 /* bytes of one entry of RESULTS */
+
+/* Is this HELLO made by the holder of its key, for us, on this connection? */
+static int
+verify(struct side *s, const struct frame_hello *hello, struct err *err)
+{
+	const struct relay_config *c = &s->worker->relay->setup->config;
+	uint8_t exporter[TUNNEL_EXPORTER_LEN] = { 0 };
+	uint8_t text[TUNNEL_HELLO_TEXT_MAX];
+	struct writer w = writer_of(text, sizeof(text));
+
+	if (c->channel_binding &&
+	    tls_exporter(conn_ssl(s->conn), exporter, sizeof(exporter),
+		TUNNEL_EXPORTER_LABEL, err) != 0)
+		return -1;
+	tunnel_hello_text(&w, span_of(s->nonce, sizeof(s->nonce)),
+	    c->channel_binding ? 1 : 0, span_of(exporter, sizeof(exporter)),
+	    span_str(c->name), TUNNEL_SUBPROTOCOL);
+	if (!writer_ok(&w))
+		return err_set(err, ERR_INTERNAL, "hello text too long");
+	if (admit_signature(
+		hello->key, hello->signature, writer_span(&w), err) != 0)
+		return -1;
+	if (!tenants_of_key(
+		s->worker->relay->setup->tenants, hello->key.ptr, &s->tenant))
+		return err_set(err, ERR_UNTRUSTED,
+		    "the key is no tenant's (tenants[].keys)");
+	return 0;
+}
+
+/* The newest tunnel of a key wins (docs/protocol.md 12.5). */
+static int
+join(struct side *s, bool *flaps, struct err *err)
+{
+	struct relay *r = s->worker->relay;
+	struct keyring_join j = { .tunnel = s->handle,
+		.session = s->session,
+		.tenant = s->tenant,
+		.tenant_max = (uint32_t)r->setup->config.limits.tenant_tunnels,
+		.now_ms = clock_ms() };
+	struct message_tunnel *m;
+	struct handle old;
+
+	if (keyring_join(r->keyring, s->key, &j, &old, flaps, err) != 0)
+		return -1;
+	s->joined = true;
+	if (old.generation == 0)
+		return 0;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return 0; /* its routes still move with each claim */
+	m->m.kind = MESSAGE_SUPERSEDE;
+	m->tunnel = old;
+	relay_send(s->worker, old.worker, &m->m);
+	return 0;
+}
+
+void
+side_hello(void *arg, const struct frame_hello *hello)
+{
+	struct side *s = arg;
+	struct relay *r = s->worker->relay;
+	char key[64], peer[LOG_SUBJECT_MAX + 1];
+	struct frame_welcome welcome = { 0 };
+	struct err err;
+	bool flaps;
+
+	if (verify(s, hello, &err) != 0) {
+		log_warn(&s->subject, "hello of ed25519:%s: %s",
+		    base64_encode(key, sizeof(key), hello->key), err.msg);
+		/* One code and one text for every reason. */
+		tunnel_close(s->tunnel, TUNNEL_CLOSE_UNTRUSTED,
+		    "unknown key or bad signature");
+		return;
+	}
+	memcpy(s->key, hello->key.ptr, sizeof(s->key));
+	s->session = atomic_fetch_add(&r->next_session, 1) + 1;
+	if (join(s, &flaps, &err) != 0) {
+		tunnel_close(s->tunnel, TUNNEL_CLOSE_LIMITS, err.msg);
+		return;
+	}
+	memcpy(peer, s->subject.text, sizeof(peer));
+	log_subject_set(&s->subject, "tunnel %s/%u-%llu",
+	    tenants_name(r->setup->tenants, s->tenant), s->handle.worker,
+	    (unsigned long long)s->handle.generation);
+	log_info(&s->subject, "up: %s, key ed25519:%s, %.*s", peer,
+	    base64_encode(key, sizeof(key), hello->key),
+	    (int)hello->software.len, (const char *)hello->software.ptr);
+	welcome.tenant = span_str(tenants_name(r->setup->tenants, s->tenant));
+	welcome.ping_ms = (uint32_t)r->setup->config.timeouts.ping;
+	welcome.session_number = s->session;
+	if (tunnel_welcome(s->tunnel, &welcome, clock_ms(), &err) != 0) {
+		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
+		return;
+	}
+	if (flaps) {
+		log_warn(&s->subject,
+		    "its key makes many tunnels: two agents "
+		    "with one key?");
+		tunnel_notice(s->tunnel, FRAME_NOTICE_DUPLICATE,
+		    "more than 3 tunnels of this key in a minute: do two "
+		    "agents share it?");
+	}
+}
+
+static bool
+remember(struct side *s, const struct uuid *uuid)
+{
+	uint32_t cap = s->claim_cap == 0 ? CLAIMS_FIRST : s->claim_cap * 2;
+	struct uuid *more;
+
+	if (s->claim_count == s->claim_cap) {
+		more = reallocarray(s->claims, cap, sizeof(*more));
+		if (more == NULL)
+			return false;
+		s->claims = more;
+		s->claim_cap = cap;
+	}
+	s->claims[s->claim_count++] = *uuid;
+	return true;
+}
+
+/* One more for the tenant, unless it has them all. */
+static bool
+take_quota(struct side *s)
+{
+	struct relay *r = s->worker->relay;
+	uint32_t max = (uint32_t)r->setup->config.limits.tenant_claims;
+
+	if (atomic_fetch_add(&r->tenant_claims[s->tenant], 1) < max)
+		return true;
+	atomic_fetch_sub(&r->tenant_claims[s->tenant], 1);
+	return false;
+}
+
+static void
+give_quota(struct side *s)
+{
+	atomic_fetch_sub(&s->worker->relay->tenant_claims[s->tenant], 1);
+}
+
+static enum frame_result
+claim_one(struct side *s, const struct frame_claim *claim,
+    const struct frame_claim_name *name)
+{
+	struct relay *r = s->worker->relay;
+	struct route route = { .tunnel = s->handle,
+		.session = s->session,
+		.capabilities = claim->capabilities,
+		.mode = claim->mode,
+		.rank = claim->rank };
+	enum route_change change;
+	enum frame_result result;
+
+	if (s->leaving ||
+	    !tenants_may_claim(r->setup->tenants, s->tenant, s->key, name))
+		return FRAME_CLAIM_DENIED;
+	memcpy(route.key, s->key, sizeof(route.key));
+	if (!take_quota(s))
+		return FRAME_CLAIM_DENIED;
+	result = route_add(r->routes, &name->uuid, &route, &change);
+	if (change != ROUTE_NEW)
+		give_quota(s);
+	if (change == ROUTE_NONE)
+		return result;
+	if (s->claim_count < (uint32_t)r->setup->config.limits.claims &&
+	    remember(s, &name->uuid))
+		return result;
+	if (route_remove(r->routes, &name->uuid, s->handle))
+		give_quota(s);
+	return FRAME_CLAIM_DENIED;
+}
+
+void
+side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
+{
+	struct side *s = arg;
+	uint8_t results[FRAME_NAMES_MAX * RESULT_LEN];
+	struct writer w = writer_of(results, sizeof(results));
+	struct frame_claimed claimed;
+	struct frame_claim_name name;
+	struct span rest = claim->names;
+	unsigned ok = 0, denied = 0;
+	struct err err;
+
+	while (frame_next_name(&rest, &name)) {
+		enum frame_result result = claim_one(s, claim, &name);
+
+		frame_put_result(&w, &name.uuid, result);
+		if (result == FRAME_CLAIM_DENIED)
+			denied++;
+		else
+			ok++;
+	}
+	claimed.results = writer_span(&w);
+	log_info(&s->subject, "claims %u, denied %u", ok, denied);
+	if (tunnel_claimed(s->tunnel, number, &claimed, &err) != 0)
+		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
+	if (ok > 0)
+		relay_routes_changed(s->worker);
+}
+
+static void
+forget(struct side *s, const struct uuid *uuid)
+{
+	if (route_remove(s->worker->relay->routes, uuid, s->handle))
+		give_quota(s);
+}
+
+void
+side_unclaim(void *arg, const struct frame_unclaim *unclaim)
+{
+	struct side *s = arg;
+	struct span rest = unclaim->uuids;
+	struct uuid uuid;
+
+	while (frame_next_uuid(&rest, &uuid)) {
+		for (uint32_t i = 0; i < s->claim_count; i++) {
+			if (!uuid_equal(&s->claims[i], &uuid))
+				continue;
+			forget(s, &uuid);
+			s->claims[i] = s->claims[--s->claim_count];
+			break;
+		}
+	}
+}
+
+void
+side_leave(struct side *s)
+{
+	if (s->leaving)
+		return;
+	s->leaving = true;
+	for (uint32_t i = 0; i < s->claim_count; i++)
+		forget(s, &s->claims[i]);
+	free(s->claims);
+	s->claims = NULL;
+	s->claim_count = s->claim_cap = 0;
+	if (s->joined)
+		keyring_leave(s->worker->relay->keyring, s->key, s->handle);
+}

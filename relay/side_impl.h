@@ -1,0 +1,72 @@
+#ifndef RELAY_SIDE_IMPL_H
+#define RELAY_SIDE_IMPL_H
+
+#include "common/log.h"
+#include "common/tunnel.h"
+#include "common/ws.h"
+#include "relay/queue.h"
+#include "relay/tunnel_side.h"
+
+/*
+ * What tunnel_side.c (the connection), side_hello.c (who is it, and for whom)
+ * and side_job.c (requests on it) share.
+ */
+
+struct side {
+	TAILQ_ENTRY(side) link;
+	struct worker *worker;
+	struct conn *conn; /* NULL: over */
+	struct peer peer;
+	struct ws ws;
+	struct tunnel *tunnel; /* owned */
+	struct loop_timer timer;
+	struct loop_task pump; /* open what is queued */
+	struct loop_grave grave;
+	struct log_subject subject;
+	struct handle handle;
+
+	/* Who it is, once welcome. */
+	bool joined;
+	bool leaving;        /* no route leads here any more */
+	unsigned close_code; /* when drained */
+	uint8_t nonce[FRAME_NONCE_LEN];
+	uint8_t key[FRAME_KEY_LEN];
+	size_t tenant;
+	uint64_t session;
+	struct uuid *claims; /* owned */
+	uint32_t claim_count;
+	uint32_t claim_cap;
+
+	struct job_list open;
+	struct queue *queue; /* owned; NULL: nothing was ever queued */
+};
+
+/** side_hello(arg, hello): op of the tunnel: verify, and welcome or close. */
+void side_hello(void *arg, const struct frame_hello *hello);
+void side_claim(void *arg, uint32_t number, const struct frame_claim *claim);
+void side_unclaim(void *arg, const struct frame_unclaim *unclaim);
+
+/** side_leave(s): no new request finds the way here. */
+void side_leave(struct side *s);
+
+/** side_touch(s): after anything that may have moved the tunnel's deadline. */
+void side_touch(struct side *s);
+
+/* Ops of the tunnel about streams. */
+void side_response(void *arg, uint32_t stream, void *user,
+    const struct frame_response *response, bool end);
+void side_data(
+    void *arg, uint32_t stream, void *user, struct span bytes, bool end);
+void side_reset(
+    void *arg, uint32_t stream, void *user, uint32_t code, struct span text);
+void side_writable(void *arg, uint32_t stream, void *user);
+void side_pending(void *arg, uint32_t stream, void *user,
+    const struct frame_pending *pending);
+
+/** side_pump(s): open queued requests as far as there is room. */
+void side_pump(void *arg);
+
+/** side_return_queued(s): what was not sent goes home to be sent elsewhere. */
+void side_return_queued(struct side *s);
+
+#endif

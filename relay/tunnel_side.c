@@ -1,0 +1,392 @@
+#include "relay/tunnel_side.h"
+
+#include "common/clock.h"
+#include "common/secret.h"
+#include "common/tls.h"
+#include "relay/side_impl.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define DRAIN_WINDOW_MS 5000 /* docs/protocol.md 12.5 */
+#define CLOSE_WORDS_MAX (WS_HEADER_MAX + WS_CONTROL_MAX)
+
+static const char *const speaks[] = { TUNNEL_SUBPROTOCOL, NULL };
+
+static void
+release(void *arg)
+{
+	struct side *s = arg;
+
+	loop_timer_free(&s->timer);
+	loop_task_cancel(&s->pump);
+	tunnel_free(s->tunnel);
+	ws_free(&s->ws);
+	queue_free(s->queue);
+	free(s->claims);
+	free(s);
+}
+
+/*
+ * Ops of the tunnel.
+ */
+
+static void
+on_send(void *arg, struct span head, struct span body)
+{
+	struct side *s = arg;
+	uint8_t bytes[WS_HEADER_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	if (s->conn == NULL)
+		return;
+	ws_put_header(&w, WS_OP_BINARY, head.len + body.len);
+	conn_write(s->conn, writer_span(&w));
+	if (s->conn != NULL)
+		conn_write(s->conn, head);
+	if (s->conn != NULL)
+		conn_write(s->conn, body);
+}
+
+static void
+on_goaway(void *arg, const struct frame_goaway *goaway)
+{
+	struct side *s = arg;
+
+	log_info(
+	    &s->subject, "the agent is going away (code %u)", goaway->code);
+	side_leave(s);
+	side_return_queued(s);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct side *s = arg;
+
+	tunnel_close(s->tunnel,
+	    s->close_code != 0 ? s->close_code : TUNNEL_CLOSE_OK, "drained");
+}
+
+static void
+on_tunnel_closed(void *arg, unsigned code, const char *why)
+{
+	struct side *s = arg;
+	uint8_t words[CLOSE_WORDS_MAX];
+	struct writer w = writer_of(words, sizeof(words));
+
+	if (s->joined)
+		log_info(&s->subject, "down: %s (%u)", why, code);
+	else
+		log_warn(&s->subject, "tunnel refused: %s (%u)", why, code);
+	side_leave(s);
+	side_return_queued(s);
+	slab_remove(&s->worker->tunnels, s->handle);
+	loop_timer_cancel(&s->timer);
+	if (s->conn == NULL || code == TUNNEL_CLOSE_LOST)
+		return;
+	ws_put_close(&w, (uint16_t)code, why);
+	conn_write(s->conn, writer_span(&w));
+	if (s->conn != NULL)
+		conn_finish(s->conn, "tunnel closed");
+}
+
+static const struct tunnel_ops tunnel_ops = {
+	.send = on_send,
+	.data = side_data,
+	.reset = side_reset,
+	.writable = side_writable,
+	.goaway = on_goaway,
+	.drained = on_drained,
+	.closed = on_tunnel_closed,
+	.hello = side_hello,
+	.claim = side_claim,
+	.unclaim = side_unclaim,
+	.response = side_response,
+	.pending = side_pending,
+};
+
+void
+side_touch(struct side *s)
+{
+	uint64_t due = tunnel_deadline(s->tunnel), now;
+
+	if (s->conn == NULL || due == TUNNEL_NEVER)
+		return;
+	now = clock_ms();
+	loop_timer_set(&s->timer, due > now ? due - now : 0);
+}
+
+static void
+on_timer(void *arg)
+{
+	struct side *s = arg;
+
+	tunnel_tick(s->tunnel, clock_ms());
+	side_touch(s);
+}
+
+/*
+ * Ops of the connection.
+ */
+
+static void
+on_pong(struct side *s, struct span data)
+{
+	uint8_t bytes[CLOSE_WORDS_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	ws_put_pong(&w, data);
+	conn_write(s->conn, writer_span(&w));
+}
+
+static size_t
+on_data(void *arg, uint8_t *ptr, size_t len)
+{
+	struct side *s = arg;
+	size_t left = len;
+	struct ws_got got;
+	struct err err;
+	bool more = true;
+
+	while (more && s->conn != NULL && !conn_closing(s->conn)) {
+		switch (ws_next(&s->ws, &ptr, &left, &got, &err)) {
+		case WS_MORE:
+			more = false;
+			break;
+		case WS_MESSAGE:
+			tunnel_input(s->tunnel, got.data, clock_ms());
+			break;
+		case WS_PING:
+			on_pong(s, got.data);
+			break;
+		case WS_PONG:
+			break;
+		case WS_CLOSE:
+			/* RFC 6455 5.5.1: answered by a close. */
+			tunnel_close(
+			    s->tunnel, TUNNEL_CLOSE_OK, "closed by the agent");
+			break;
+		case WS_BAD:
+			tunnel_close(s->tunnel, got.code, err.msg);
+			break;
+		}
+	}
+	if (s->conn != NULL)
+		side_touch(s);
+	return len;
+}
+
+static void
+on_written(void *arg)
+{
+	struct side *s = arg;
+
+	loop_soon(s->worker->loop, &s->pump);
+}
+
+static void
+on_conn_closed(void *arg, const char *why)
+{
+	struct side *s = arg;
+	struct worker *w = s->worker;
+
+	s->conn = NULL;
+	tunnel_close(s->tunnel, TUNNEL_CLOSE_LOST, why);
+	loop_timer_free(&s->timer);
+	loop_task_cancel(&s->pump);
+	TAILQ_REMOVE(&w->all_sides, s, link);
+	peer_gone(&s->peer);
+	worker_peer_gone(w);
+	loop_bury(w->loop, &s->grave, release, s);
+}
+
+static const struct conn_ops side_ops = {
+	.data = on_data,
+	.drained = on_written,
+	.closed = on_conn_closed,
+};
+
+/*
+ * The beginning.
+ */
+
+static struct side *
+side_new(struct worker *w, const struct peer *peer,
+    const struct log_subject *subject, struct err *err)
+{
+	const struct relay_config *c = &w->relay->setup->config;
+	struct tunnel_config config = { .role = TUNNEL_RELAY,
+		.max_streams = (uint32_t)c->limits.streams };
+	struct side *s = calloc(1, sizeof(*s));
+	uint32_t random = 0;
+
+	if (s == NULL) {
+		err_set(err, ERR_MEMORY, "no memory for a tunnel");
+		return NULL;
+	}
+	s->worker = w;
+	s->peer = *peer;
+	s->subject = *subject;
+	TAILQ_INIT(&s->open);
+	ws_init(&s->ws);
+	loop_timer_init(&s->timer, w->loop, on_timer, s);
+	loop_task_init(&s->pump, side_pump, s);
+	if (secret_random(s->nonce, sizeof(s->nonce), err) != 0 ||
+	    secret_random(&random, sizeof(random), err) != 0 ||
+	    slab_add(&s->handle, &w->tunnels, s, err) != 0) {
+		release(s);
+		return NULL;
+	}
+	config.ping_ms =
+	    (uint32_t)(c->timeouts.ping + random % (c->timeouts.ping / 4 + 1));
+	s->tunnel = tunnel_new(&config, &tunnel_ops, s, clock_ms());
+	if (s->tunnel == NULL) {
+		slab_remove(&w->tunnels, s->handle);
+		release(s);
+		err_set(err, ERR_MEMORY, "no memory for a tunnel");
+		return NULL;
+	}
+	return s;
+}
+
+static void
+challenge(struct side *s)
+{
+	const struct relay_config *c = &s->worker->relay->setup->config;
+	struct frame_challenge f = {
+		.nonce = span_of(s->nonce, sizeof(s->nonce)),
+		.relay_name = span_str(c->name),
+		.time_ms = clock_wall_ms(),
+		.max_claims = (uint32_t)c->limits.claims,
+		.tenant_claims = (uint32_t)c->limits.tenant_claims,
+		.tenant_tunnels = (uint32_t)c->limits.tenant_tunnels,
+		.binding = c->channel_binding ? 1 : 0,
+	};
+	struct err err;
+
+	if (tunnel_start(s->tunnel, &f, &err) != 0)
+		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
+}
+
+static enum http_verdict
+refuse(
+    struct worker *w, struct http_server *http, const struct ws_handshake *hs)
+{
+	struct http_out_field fields[2];
+	size_t n = 0;
+
+	(void)w;
+	if (hs->status == 405)
+		fields[n++] =
+		    (struct http_out_field){ "allow", span_str("GET") };
+	if (hs->status == 426) {
+		fields[n++] =
+		    (struct http_out_field){ "upgrade", span_str("websocket") };
+		fields[n++] = (struct http_out_field){ "sec-websocket-version",
+			span_str("13") };
+	}
+	if (hs->status == 400)
+		fields[n++] = (struct http_out_field){ "sec-websocket-protocol",
+			span_str(TUNNEL_SUBPROTOCOL) };
+	http_problem(http, problem_of_status(hs->status), fields, n);
+	return HTTP_ANSWERED;
+}
+
+enum http_verdict
+side_upgrade(struct worker *w, struct http_server *http,
+    const struct http_head *head, const struct peer *peer,
+    const struct log_subject *subject)
+{
+	uint8_t bytes[1024];
+	struct writer out = writer_of(bytes, sizeof(bytes));
+	struct ws_handshake hs;
+	struct side *s;
+	struct err err;
+
+	if (atomic_load(&w->relay->draining)) {
+		http_close_after(http);
+		http_problem(http, PROBLEM_DRAINING, NULL, 0);
+		return HTTP_ANSWERED;
+	}
+	if (ws_handshake(&hs, head, speaks, &err) != 0) {
+		log_info(subject, "no tunnel: %s", err.msg);
+		return refuse(w, http, &hs);
+	}
+	ws_put_switching(&out, &hs);
+	s = writer_ok(&out) && !relay_overloaded(w->relay)
+	    ? side_new(w, peer, subject, &err)
+	    : NULL;
+	if (s == NULL) {
+		http_problem(http, PROBLEM_OVERLOADED, NULL, 0);
+		return HTTP_ANSWERED;
+	}
+	s->conn = http_server_take(http);
+	TAILQ_INSERT_TAIL(&w->all_sides, s, link);
+	conn_adopt(s->conn, &w->relay->tunnel_settings, &side_ops, s);
+	conn_write(s->conn, writer_span(&out));
+	challenge(s);
+	side_touch(s);
+	return HTTP_TAKEN;
+}
+
+/*
+ * The end.
+ */
+
+static void
+go_away(struct side *s, enum frame_goaway_code code, unsigned close_code)
+{
+	s->close_code = close_code;
+	side_leave(s);
+	side_return_queued(s);
+	if (tunnel_phase(s->tunnel) == TUNNEL_GREETING)
+		tunnel_close(s->tunnel, close_code, "going away");
+	else
+		tunnel_goaway(s->tunnel, code, 0, DRAIN_WINDOW_MS,
+		    (struct span){ NULL, 0 });
+}
+
+void
+side_supersede(struct worker *w, struct handle tunnel)
+{
+	struct side *s = slab_get(&w->tunnels, tunnel);
+
+	if (s == NULL)
+		return;
+	log_info(&s->subject, "superseded by a newer tunnel of its key");
+	go_away(s, FRAME_GOAWAY_SUPERSEDED, TUNNEL_CLOSE_SUPERSEDED);
+}
+
+void
+side_drain_all(struct worker *w)
+{
+	struct side *s, *next;
+
+	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		go_away(s, FRAME_GOAWAY_RESTART, TUNNEL_CLOSE_DRAINING);
+	}
+}
+
+void
+side_close_all(struct worker *w)
+{
+	struct side *s, *next;
+
+	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		tunnel_close(s->tunnel, TUNNEL_CLOSE_DRAINING, "shutting down");
+	}
+}
+
+void
+side_free_all(struct worker *w)
+{
+	struct side *s, *next;
+
+	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
+		next = TAILQ_NEXT(s, link);
+		conn_close(s->conn, "shutting down");
+	}
+}

@@ -1,0 +1,41 @@
+#ifndef RELAY_TUNNEL_SIDE_H
+#define RELAY_TUNNEL_SIDE_H
+
+#include "common/http_server.h"
+#include "common/log.h"
+#include "relay/worker.h"
+
+/*
+ * One agent's tunnel (docs/protocol.md 12): upgrade, hello, claims, and the
+ * requests that travel on it.
+ */
+
+/**
+ * side_upgrade(w, http, head, peer, subject):
+ * Judge the upgrade of a connection that came to the tunnel's path; answer it,
+ * or make it a tunnel, which then owns the account ${peer}.
+ */
+enum http_verdict side_upgrade(struct worker *w, struct http_server *http,
+    const struct http_head *head, const struct peer *peer,
+    const struct log_subject *subject);
+
+/** side_submit(w, job): send the job on its tunnel, now or from its queue, or
+ * back; takes it. */
+void side_submit(struct worker *w, struct job *job);
+
+/** side_cancel(w, m): the job is not wanted any more. */
+void side_cancel(struct worker *w, const struct message_cancel *m);
+
+/** side_supersede(w, tunnel): a newer tunnel of its key is here. */
+void side_supersede(struct worker *w, struct handle tunnel);
+
+/** side_drain_all(w): GOAWAY to all. */
+void side_drain_all(struct worker *w);
+
+/** side_close_all(w): close all now. */
+void side_close_all(struct worker *w);
+
+/** side_free_all(w): the loop is over. */
+void side_free_all(struct worker *w);
+
+#endif

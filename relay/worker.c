@@ -1,0 +1,289 @@
+#include "relay/worker.h"
+
+#include "common/log.h"
+#include "relay/host_side.h"
+#include "relay/tunnel_side.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define QUIT_MS 250 /* for closing words on their way out */
+
+static void
+maybe_drained(struct worker *w)
+{
+	struct message *m;
+
+	if (!w->draining || w->drained_told || atomic_load(&w->load) != 0)
+		return;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return; /* main has a deadline of its own */
+	w->drained_told = true;
+	m->kind = MESSAGE_DRAINED;
+	loop_post(w->relay->main_loop, &m->mail);
+}
+
+void
+worker_peer_gone(struct worker *w)
+{
+	atomic_fetch_sub(&w->load, 1);
+	maybe_drained(w);
+}
+
+static void
+accept_peer(struct worker *w, struct message_accept *m)
+{
+	struct peer peer = { .relay = w->relay,
+		.source = m->source,
+		.handshaking = true,
+		.counted = true };
+	int fd = m->fd;
+
+	m->fd = -1;
+	if (host_accept(w, fd, m->public ? PATH_PUBLIC : PATH_INTERNAL, &peer,
+		m->port) != 0) {
+		peer_gone(&peer);
+		worker_peer_gone(w);
+	}
+}
+
+static void
+drain(struct worker *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	host_drain_all(w);
+	side_drain_all(w);
+	loop_timer_set(&w->drain_timer, w->relay->setup->config.timeouts.drain);
+	maybe_drained(w);
+}
+
+static void
+on_drain_timer(void *arg)
+{
+	struct worker *w = arg;
+
+	host_close_all(w, "drained");
+	side_close_all(w);
+}
+
+static void
+on_quit_timer(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_stop(w->loop);
+}
+
+static void
+quit(struct worker *w)
+{
+	w->draining = true;
+	host_close_all(w, "shutting down");
+	side_close_all(w);
+	loop_timer_free(&w->drain_timer);
+	loop_timer_init(&w->drain_timer, w->loop, on_quit_timer, w);
+	loop_timer_set(
+	    &w->drain_timer, atomic_load(&w->load) == 0 ? 0 : QUIT_MS);
+}
+
+static void
+handle_message(struct worker *w, struct message *m)
+{
+	switch (m->kind) {
+	case MESSAGE_ACCEPT:
+		accept_peer(w, (struct message_accept *)m);
+		break;
+	case MESSAGE_ROUTES:
+		atomic_store(&w->wake_sent, false);
+		host_wake_held(w);
+		break;
+	case MESSAGE_JOB:
+		side_submit(w, (struct job *)m);
+		return; /* taken */
+	case MESSAGE_JOB_BACK:
+		host_job_back(w, (struct job *)m);
+		return;
+	case MESSAGE_CANCEL:
+		side_cancel(w, (struct message_cancel *)m);
+		break;
+	case MESSAGE_PENDING:
+		host_pending(w, (struct message_pending *)m);
+		break;
+	case MESSAGE_SUPERSEDE:
+		side_supersede(w, ((struct message_tunnel *)m)->tunnel);
+		break;
+	case MESSAGE_DRAIN:
+		drain(w);
+		break;
+	case MESSAGE_QUIT:
+		quit(w);
+		break;
+	case MESSAGE_DRAINED:
+		break;
+	}
+	free(m);
+}
+
+static void
+on_mail(void *arg, struct mail *mail)
+{
+	handle_message(arg, (struct message *)mail);
+}
+
+static void
+on_own_task(void *arg)
+{
+	struct worker *w = arg;
+	struct mail *mail, *next, *sorted = NULL;
+
+	for (mail = w->own; mail != NULL; mail = next) {
+		next = mail->next;
+		mail->next = sorted;
+		sorted = mail;
+	}
+	w->own = NULL;
+	for (mail = sorted; mail != NULL; mail = next) {
+		next = mail->next;
+		handle_message(w, (struct message *)mail);
+	}
+}
+
+void
+relay_send(struct worker *from, uint32_t to, struct message *m)
+{
+	if (to != from->index) {
+		loop_post(from->relay->workers[to]->loop, &m->mail);
+		return;
+	}
+	m->mail.next = from->own;
+	from->own = &m->mail;
+	loop_soon(from->loop, &from->own_task);
+}
+
+void
+relay_routes_changed(struct worker *from)
+{
+	struct relay *r = from->relay;
+
+	/* Who waits has counted itself before its last look at the routes. */
+	if (atomic_load(&r->held) == 0)
+		return;
+	for (size_t i = 0; i < r->worker_count; i++) {
+		struct message *m;
+
+		if (atomic_exchange(&r->workers[i]->wake_sent, true))
+			continue;
+		m = calloc(1, sizeof(*m));
+		if (m == NULL) {
+			atomic_store(&r->workers[i]->wake_sent, false);
+			continue; /* they wait in vain, and are told so */
+		}
+		m->kind = MESSAGE_ROUTES;
+		relay_send(from, (uint32_t)i, m);
+	}
+}
+
+int
+worker_new(struct worker **out, struct relay *relay, uint32_t index,
+    struct span ticket_keys, struct err *err)
+{
+	const struct relay_setup *setup = relay->setup;
+	bool tls12 = setup->config.tls_min == 0;
+	struct worker *w;
+
+	*out = NULL;
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a worker");
+	w->relay = relay;
+	w->index = index;
+	slab_init(&w->hosts, index);
+	slab_init(&w->tunnels, index);
+	TAILQ_INIT(&w->all_hosts);
+	TAILQ_INIT(&w->held);
+	TAILQ_INIT(&w->all_sides);
+	loop_task_init(&w->own_task, on_own_task, w);
+	if (loop_new(&w->loop, on_mail, w, err) != 0 ||
+	    tls_server(&w->public, setup->public, tls12, ticket_keys, err) !=
+		0 ||
+	    tls_server(
+		&w->internal, setup->internal, tls12, ticket_keys, err) != 0) {
+		worker_free(w);
+		return -1;
+	}
+	loop_timer_init(&w->drain_timer, w->loop, on_drain_timer, w);
+	loop_slow_max(w->loop, (unsigned)setup->config.limits.handshake_steps);
+	*out = w;
+	return 0;
+}
+
+static void *
+run(void *arg)
+{
+	struct worker *w = arg;
+	struct err err;
+
+	if (loop_run(w->loop, &err) != 0)
+		log_error(NULL, "worker %u: %s", w->index, err.msg);
+	/* What is still open ends with its memory, in this thread. */
+	host_free_all(w);
+	side_free_all(w);
+	return NULL;
+}
+
+int
+worker_start(struct worker *w, struct err *err)
+{
+	sigset_t all, before;
+	int rc;
+
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&w->thread, NULL, run, w);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0)
+		return err_set(
+		    err, ERR_IO, "worker %u: %s", w->index, strerror(rc));
+	return 0;
+}
+
+void
+worker_join(struct worker *w)
+{
+	pthread_join(w->thread, NULL);
+}
+
+static void
+free_mail(struct mail *mail)
+{
+	struct mail *next;
+
+	for (; mail != NULL; mail = next) {
+		next = mail->next;
+		message_free((struct message *)mail);
+	}
+}
+
+void
+worker_free(struct worker *w)
+{
+	if (w == NULL)
+		return;
+	if (w->loop != NULL) {
+		free_mail(loop_take(w->loop));
+		loop_timer_free(&w->drain_timer);
+		loop_task_cancel(&w->own_task);
+	}
+	free_mail(w->own);
+	loop_free(w->loop);
+	tls_server_free(w->public);
+	tls_server_free(w->internal);
+	slab_free(&w->hosts);
+	slab_free(&w->tunnels);
+	free(w);
+}

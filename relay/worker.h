@@ -1,0 +1,55 @@
+#ifndef RELAY_WORKER_H
+#define RELAY_WORKER_H
+
+#include "relay/relay.h"
+
+#include <pthread.h>
+
+/*
+ * A thread that serves: its loop, its TLS contexts, its connections.  Only
+ * messages reach it from other threads.
+ */
+
+struct host;
+struct side;
+
+TAILQ_HEAD(host_list, host);
+TAILQ_HEAD(side_list, side);
+
+struct worker {
+	struct relay *relay;
+	uint32_t index;
+	struct loop *loop;           /* owned */
+	struct ssl_ctx_st *public;   /* owned */
+	struct ssl_ctx_st *internal; /* owned */
+	pthread_t thread;
+	struct slab hosts;   /* requests under way -> struct host */
+	struct slab tunnels; /* -> struct side */
+	struct host_list all_hosts;
+	struct host_list held; /* those that wait for an agent */
+	struct side_list all_sides;
+	struct mail *own; /* messages to ourselves, newest first */
+	struct loop_task own_task;
+	struct loop_timer drain_timer;
+	bool draining;
+	bool drained_told;
+	_Atomic bool wake_sent; /* a MESSAGE_ROUTES is on its way */
+	_Atomic uint32_t load;  /* connections */
+};
+
+/** worker_new(out, relay, index, ticket_keys, err): does not run yet. */
+int worker_new(struct worker **out, struct relay *relay, uint32_t index,
+    struct span ticket_keys, struct err *err);
+
+/** worker_start(w, err): errors ERR_IO */
+int worker_start(struct worker *w, struct err *err);
+
+/** worker_join(w): after MESSAGE_QUIT. */
+void worker_join(struct worker *w);
+
+void worker_free(struct worker *w);
+
+/** worker_peer_gone(w): one of its connections is over. */
+void worker_peer_gone(struct worker *w);
+
+#endif
