@@ -156,6 +156,7 @@ for i in $(seq "$vms"); do
 	    --cmdline "$cmdline" \
 	    --root "$work/platform/ark.cert" --root "$work/platform/ask.cert" \
 	    --cloud-cert "$work/platform/oca.cert" \
+	    --cek "$work/platform/cek.cert" \
 	    --secret-file "$work/passphrase" >"$work/added"
 	[ "$i" -gt 1 ] || cat "$work/added"
 	rm "$work/passphrase"
