@@ -79,7 +79,7 @@ sev_launch_secret_table(struct secret *out,
 	size_t area = room != NULL && room->area != 0 ? room->area
 						      : SEV_SECRET_AREA_DEFAULT;
 	size_t step = room != NULL && room->step != 0 ? room->step : BLOCK_LEN;
-	size_t len, padded;
+	size_t len = 0, padded;
 	struct writer w;
 
 	if (area > SEV_SECRET_AREA_MAX)
