@@ -162,6 +162,7 @@ put_head(struct tunnel *t, struct tunnel_stream *s, struct frame *f,
 	size_t tlv = 4;
 
 	body->len = least(body->len, open_window(t, s));
+	body->len = least(body->len, t->max_message - FRAME_HEADER_LEN - tlv);
 	for (;;) {
 		f->end = body->len == s->to_send;
 		if (body->len == 0)
