@@ -87,9 +87,6 @@ parse_blob(struct sev_chain *out, struct span in, struct err *err)
 	struct reader r = reader_of(in);
 	enum sev_place next = SEV_PDH;
 
-	if (in.len == 0)
-		return err_set(
-		    err, ERR_MALFORMED, "empty, want a certificate (55766 C)");
 	do {
 		size_t at = in.len - r.rest.len;
 		enum sev_place p = identify(r.rest);

@@ -9,3 +9,7 @@ add_test(NAME interop.sev_launches COMMAND /usr/bin/python3
   $<TARGET_FILE:sev_verbs> ${PROJECT_SOURCE_DIR}/tests/fixtures)
 set_tests_properties(interop.sev_launches PROPERTIES LABELS interop
   TIMEOUT 120)
+add_test(NAME interop.sev_verbs COMMAND /usr/bin/python3
+  ${CMAKE_CURRENT_SOURCE_DIR}/sev/verbs.py ${PROJECT_SOURCE_DIR}/tests/fixtures
+  $<TARGET_FILE:sev_verbs>)
+set_tests_properties(interop.sev_verbs PROPERTIES LABELS interop TIMEOUT 120)
