@@ -36,12 +36,13 @@ put_scalar(FILE *f, const struct conf_key *key, const char *text)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
 				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-";
-	bool is_text = key->type == CONF_STRING || key->type == CONF_PATH ||
-	    key->type == CONF_STRINGS;
+	bool is_number = key->type == CONF_INT || key->type == CONF_PORT ||
+	    key->type == CONF_MS || key->type == CONF_SIZE ||
+	    key->type == CONF_BOOL;
 
-	if (text[0] != '\0' && text[0] != '-' &&
-	    (!is_text || text[strspn(text, "0123456789.")] != '\0') &&
-	    text[strspn(text, plain)] == '\0') {
+	if (is_number ||
+	    (text[0] != '-' && text[strspn(text, "0123456789.")] != '\0' &&
+		text[strspn(text, plain)] == '\0')) {
 		fputs(text, f);
 		return;
 	}
