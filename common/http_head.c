@@ -175,9 +175,11 @@ judge_target(struct http_head *out, unsigned *status, struct err *err)
 	if (rest.len == 0 || rest.ptr[0] != '/')
 		return REFUSE(
 		    400, "target not in origin-form (RFC 9112 3.2.1)");
+	/* Braces, which RFC 3986 has not either, are for the resource to
+	 * refuse: "/vm/{UUID}" is 404 (docs/protocol.md 2). */
 	for (size_t i = 0; i < rest.len; i++)
 		if (rest.ptr[i] <= ' ' || rest.ptr[i] > '~' ||
-		    strchr("\"#<>\\^`{|}", rest.ptr[i]) != NULL)
+		    strchr("\"#<>\\^`|", rest.ptr[i]) != NULL)
 			return REFUSE(400,
 			    "byte 0x%02x in the target (RFC 3986)",
 			    rest.ptr[i]);
