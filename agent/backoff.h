@@ -1,0 +1,24 @@
+#ifndef AGENT_BACKOFF_H
+#define AGENT_BACKOFF_H
+
+#include <stdint.h>
+
+/* When to dial again: full jitter under a cap that doubles from 0.5 s to 60 s,
+ * so that the agents of a relay that restarts do not come all at once (T23). */
+#define BACKOFF_FIRST_MS 500u
+#define BACKOFF_MOST_MS 60000u
+#define BACKOFF_LEAST_MS 20u
+#define BACKOFF_STABLE_MS 60000u /* a tunnel this old starts afresh */
+
+struct backoff {
+	unsigned tries; /* since the last stable tunnel */
+};
+
+/** backoff_next(b, random): ms to wait before the next try; ${random} is any
+ * 32 random bits. */
+uint32_t backoff_next(struct backoff *b, uint32_t random);
+
+/** backoff_ended(b, lived_ms): a tunnel of that age has ended. */
+void backoff_ended(struct backoff *b, int64_t lived_ms);
+
+#endif

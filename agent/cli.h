@@ -1,0 +1,62 @@
+#ifndef AGENT_CLI_H
+#define AGENT_CLI_H
+
+#include <jansson.h>
+
+#include "agent/owner.h"
+#include "agent/state.h"
+#include "common/buf.h"
+#include "common/err.h"
+
+/* What the command families share. */
+
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+struct cli {
+	const char *state_dir; /* --state, or NULL */
+	const char *config;    /* --config, or NULL */
+};
+
+/* Commands: ${argv}[0] is the verb; they return the exit status. */
+int cli_key(const struct cli *cli, int argc, char **argv);
+int cli_vm(const struct cli *cli, int argc, char **argv);
+int cli_vm_add(const struct cli *cli, int argc, char **argv);
+int cli_run(const struct cli *cli, int argc, char **argv);
+int cli_status(const struct cli *cli, int argc, char **argv);
+int cli_log(const struct cli *cli, int argc, char **argv);
+
+/** cli_help(text): to stdout; returns CLI_OK. */
+int cli_help(const char *text);
+
+/** cli_misuse(usage, fmt, ...): to stderr; returns CLI_USAGE. */
+int cli_misuse(const char *usage, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** cli_fail(err): its words to stderr; CLI_USAGE for ERR_USAGE, else
+ * CLI_FAILED. */
+int cli_fail(const struct err *err);
+
+/**
+ * cli_ask(out, cli, op, in, err):
+ * Ask the running agent, or without one open the store ourselves.
+ *   lifetime  caller: json_decref()
+ */
+int cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
+    struct err *err);
+
+/** cli_print_json(v): one line to stdout. */
+void cli_print_json(const json_t *v);
+
+/** cli_text(v, name), cli_number(v, name): a member, or "" and 0. */
+const char *cli_text(const json_t *v, const char *name);
+long long cli_number(const json_t *v, const char *name);
+
+/** cli_flag(argc, argv, at, name): argv[*at] is --name. */
+bool cli_flag(char **argv, int at, const char *name);
+
+/** cli_value(out, argc, argv, at, name): "--name V" or "--name=V"; moves
+ * *${at} to the last word used.  -1: the value is missing, 0: another flag */
+int cli_value(
+    const char **out, int argc, char **argv, int *at, const char *name);
+
+#endif

@@ -1,0 +1,70 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "agent/cli.h"
+
+static const char usage[] =
+    "usage: attest-agent status [--json]\n"
+    "\n"
+    "Ask the running agent how its tunnel is.\n"
+    "\n"
+    "  --json  as JSON, schema attest-agent.status/1\n"
+    "\n"
+    "exit status: 0 the tunnel is ready, 1 it is not or no agent runs\n";
+
+static void
+print(const json_t *s)
+{
+	bool bound = json_is_true(json_object_get(s, "channel-binding"));
+
+	(void)printf("tunnel   %s since %s\n", cli_text(s, "state"),
+	    cli_text(s, "since"));
+	(void)printf("relay    %s", cli_text(s, "relay"));
+	if (cli_text(s, "relay-name")[0] != '\0')
+		(void)printf(" (%s), tenant %s", cli_text(s, "relay-name"),
+		    cli_text(s, "tenant"));
+	(void)printf("\n");
+	if (cli_text(s, "relay-name")[0] != '\0')
+		(void)printf("binding  %s\n",
+		    bound ? "bound to the TLS connection"
+			  : "OFF at the relay: hellos are not bound to TLS");
+	(void)printf("VMs      %lld registered, %lld claimed, %lld denied, "
+		     "%lld standby\n",
+	    cli_number(s, "vms"), cli_number(s, "claimed"),
+	    cli_number(s, "denied"), cli_number(s, "standby"));
+	(void)printf("answers  %lld over %lld tunnels\n",
+	    cli_number(s, "answers"), cli_number(s, "tunnels"));
+	if (cli_text(s, "last-error")[0] != '\0')
+		(void)printf("error    %s\n", cli_text(s, "last-error"));
+}
+
+int
+cli_status(const struct cli *cli, int argc, char **argv)
+{
+	struct err err = { 0 };
+	json_t *s = NULL;
+	bool json = false;
+	int rc;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (cli_flag(argv, i, "help"))
+			return cli_help(usage);
+		if (!cli_flag(argv, i, "json"))
+			return cli_misuse(usage, "status: %s?", argv[i]);
+		json = true;
+	}
+	if (cli_ask(&s, cli, OWNER_STATUS, (struct span){ 0 }, &err) != 0) {
+		if (json)
+			(void)printf("{\"schema\":\"attest-agent.status/1\","
+				     "\"state\":\"not-running\"}\n");
+		return cli_fail(&err);
+	}
+	if (json)
+		cli_print_json(s);
+	else
+		print(s);
+	rc = strcmp(cli_text(s, "state"), "ready") == 0 ? CLI_OK : CLI_FAILED;
+	json_decref(s);
+	return rc;
+}

@@ -1,0 +1,256 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "agent/cli.h"
+#include "agent/file.h"
+#include "agent/json.h"
+#include "agent/key.h"
+#include "agent/prompt.h"
+#include "agent/register.h"
+
+static const char usage[] =
+    "usage: attest-agent vm add NAME --policy N --firmware F ... [options]\n"
+    "       attest-agent vm add [NAME] --json FILE|- [options]\n"
+    "\n"
+    "Register a VM: what may start, where, and the secret it then gets.\n"
+    "\n"
+    "identity  --uuid U | --new-uuid      the latter (default) makes one that\n"
+    "                                     only this agent's key can claim\n"
+    "guest     --policy N|nodbg,noks,es   --scheme amd-sev|amd-sev-es\n"
+    "          --firmware F...            all images that may be used\n"
+    "          --kernel F --initrd F --cmdline S\n"
+    "          --cpus N[,N]... --cpu-sig N | --cpu-family N --cpu-model N\n"
+    "            --cpu-stepping N | --vmsa-cpu0 F --vmsa-cpu1 F   (SEV-ES)\n"
+    "          --vmsa legacy|init2|both   --digest HEX...\n"
+    "          --allow-debug              accept a policy without NODBG\n"
+    "platform  --cloud-cert F...          the cloud's OCA certificate\n"
+    "          --chip FINGERPRINT|CHIPID=CEKFILE...   --deny-chip ...\n"
+    "          --any-platform             every genuine AMD machine\n"
+    "          --deny-generation NAME...  --allow-naples\n"
+    "          --root F...                ARK and ASK besides AMD's\n"
+    "          --cek F...                 signed CEKs of its chips\n"
+    "          --min-api M.N --min-build N\n"
+    "limits    --max-instances N[/DURATION] --then refuse|allow\n"
+    "          --allow-host IDENTITY...   as the relay names hosts\n"
+    "secret    --secret-file F | --secret-fd N | --secret-prompt\n"
+    "                                     the disk passphrase, exact bytes\n"
+    "          --secret GUID=F...         others; or --no-secret\n"
+    "          --secret-address N\n"
+    "other     --json FILE                a registration in JSON, - is stdin\n"
+    "          --json-output              print JSON\n"
+    "\n"
+    "Secrets are never taken from arguments or the environment.\n"
+    "\n"
+    "example: attest-agent vm add web1 --policy 0x3 --firmware OVMF.fd \\\n"
+    "    --cloud-cert oca.cert --secret-prompt\n";
+
+static int
+read_file(void *arg, struct secret *out, const char *path, size_t max,
+    struct err *err)
+{
+	(void)arg;
+	return file_read(out, path, max, err);
+}
+
+static int
+add_json(struct register_plan *p, const char *path, struct err *err)
+{
+	struct secret text = { 0 };
+	int rc;
+
+	rc = strcmp(path, "-") == 0
+	    ? file_read_fd(&text, STDIN_FILENO, REGISTER_JSON_MAX, err)
+	    : file_read(&text, path, REGISTER_JSON_MAX, err);
+	if (rc == 0)
+		rc = register_json(p, secret_span(&text), err);
+	secret_free(&text);
+	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}
+
+static int
+add_secret_fd(struct register_plan *p, const char *value, struct err *err)
+{
+	struct secret bytes = { 0 };
+	struct sev_guid guid;
+	uint64_t fd = 0;
+	int rc = -1;
+
+	if (!json_uint_text(&fd, value, 65535))
+		return err_set(err, ERR_USAGE, "secret-fd: want a number");
+	if (sev_guid_parse(&guid, span_str("luks-key"), err) == 0 &&
+	    file_read_fd(&bytes, (int)fd, SEV_SECRET_AREA_MAX, err) == 0)
+		rc = register_secret(p, &guid, secret_span(&bytes), err);
+	secret_free(&bytes);
+	return rc == 0 ? 0 : err_wrap(err, "secret-fd");
+}
+
+static int
+add_secret_prompt(struct register_plan *p, struct err *err)
+{
+	struct secret bytes = { 0 };
+	struct sev_guid guid;
+	int rc = -1;
+
+	if (sev_guid_parse(&guid, span_str("luks-key"), err) == 0 &&
+	    prompt_secret(&bytes, "Passphrase of the disk", err) == 0)
+		rc = register_secret(p, &guid, secret_span(&bytes), err);
+	secret_free(&bytes);
+	return rc;
+}
+
+/* One word of the command line, and its value if it takes one. */
+static int
+read_option(
+    struct register_plan *p, int argc, char **argv, int *at, struct err *err)
+{
+	const char *value = NULL;
+	char name[32];
+	size_t len;
+	int wants;
+
+	if (cli_flag(argv, *at, "secret-prompt"))
+		return add_secret_prompt(p, err);
+	if (cli_value(&value, argc, argv, at, "json") > 0)
+		return add_json(p, value, err);
+	if (cli_value(&value, argc, argv, at, "secret-fd") > 0)
+		return add_secret_fd(p, value, err);
+	len = strcspn(argv[*at] + 2, "=");
+	if (len >= sizeof(name))
+		return err_set(
+		    err, ERR_USAGE, "unknown option %.40s", argv[*at]);
+	memcpy(name, argv[*at] + 2, len);
+	name[len] = '\0';
+	wants = register_wants_value(name);
+	if (wants < 0)
+		return err_set(err, ERR_USAGE, "unknown option --%s", name);
+	if (wants > 0 && cli_value(&value, argc, argv, at, name) < 0)
+		return err_set(err, ERR_USAGE, "--%s wants a value", name);
+	return register_option(p, name, value, err);
+}
+
+static int
+read_line(
+    struct register_plan *p, bool *json, int argc, char **argv, struct err *err)
+{
+	const char *name = NULL;
+	int i;
+
+	for (i = 1; i < argc; i++) {
+		if (strncmp(argv[i], "--", 2) != 0) {
+			if (name != NULL)
+				return err_set(err, ERR_USAGE, "%s?", argv[i]);
+			name = argv[i];
+		} else if (cli_flag(argv, i, "json-output")) {
+			*json = true;
+		} else if (read_option(p, argc, argv, &i, err) != 0) {
+			return -1;
+		}
+	}
+	if (name != NULL)
+		return register_option(p, "name", name, err);
+	if (p->r->name[0] == '\0')
+		return err_set(err, ERR_USAGE, "give the VM a name");
+	return 0;
+}
+
+static int
+load_public(uint8_t out[UUID_KEY_LEN], const struct cli *cli, bool needed,
+    struct err *err)
+{
+	struct state state;
+	struct key *key = NULL;
+	int rc;
+
+	memset(out, 0, UUID_KEY_LEN);
+	if (!needed)
+		return 0;
+	if (state_open(&state, cli->state_dir, err) != 0)
+		return -1;
+	rc = key_load(&key, &state, err);
+	state_close(&state);
+	if (rc != 0)
+		return err_wrap(err,
+		    "a new UUID is made of the agent's key (attest-agent "
+		    "key new)");
+	memcpy(out, key_public(key), UUID_KEY_LEN);
+	key_free(key);
+	return 0;
+}
+
+static void
+print(const json_t *vm, const struct register_plan *p)
+{
+	const json_t *digests = json_object_get(vm, "digests");
+	size_t i;
+
+	(void)printf("scheme     %s\n", cli_text(vm, "scheme"));
+	(void)printf("policy     %s\n", cli_text(vm, "policy-text"));
+	for (i = 0; i < json_array_size(digests); i++) {
+		const json_t *d = json_array_get(digests, i);
+
+		(void)printf("expects    %s  %s\n", cli_text(d, "digest"),
+		    cli_text(d, "about"));
+	}
+	(void)printf("secrets    %lld\n", cli_number(vm, "secrets"));
+	for (i = 0; i < p->note_count; i++)
+		(void)printf("%s\n", p->note[i]);
+	(void)printf(
+	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "vm"));
+}
+
+static int
+submit(
+    const struct cli *cli, struct register_plan *p, bool json, struct err *err)
+{
+	struct registration *r = NULL;
+	struct secret bytes = { 0 };
+	uint8_t key[UUID_KEY_LEN];
+	json_t *vm = NULL;
+	int rc = -1;
+
+	if (load_public(key, cli, !p->has_vm, err) != 0 ||
+	    register_finish(&r, p, key, err) != 0 ||
+	    registration_encode(&bytes, r, err) != 0 ||
+	    cli_ask(&vm, cli, OWNER_REGISTER, secret_span(&bytes), err) != 0)
+		goto out;
+	if (json)
+		cli_print_json(vm);
+	else
+		print(vm, p);
+	rc = 0;
+out:
+	json_decref(vm);
+	secret_free(&bytes);
+	registration_free(r);
+	return rc;
+}
+
+int
+cli_vm_add(const struct cli *cli, int argc, char **argv)
+{
+	struct register_plan *p = calloc(1, sizeof(*p));
+	struct err err = { 0 };
+	int status = CLI_OK;
+	bool json = false;
+	int i;
+
+	for (i = 1; i < argc; i++)
+		if (cli_flag(argv, i, "help")) {
+			free(p);
+			return cli_help(usage);
+		}
+	if (p == NULL || register_init(p, read_file, NULL, &err) != 0) {
+		free(p);
+		return CLI_FAILED;
+	}
+	if (read_line(p, &json, argc, argv, &err) != 0 ||
+	    submit(cli, p, json, &err) != 0) {
+		(void)err_wrap(&err, "vm add");
+		status = cli_fail(&err);
+	}
+	register_free(p);
+	free(p);
+	return status;
+}

@@ -1,0 +1,68 @@
+#ifndef AGENT_CONTROL_H
+#define AGENT_CONTROL_H
+
+#include "agent/owner.h"
+#include "agent/state.h"
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/span.h"
+
+/*
+ * agent.sock of the state folder: how the command line talks to a running
+ * agent.  One question a connection:
+ *
+ *	op:1 length:4 bytes  ->  code:1 length:4 bytes   (big-endian)
+ *
+ * code is 0 and JSON text follows, or an enum err_code and words do.  Only the
+ * user that runs the agent is heard.
+ */
+
+#define CONTROL_SOCKET "agent.sock"
+#define CONTROL_HEAD_LEN 5
+#define CONTROL_WAIT_S 5 /* for a question that was begun */
+
+struct control_head {
+	uint8_t op; /* or code */
+	uint32_t len;
+};
+
+/**
+ * control_read_head(out, in, err): CONTROL_HEAD_LEN bytes of a question.
+ *   errors  ERR_MALFORMED: another length; ERR_LIMIT: more than OWNER_IN_MAX
+ *           bytes would follow; ERR_UNSUPPORTED: no such op
+ */
+int control_read_head(
+    struct control_head *out, struct span in, struct err *err);
+
+struct control;
+
+/* Answers one question, from the socket's own thread. */
+typedef int control_answer_fn(
+    void *arg, unsigned op, struct span in, struct buf *out, struct err *err);
+
+struct control_ops {
+	control_answer_fn *answer;
+	void (*signalled)(void *arg, int signal); /* SIGTERM, SIGINT */
+	void *arg;
+};
+
+/**
+ * control_start(out, state, ops, err):
+ * Listen, in a thread of its own, which also waits for SIGTERM and SIGINT;
+ * the caller has blocked both in every thread.
+ *   errors  ERR_IO, ERR_INTERNAL
+ */
+int control_start(struct control **out, const struct state *state,
+    const struct control_ops *ops, struct err *err);
+
+void control_stop(struct control *c);
+
+/**
+ * control_ask(out, state, op, in, err):
+ * Ask the agent that runs on ${state}.
+ *   errors  ERR_NOT_FOUND: none runs; ERR_IO; else what it answered
+ */
+int control_ask(struct buf *out, const struct state *state, unsigned op,
+    struct span in, struct err *err);
+
+#endif

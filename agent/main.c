@@ -1,0 +1,113 @@
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "agent/cli.h"
+#include "agent/cli_chain.h"
+#include "agent/cli_digest.h"
+#include "agent/cli_ovmf.h"
+#include "agent/cli_verify.h"
+#include "agent/json.h"
+
+static const char usage[] =
+    "usage: attest-agent [--state DIR] [--config FILE] COMMAND ...\n"
+    "\n"
+    "The guest owner's side of remote attestation for AMD SEV and SEV-ES: it\n"
+    "dials out to a relay, judges the machines that want to start her VMs,\n"
+    "and releases their secrets to genuine ones only.\n"
+    "\n"
+    "  key new|show               this agent's identity\n"
+    "  vm add|list|show|remove    the VMs whose secrets it holds\n"
+    "  run                        serve\n"
+    "  status                     how the tunnel of a running agent is\n"
+    "  log show|verify            who asked for what, and what came of it\n"
+    "\n"
+    "  chain verify|show          certificate chains of platforms\n"
+    "  digest                     the launch digest of a guest\n"
+    "  verify                     a launch measurement\n"
+    "  ovmf show                  what a firmware image offers\n"
+    "\n"
+    "  --state DIR    state folder (ATTEST_AGENT_STATE; default\n"
+    "                 ~/.local/state/attest-agent)\n"
+    "  --config FILE  default ~/.config/attest-agent/agent.yaml, if there\n"
+    "  --help         this text; each command has one of its own\n"
+    "  --version      name and version\n"
+    "\n"
+    "exit status: 0 good, 1 failed or refused, 2 usage; verify has its own\n"
+    "\n"
+    "example: attest-agent run --relay wss://attest.cloud.example/sev\n";
+
+typedef int family_fn(const struct cli *cli, int argc, char **argv);
+
+static const struct {
+	const char *verb;
+	family_fn *family;
+	int (*offline)(int argc, char **argv);
+} verbs[] = {
+	{ "key", cli_key, NULL },
+	{ "vm", cli_vm, NULL },
+	{ "run", cli_run, NULL },
+	{ "status", cli_status, NULL },
+	{ "log", cli_log, NULL },
+	{ "chain", NULL, cli_chain },
+	{ "digest", NULL, cli_digest },
+	{ "verify", NULL, cli_verify },
+	{ "ovmf", NULL, cli_ovmf },
+};
+
+/*
+ * No core file, no ptrace, no /proc/self/mem for others of this user (T18).
+ * The leak checker of a test build is a ptrace, so it does without.
+ */
+static void
+harden(void)
+{
+	const struct rlimit none = { 0, 0 };
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define AGENT_TRACED 1
+#endif
+#endif
+#if !defined(AGENT_TRACED) && !defined(__SANITIZE_ADDRESS__)
+	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+}
+
+int
+main(int argc, char **argv)
+{
+	struct cli cli = { 0 };
+	size_t v;
+	int i;
+
+	harden();
+	json_setup();
+	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
+		int got;
+
+		if (cli_flag(argv, i, "help"))
+			return cli_help(usage);
+		if (cli_flag(argv, i, "version")) {
+			(void)printf("attest-agent %s\n", ATTEST_VERSION);
+			return CLI_OK;
+		}
+		got = cli_value(&cli.state_dir, argc, argv, &i, "state");
+		if (got == 0)
+			got = cli_value(&cli.config, argc, argv, &i, "config");
+		if (got <= 0)
+			return cli_misuse(usage, "%s%s", argv[i],
+			    got < 0 ? " wants a value" : "?");
+	}
+	for (v = 0; i < argc && v < sizeof(verbs) / sizeof(verbs[0]); v++) {
+		if (strcmp(argv[i], verbs[v].verb) != 0)
+			continue;
+		if (verbs[v].family != NULL)
+			return verbs[v].family(&cli, argc - i, argv + i);
+		return verbs[v].offline(argc - i, argv + i);
+	}
+	return cli_misuse(
+	    usage, "%s", i < argc ? "unknown command" : "want a command");
+}

@@ -1,0 +1,79 @@
+#ifndef AGENT_TUNNEL_WS_H
+#define AGENT_TUNNEL_WS_H
+
+#include "common/err.h"
+#include "common/span.h"
+
+/*
+ * WebSockets to a relay, by libwebsockets, on one poll thread; the only file
+ * that includes it.  TLS 1.3 and its verification are always on: there is no
+ * way to turn them off.  permessage-deflate is never offered, and a message
+ * reaches the caller whole.
+ *
+ * Everything belongs to the thread of ws_run() but ws_wake().
+ */
+
+#define WS_NET_MESSAGE_MAX 16384
+#define WS_NET_EXPORTER_LEN 32
+#define WS_NET_PIN_LEN 32
+#define WS_NET_STEP_MS 200 /* longest time between two ticks */
+
+struct ws_net;
+struct ws_link;
+
+struct ws_options {
+	const char *url;     /* wss://host[:port][/base] */
+	const char *ca_file; /* NULL: the system's authorities */
+	bool has_pin;
+	uint8_t pin[WS_NET_PIN_LEN]; /* SHA-256 of the relay's SPKI */
+	const char *proxy; /* [http://][user:pass@]host[:port]; NULL: none */
+	const char *subprotocol;
+};
+
+/* Callbacks; closed is the last one of a link. */
+struct ws_ops {
+	void (*opened)(void *user);
+	void (*message)(void *user, struct span message);
+	/* code: of the peer's close frame, or 1006 if there was none */
+	void (*closed)(void *user, unsigned code, const char *why);
+	void (*tick)(void *arg); /* at least every WS_NET_STEP_MS */
+	void (*woken)(void *arg);
+};
+
+/**
+ * ws_net_new(out, options, ops, arg, err):
+ * Judge the URL, load the authorities; dial nothing yet.
+ *   errors  ERR_USAGE: URL or proxy; ERR_IO: CA file; ERR_INTERNAL
+ */
+int ws_net_new(struct ws_net **out, const struct ws_options *options,
+    const struct ws_ops *ops, void *arg, struct err *err);
+void ws_net_free(struct ws_net *n);
+
+/** ws_net_run(n): serve until ws_net_stop(). */
+void ws_net_run(struct ws_net *n);
+
+/** ws_net_stop(n): ws_net_run() returns soon.  From its thread. */
+void ws_net_stop(struct ws_net *n);
+
+/** ws_net_wake(n): ops.woken soon.  From any thread. */
+void ws_net_wake(struct ws_net *n);
+
+/**
+ * ws_dial(n, user, err): one more link; ops.opened or ops.closed follows,
+ * never from inside this call.  NULL: errors ERR_MEMORY, ERR_IO
+ */
+struct ws_link *ws_dial(struct ws_net *n, void *user, struct err *err);
+
+/** ws_send(l, head, body): queue one binary message. */
+void ws_send(struct ws_link *l, struct span head, struct span body);
+
+/** ws_close(l, code, why): what is queued, then a close frame; ops.closed
+ * follows.  Code 1006: just go. */
+void ws_close(struct ws_link *l, unsigned code, const char *why);
+
+/** ws_exporter(out, l, label): RFC 5705 keying material of the TLS under it.
+ * errors -1 */
+int ws_exporter(uint8_t out[WS_NET_EXPORTER_LEN], const struct ws_link *l,
+    const char *label);
+
+#endif
