@@ -5,21 +5,46 @@
 #include "common/hex.h"
 #include "tests/known_answers/field.h"
 
-/* chain-full.bin, or cases/<file>, checked against "sha256". */
+#define ROOTS_MAX 8
+
+/* A member of the case, or of the whole file. */
+static const json_t *
+member(const struct kat_file *file, const json_t *c, const char *name)
+{
+	const json_t *v = json_object_get(c, name);
+
+	return v != NULL ? v : json_object_get(file->whole, name);
+}
+
+/* ${name} in the file's folder, or in ${under} of it. */
+static void
+companion(char *path, size_t cap, const struct kat_file *file,
+    const char *under, const char *name)
+{
+	if (strchr(name, '/') != NULL)
+		under = "";
+	snprintf(path, cap, "%s/%s%s", file->dir, under, name);
+}
+
+/* "base" (chain-full.bin), or cases/<file>, checked against "sha256". */
 static int
 load_base(struct secret *out, const struct kat_file *file, const json_t *c,
     struct err *err)
 {
-	const char *name = field_text(c, "file");
+	const json_t *own = json_object_get(c, "file");
+	const json_t *base = member(file, c, "base");
 	uint8_t digest[SEV_SHA256_LEN];
 	char path[8192];
 
-	if (name == NULL && json_is_string(json_object_get(c, "file")))
-		return err_set(err, ERR_MALFORMED, "file: want a name");
-	if (name != NULL)
-		snprintf(path, sizeof(path), "%s/cases/%s", file->dir, name);
+	if ((own != NULL && !json_is_string(own)) ||
+	    (base != NULL && !json_is_string(base)))
+		return err_set(err, ERR_MALFORMED, "file, base: want a name");
+	if (own != NULL)
+		companion(
+		    path, sizeof(path), file, "cases/", json_string_value(own));
 	else
-		snprintf(path, sizeof(path), "%s/chain-full.bin", file->dir);
+		companion(path, sizeof(path), file, "",
+		    base != NULL ? json_string_value(base) : "chain-full.bin");
 	if (field_file(out, path, err) != 0 ||
 	    sev_hash_sha256(digest, secret_span(out), err) != 0)
 		return -1;
@@ -88,31 +113,63 @@ out:
 	return rc;
 }
 
-/* The platform's own ARK is a root that its owner configured, if it is one. */
+/* Roots that the case's owner configured. */
+struct roots {
+	struct secret bytes[ROOTS_MAX];
+	struct sev_root root[ROOTS_MAX];
+	size_t count;
+};
+
 static int
-load_root(struct secret *bytes, struct sev_root *root, size_t *count,
-    const struct kat_file *file, struct err *err)
+load_root(struct roots *to, const struct kat_file *file, const char *name,
+    struct err *err)
 {
 	char path[8192];
 
-	*count = 0;
-	snprintf(path, sizeof(path), "%s/ark.cert", file->dir);
-	if (field_file(bytes, path, NULL) != 0)
-		return 0;
-	if (sev_root_parse(root, secret_span(bytes), err) != 0)
-		return err_wrap(err, "ark.cert");
-	*count = 1;
+	if (name == NULL || to->count == ROOTS_MAX)
+		return err_set(err, ERR_MALFORMED, "roots: want names");
+	companion(path, sizeof(path), file, "", name);
+	if (field_file(&to->bytes[to->count], path, err) != 0)
+		return -1;
+	to->count++;
+	if (sev_root_parse(&to->root[to->count - 1],
+		secret_span(&to->bytes[to->count - 1]), err) != 0)
+		return err_wrap(err, "%s", name);
 	return 0;
 }
 
+/* "roots", or else the ARK of the platform's folder if there is one. */
+static int
+load_roots(struct roots *to, const struct kat_file *file, const json_t *c,
+    struct err *err)
+{
+	const json_t *list = member(file, c, "roots");
+	char path[8192];
+	FILE *ark;
+
+	if (list != NULL && !json_is_array(list))
+		return err_set(err, ERR_MALFORMED, "roots: want a list");
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (load_root(to, file,
+			json_string_value(json_array_get(list, i)), err) != 0)
+			return -1;
+	if (list != NULL)
+		return 0;
+	companion(path, sizeof(path), file, "", "ark.cert");
+	ark = fopen(path, "rb");
+	if (ark == NULL)
+		return 0;
+	fclose(ark);
+	return load_root(to, file, "ark.cert", err);
+}
+
 static enum kat_result
-judge(struct span blob, const struct sev_root *root, size_t root_count,
-    bool accept, struct err *say)
+judge(struct span blob, const struct roots *roots, bool accept, struct err *say)
 {
 	/* The answers are those of a verifier of complete files. */
-	struct sev_trust trust = {
-		.roots = root, .root_count = root_count, .want_ca = true
-	};
+	struct sev_trust trust = { .roots = roots->root,
+		.root_count = roots->count,
+		.want_ca = true };
 	struct sev_chain chain;
 	struct sev_verdict verdict = { SEV_CHECK_NONE };
 	struct err err = { ERR_NONE, "" };
@@ -138,9 +195,8 @@ static enum kat_result
 run(const struct kat_file *file, const json_t *c, struct err *say)
 {
 	const char *expect = field_text(c, "expect");
-	struct secret blob = { NULL, 0 }, ark = { NULL, 0 };
-	struct sev_root root;
-	size_t root_count;
+	struct secret blob = { NULL, 0 };
+	struct roots roots = { .count = 0 };
 	bool accept = expect != NULL && strcmp(expect, "accept") == 0;
 	enum kat_result result = KAT_FAIL;
 
@@ -154,16 +210,17 @@ run(const struct kat_file *file, const json_t *c, struct err *say)
 	}
 	if (load_base(&blob, file, c, say) != 0 ||
 	    apply_patches(&blob, c, say) != 0 || resize(&blob, c, say) != 0 ||
-	    load_root(&ark, &root, &root_count, file, say) != 0)
+	    load_roots(&roots, file, c, say) != 0)
 		goto out;
-	result = judge(secret_span(&blob), &root, root_count, accept, say);
+	result = judge(secret_span(&blob), &roots, accept, say);
 out:
 	secret_free(&blob);
-	secret_free(&ark);
+	for (size_t i = 0; i < roots.count; i++)
+		secret_free(&roots.bytes[i]);
 	return result;
 }
 
 static const char *const optional[] = { "fails_at", "sevtool", "patches",
-	"truncate_to", "append_hex", "file", "sha256", NULL };
+	"truncate_to", "append_hex", "file", "sha256", "base", "roots", NULL };
 
 const struct kat_form kat_chain_form = { "chain", { "expect" }, optional, run };

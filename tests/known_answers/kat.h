@@ -10,6 +10,7 @@
 struct kat_file {
 	const char *path;
 	char dir[4096];       /* of ${path}: companions lie relative to it */
+	const json_t *whole;  /* its members apply to every case */
 	const json_t *hashes; /* "firmware_sha256", or NULL */
 };
 

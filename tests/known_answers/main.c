@@ -124,7 +124,8 @@ static int
 check_file(const json_t *root, struct err *err)
 {
 	static const char *const known[] = { "note", "origin", "comment",
-		"cases", "firmware_sha256", "debian_ovmf_package", NULL };
+		"cases", "firmware_sha256", "debian_ovmf_package", "base",
+		"roots", NULL };
 	json_t *object = json_deep_copy(root), *value;
 	const char *name;
 	int rc = 0;
@@ -169,6 +170,7 @@ run_file(struct tally *t, const char *path)
 		slash[1] = '\0';
 	else
 		*slash = '\0';
+	file.whole = root;
 	file.hashes = json_object_get(root, "firmware_sha256");
 	cases = json_object_get(root, "cases");
 	for (size_t i = 0; i < json_array_size(cases); i++)

@@ -135,6 +135,14 @@ def check_synthetic(root):
         json.dump({"cases": cases}, f)
     got, text = run(root + "/" + folder + "chain-cases.json")
     assert got == (0, 5, 0, 0), text
+    cases = [dict(cases[0], roots=["ark.cert"]),
+             dict(cases[0], roots=[], expect="reject"),
+             dict(cases[0], base="cert-chain-unsigned-cek.bin",
+                  expect="reject")]
+    with open(root + "/" + folder + "more.json", "w", encoding="utf8") as f:
+        json.dump({"cases": cases}, f)
+    got, text = run(root + "/" + folder + "more.json")
+    assert got == (0, 3, 0, 0), text
     os.remove(root + "/" + folder + "ark.cert")
     got, text = run(root + "/" + folder + "chain-cases.json")
     assert got == (1, 4, 1, 0), text
