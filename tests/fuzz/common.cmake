@@ -1,0 +1,6 @@
+fuzz_target(http_head http_head_fuzz.c common_wire)
+fuzz_target(ws ws_fuzz.c common_wire)
+fuzz_target(frame frame_fuzz.c common_wire)
+fuzz_target(tunnel tunnel_fuzz.c common_wire)
+fuzz_target(conf conf_fuzz.c common_io)
+fuzz_target(text text_fuzz.c common_base)
