@@ -26,6 +26,7 @@ static const char usage[] =
     "                                            relay.allow-no-binding\n"
     "  --proxy URL          HTTP proxy; else HTTPS_PROXY     proxy.url\n"
     "  --log-level WORD     error, warn, info, debug         log.level\n"
+    "  -v                   the same as --log-level debug\n"
     "  --log-format WORD    text, json, journal              log.format\n"
     "\n"
     "exit status: 0 ended by a signal, 1 the relay will not have this agent\n"
@@ -150,6 +151,10 @@ read_flags(struct config *c, int argc, char **argv, struct err *err)
 	for (i = 1; i < argc; i++) {
 		int got = 0;
 
+		if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "-vv") == 0) {
+			c->log_level = LOG_LEVEL_DEBUG;
+			continue;
+		}
 		if (cli_flag(argv, i, "allow-no-binding")) {
 			c->allow_no_binding = true;
 			continue;

@@ -39,7 +39,7 @@ static const char usage[] =
     "          --secret GUID=F...         others; or --no-secret\n"
     "          --secret-address N\n"
     "other     --json FILE                a registration in JSON, - is stdin\n"
-    "          --json-output              print JSON\n"
+    "          --json                     as the last word: print JSON\n"
     "\n"
     "Secrets are never taken from arguments or the environment.\n"
     "\n"
@@ -130,6 +130,14 @@ read_option(
 	return register_option(p, name, value, err);
 }
 
+/* --json with a file behind it is input; without one, it is how to print. */
+static bool
+wants_json(int argc, char **argv, int at)
+{
+	return cli_flag(argv, at, "json") &&
+	    (at + 1 >= argc || strncmp(argv[at + 1], "--", 2) == 0);
+}
+
 static int
 read_line(
     struct register_plan *p, bool *json, int argc, char **argv, struct err *err)
@@ -142,7 +150,7 @@ read_line(
 			if (name != NULL)
 				return err_set(err, ERR_USAGE, "%s?", argv[i]);
 			name = argv[i];
-		} else if (cli_flag(argv, i, "json-output")) {
+		} else if (wants_json(argc, argv, i)) {
 			*json = true;
 		} else if (read_option(p, argc, argv, &i, err) != 0) {
 			return -1;
@@ -197,7 +205,7 @@ print(const json_t *vm, const struct register_plan *p)
 	for (i = 0; i < p->note_count; i++)
 		(void)printf("%s\n", p->note[i]);
 	(void)printf(
-	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "vm"));
+	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "uuid"));
 }
 
 static int

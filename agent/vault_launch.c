@@ -115,7 +115,7 @@ judge_request(
 	if (in->wants_es && r->scheme != SCHEME_SEV_ES)
 		return err_set(err, ERR_UNTRUSTED,
 		    "host says amd-sev-es, registered is amd-sev");
-	return policy_hints(r, &in->hints, err);
+	return 0;
 }
 
 /* The chain, the platform, and the limit: in the order of protocol.md 4. */
@@ -144,7 +144,18 @@ judge_platform(struct vault_launch_answer *out,
 	if (err.code != ERR_NONE ||
 	    policy_platform(vm->reg, *verdict, &err) != 0 ||
 	    vault_limit(v, vm, &err) != 0) {
+		if ((*verdict)->failed != SEV_CHECK_NONE)
+			(void)err_wrap(&err, "no chain to a trusted ARK, %s",
+			    sev_check_name((*verdict)->failed));
 		refuse(out, v, vm, in, &err);
+		return false;
+	}
+	/* Last, as it rests on the host's words alone: what it says it is
+	 * about to start cannot come to a match. */
+	if (policy_hints(vm->reg, &in->hints, &err) != 0) {
+		refuse(out, v, vm, in, &err);
+		if (out->outcome == VAULT_REFUSED)
+			out->outcome = VAULT_MISMATCH;
 		return false;
 	}
 	return true;

@@ -110,9 +110,9 @@ freeze(struct vault_validate_answer *out, struct vault *v, struct session *s,
 	s->state = SESSION_FROZEN;
 	(void)vault_put_session(v, s);
 	vault_audit(v, &in->vm, &s->id, "ALARM",
-	    "validate %s by %s: a second guest was started from the launch "
-	    "blob of this session; nothing was released to it, and the "
-	    "session is frozen",
+	    "validate %s by %s: launch blob reused: a second guest was started "
+	    "from it; nothing was released to that one, and the session is "
+	    "frozen",
 	    in->asker.request_id, in->asker.identity);
 }
 
@@ -179,7 +179,7 @@ release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 		return;
 	}
 	out->outcome = VAULT_OK;
-	vault_audit(v, &in->vm, &s->id, "release",
+	vault_audit(v, &in->vm, &s->id, "released",
 	    "validate %s by %s: measurement matches, platform firmware %u.%u "
 	    "build %u; %s, instance %llu",
 	    in->asker.request_id, in->asker.identity, in->build.api_major,
