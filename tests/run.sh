@@ -7,7 +7,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-./deploy/packages.sh install build demo test
+./deploy/packages.sh install build demo lab test
 
 cmake --preset debug >/dev/null
 cmake --build build/debug
