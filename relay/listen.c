@@ -227,7 +227,7 @@ on_accept(void *arg, unsigned events)
 		}
 		if (errno == EINTR || errno == ECONNABORTED)
 			continue;
-		if (errno == EAGAIN || errno == EWOULDBLOCK)
+		if (errno == EAGAIN)
 			return;
 		if (!all->full_told)
 			log_error(NULL, "accept: %s", strerror(errno));
