@@ -17,7 +17,7 @@ static const char usage[] =
     "\n"
     "FILE holds certificates, raw or base64, in any split: pdh and cert-chain\n"
     "of QEMU or libvirt, an export of sevctl, single certificates; or it is\n"
-    "JSON as QEMU's query-sev-capabilities prints.\n"
+    "what QEMU's query-sev-capabilities (JSON) or virsh nodesevinfo prints.\n"
     "\n"
     "  --root FILE        trust this ARK, or ASK and ARK, besides AMD's\n"
     "  --cek FILE         the CEK as AMD signed it, for one that is unsigned\n"

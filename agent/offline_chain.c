@@ -17,28 +17,35 @@ next_blob(struct offline_blobs *b, struct err *err)
 	return &b->blob[b->count];
 }
 
+/* The base64 ${text} of the member ${name}. */
+static int
+add_text(struct offline_blobs *out, const char *name, struct span text,
+    struct err *err)
+{
+	struct secret *to = next_blob(out, err);
+	size_t len;
+
+	if (to == NULL || secret_alloc(to, text.len, err) != 0)
+		return -1;
+	out->count++;
+	if (base64_decode(to->ptr, to->len, &len, text, err) != 0)
+		return err_wrap(err, "%s", name);
+	to->len = len;
+	return 0;
+}
+
 static int
 add_member(struct offline_blobs *out, const json_t *from, const char *name,
     struct err *err)
 {
 	const char *text = json_string_value(json_object_get(from, name));
-	struct secret *to = next_blob(out, err);
-	size_t len;
 
-	if (to == NULL)
-		return -1;
 	if (text == NULL)
 		return err_set(err, ERR_MALFORMED,
 		    "JSON without a string \"%s\", as query-sev-capabilities "
 		    "has it",
 		    name);
-	if (secret_alloc(to, strlen(text), err) != 0)
-		return -1;
-	out->count++;
-	if (base64_decode(to->ptr, to->len, &len, span_str(text), err) != 0)
-		return err_wrap(err, "%s", name);
-	to->len = len;
-	return 0;
+	return add_text(out, name, span_str(text), err);
 }
 
 static int
@@ -60,6 +67,39 @@ add_json(struct offline_blobs *out, struct span text, struct err *err)
 	return rc;
 }
 
+/* The value of "name   : value", or an empty span: a line of virsh. */
+static struct span
+virsh_line(struct span text, const char *name)
+{
+	struct reader r = reader_of(text);
+	size_t len = strlen(name);
+
+	while (r.rest.len > len) {
+		const uint8_t *end = memchr(r.rest.ptr, '\n', r.rest.len);
+		struct span line = reader_take(&r,
+		    end == NULL ? r.rest.len : (size_t)(end - r.rest.ptr) + 1);
+		struct reader l = reader_of(line);
+
+		if (!span_is(reader_take(&l, len), name))
+			continue;
+		while (l.rest.len > 0 && l.rest.ptr[0] == ' ')
+			reader_take(&l, 1);
+		if (reader_u8(&l) != ':' || reader_u8(&l) != ' ')
+			continue;
+		return l.rest;
+	}
+	return span_of(NULL, 0);
+}
+
+static int
+add_virsh(struct offline_blobs *out, struct span pdh, struct span chain,
+    struct err *err)
+{
+	if (add_text(out, "pdh", pdh, err) != 0)
+		return -1;
+	return add_text(out, "cert-chain", chain, err);
+}
+
 static bool
 is_json(struct span in)
 {
@@ -72,27 +112,35 @@ is_json(struct span in)
 }
 
 int
+offline_chain_add(
+    struct offline_blobs *out, struct secret *bytes, struct err *err)
+{
+	struct span text = secret_span(bytes), pdh, chain;
+
+	if (next_blob(out, err) == NULL)
+		return -1;
+	if (is_json(text))
+		return add_json(out, text, err);
+	pdh = virsh_line(text, "pdh");
+	chain = virsh_line(text, "cert-chain");
+	if (pdh.len > 0 && chain.len > 0)
+		return add_virsh(out, pdh, chain, err);
+	if (offline_file_decode(bytes, err) != 0)
+		return -1;
+	out->blob[out->count++] = *bytes;
+	*bytes = (struct secret){ NULL, 0 };
+	return 0;
+}
+
+int
 offline_chain_load(struct offline_blobs *out, const char *path, struct err *err)
 {
 	struct secret bytes = { NULL, 0 };
-	struct secret *to = next_blob(out, err);
-	int rc = -1;
+	int rc;
 
-	if (to == NULL)
-		return -1;
 	if (offline_file_read(&bytes, path, OFFLINE_CERT_MAX, err) != 0)
 		return -1;
-	if (is_json(secret_span(&bytes))) {
-		rc = add_json(out, secret_span(&bytes), err);
-		goto out;
-	}
-	if (offline_file_decode(&bytes, err) != 0)
-		goto out;
-	*to = bytes;
-	bytes = (struct secret){ NULL, 0 };
-	out->count++;
-	rc = 0;
-out:
+	rc = offline_chain_add(out, &bytes, err);
 	secret_free(&bytes);
 	return rc == 0 ? 0 : err_wrap(err, "%s", path);
 }

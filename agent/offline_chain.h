@@ -13,12 +13,18 @@ struct offline_blobs {
 };
 
 /**
- * offline_chain_load(out, path, err):
- * Add the blob of ${path}, raw or base64, or the two of a JSON file as QEMU's
- * query-sev-capabilities prints ({"return": {...}} or the bare object).
- *   errors  ERR_IO; ERR_MALFORMED: no base64, or JSON without pdh and
- *           cert-chain; ERR_LIMIT
+ * offline_chain_add(out, bytes, err):
+ * Add what the file of ${bytes} holds: a blob, raw or base64; or the two of
+ * JSON as QEMU's query-sev-capabilities prints ({"return": {...}} or the bare
+ * object), or of the text that `virsh nodesevinfo` prints.  May take ${bytes}
+ * over and leave it empty.
+ *   errors  ERR_MALFORMED: no base64, or JSON without pdh and cert-chain;
+ *           ERR_LIMIT: too many blobs; ERR_MEMORY
  */
+int offline_chain_add(
+    struct offline_blobs *out, struct secret *bytes, struct err *err);
+
+/** offline_chain_load(out, path, err): the same of a file; ERR_IO, ERR_LIMIT */
 int offline_chain_load(
     struct offline_blobs *out, const char *path, struct err *err);
 

@@ -1,7 +1,7 @@
-/* A certificate file, raw or base64, and texts of the owner. */
+/* A certificate file (raw, base64, QMP, virsh), and texts of the owner. */
 #include <assert.h>
 
-#include "agent/offline_file.h"
+#include "agent/offline_chain.h"
 #include "agent/sev/sev.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
@@ -13,12 +13,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	struct secret bytes = { NULL, 0 };
 	char text[SEV_GUID_TEXT_LEN + 1];
 	struct sev_guid guid, back;
+	struct offline_blobs blobs = { .count = 0 };
+	struct sev_chain chain;
 	struct err err;
 
 	if (secret_copy(&bytes, in, &err) != 0)
 		return 0;
-	if (offline_file_decode(&bytes, &err) == 0)
-		assert(bytes.len <= len);
+	if (offline_chain_add(&blobs, &bytes, &err) == 0) {
+		assert(blobs.count > 0);
+		offline_chain_parse(&chain, &blobs, &err);
+	}
+	offline_chain_free(&blobs);
 	secret_free(&bytes);
 	if (sev_guid_parse(&guid, in, &err) == 0) {
 		sev_guid_format(text, &guid);

@@ -13,3 +13,10 @@ add_test(NAME interop.sev_verbs COMMAND /usr/bin/python3
   ${CMAKE_CURRENT_SOURCE_DIR}/sev/verbs.py ${PROJECT_SOURCE_DIR}/tests/fixtures
   $<TARGET_FILE:sev_verbs>)
 set_tests_properties(interop.sev_verbs PROPERTIES LABELS interop TIMEOUT 120)
+if(TARGET attest-agent)
+  add_test(NAME interop.agent_verbs COMMAND /usr/bin/python3
+    ${CMAKE_CURRENT_SOURCE_DIR}/sev/verbs.py
+    ${PROJECT_SOURCE_DIR}/tests/fixtures $<TARGET_FILE:attest-agent>)
+  set_tests_properties(interop.agent_verbs PROPERTIES LABELS interop
+    TIMEOUT 120)
+endif()

@@ -56,10 +56,12 @@ def check_verify_chain(tmp):
     bare = write("bare.json", json.dumps(reply).encode())
     qmp = write("qmp.json", json.dumps(
         {"return": reply, "id": "libvirt-7"}).encode())
+    virsh = write("virsh.txt", "".join(
+        "%-20s: %s\n" % item for item in reply.items()).encode())
     torn = write("torn.json", b'{"return": {"pdh": "AQAA"}}')
     short = write("short.bin", read(full)[:-1])
     for files in ([full], [NAPLES + "chain-sev.bin"], [wrapped], [one_line],
-                  [bare], [qmp],
+                  [bare], [qmp], [virsh],
                   [pdh, NAPLES + "pek.cert", NAPLES + "oca.cert",
                    NAPLES + "cek.cert"],
                   [NAPLES + "chain-sev.bin",

@@ -1,0 +1,28 @@
+#include "tests/unit/sev/chain_judge.h"
+
+int
+chain_judge(struct sev_verdict *v, struct span blob,
+    const struct sev_trust *trust, struct err *err)
+{
+	struct sev_chain chain;
+
+	*err = (struct err){ ERR_NONE, "" };
+	if (sev_chain_parse(&chain, &blob, 1, err) != 0)
+		fail_msg("%s", err->msg);
+	return sev_chain_verify(v, &chain, trust, err);
+}
+
+void
+chain_wants(const char *name, struct span blob, const struct sev_trust *trust,
+    enum sev_check check, const char *says)
+{
+	struct sev_verdict v;
+	struct err err;
+	int rc = chain_judge(&v, blob, trust, &err);
+
+	if ((rc == 0) != (check == SEV_CHECK_NONE) || v.failed != check)
+		fail_msg("%s: failed at %s (%s), want %s", name,
+		    sev_check_name(v.failed), err.msg, sev_check_name(check));
+	if (says != NULL)
+		fixture_says(name, &err, says);
+}

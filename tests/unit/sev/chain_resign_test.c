@@ -1,0 +1,117 @@
+/* Chains signed anew with the published private keys of fixtures/certs/synthetic-a. */
+#include "tests/unit/sev/chain_judge.h"
+
+#include <openssl/rsa.h>
+#include <string.h>
+
+#include "tests/unit/sev/resign.h"
+
+/* A chain whose CEK is signed anew by the synthetic ASK, in several ways. */
+static void
+demands_pss_with_a_salt_as_long_as_the_digest(void **state)
+{
+	static const struct {
+		const char *name;
+		int padding, salt;
+		bool sha384;
+		enum sev_check check;
+	} ways[] = {
+		{ "right", RSA_PKCS1_PSS_PADDING, 48, true, SEV_CHECK_NONE },
+		{ "salt 0", RSA_PKCS1_PSS_PADDING, 0, true, SEV_CHECK_ASK_CEK },
+		{ "salt 32", RSA_PKCS1_PSS_PADDING, 32, true,
+		    SEV_CHECK_ASK_CEK },
+		{ "salt 49", RSA_PKCS1_PSS_PADDING, 49, true,
+		    SEV_CHECK_ASK_CEK },
+		{ "longest salt", RSA_PKCS1_PSS_PADDING, RSA_PSS_SALTLEN_MAX,
+		    true, SEV_CHECK_ASK_CEK },
+		{ "SHA-256", RSA_PKCS1_PSS_PADDING, 32, false,
+		    SEV_CHECK_ASK_CEK },
+		{ "PKCS #1 1.5", RSA_PKCS1_PADDING, 0, true,
+		    SEV_CHECK_ASK_CEK },
+	};
+	struct fixture full = fixture_load(SYNTHETIC "chain-full.bin");
+	struct fixture ark = fixture_load(SYNTHETIC "ark.cert");
+	EVP_PKEY *ask = resign_key(SYNTHETIC "ask.key.pem");
+	struct sev_root root;
+	struct sev_trust trust = { .roots = &root, .root_count = 1 };
+
+	(void)state;
+	assert_int_equal(sev_root_parse(&root, fixture_span(&ark), NULL), 0);
+	for (size_t i = 0; i < sizeof(ways) / sizeof(*ways); i++) {
+		uint8_t field[SEV_CERT_SIG_LEN];
+		uint8_t *cek = full.ptr + CEK_AT;
+
+		resign_rsa(field, ask, ways[i].padding, ways[i].salt,
+		    ways[i].sha384, span_of(cek, SEV_CERT_SIGNED_LEN));
+		resign_slot(cek, 0, SEV_USAGE_ASK, SEV_ALGO_RSA_SHA384, field);
+		chain_wants(ways[i].name, fixture_span(&full), &trust,
+		    ways[i].check, NULL);
+		/* The other slot does as well. */
+		memset(field, 0, sizeof(field));
+		memcpy(field, cek + 1052, sizeof(field));
+		resign_slot(cek, 1, SEV_USAGE_ASK, SEV_ALGO_RSA_SHA384, field);
+		resign_slot(cek, 0, 0x0010, SEV_ALGO_RSA_SHA384, field);
+		chain_wants(ways[i].name, fixture_span(&full), &trust,
+		    ways[i].check, NULL);
+		resign_slot(cek, 1, SEV_USAGE_NONE, SEV_ALGO_NONE, field);
+	}
+	EVP_PKEY_free(ask);
+	fixture_free(&full);
+	fixture_free(&ark);
+}
+
+/* The parent's key algorithm decides the hash: 0x0102 works throughout. */
+static void
+takes_ecdsa_with_sha384(void **state)
+{
+	struct fixture full = fixture_load(SYNTHETIC "chain-full.bin");
+	struct fixture ark = fixture_load(SYNTHETIC "ark.cert");
+	EVP_PKEY *pek = resign_key(SYNTHETIC "pek.key.pem");
+	EVP_PKEY *oca = resign_key(SYNTHETIC "oca.key.pem");
+	EVP_PKEY *cek = resign_key(SYNTHETIC "cek.key.pem");
+	uint8_t field[SEV_CERT_SIG_LEN];
+	struct sev_root root;
+	struct sev_trust trust = { .roots = &root, .root_count = 1 };
+
+	(void)state;
+	assert_int_equal(sev_root_parse(&root, fixture_span(&ark), NULL), 0);
+	full.ptr[PEK_AT + 13] = 0x01; /* the PEK signs with SHA-384 */
+	resign_ec(
+	    field, cek, false, span_of(full.ptr + PEK_AT, SEV_CERT_SIGNED_LEN));
+	resign_slot(
+	    full.ptr + PEK_AT, 0, SEV_USAGE_CEK, SEV_ALGO_ECDSA_SHA256, field);
+	resign_ec(
+	    field, oca, false, span_of(full.ptr + PEK_AT, SEV_CERT_SIGNED_LEN));
+	resign_slot(
+	    full.ptr + PEK_AT, 1, SEV_USAGE_OCA, SEV_ALGO_ECDSA_SHA256, field);
+	chain_wants("old PDH signature", fixture_span(&full), &trust,
+	    SEV_CHECK_PEK_PDH, "no slot");
+	resign_ec(
+	    field, pek, false, span_of(full.ptr + PDH_AT, SEV_CERT_SIGNED_LEN));
+	resign_slot(
+	    full.ptr + PDH_AT, 1, SEV_USAGE_PEK, SEV_ALGO_ECDSA_SHA384, field);
+	chain_wants("SHA-256 called SHA-384", fixture_span(&full), &trust,
+	    SEV_CHECK_PEK_PDH, "does not verify");
+	resign_ec(
+	    field, pek, true, span_of(full.ptr + PDH_AT, SEV_CERT_SIGNED_LEN));
+	resign_slot(
+	    full.ptr + PDH_AT, 1, SEV_USAGE_PEK, SEV_ALGO_ECDSA_SHA384, field);
+	chain_wants(
+	    "SHA-384", fixture_span(&full), &trust, SEV_CHECK_NONE, NULL);
+	EVP_PKEY_free(pek);
+	EVP_PKEY_free(oca);
+	EVP_PKEY_free(cek);
+	fixture_free(&full);
+	fixture_free(&ark);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(demands_pss_with_a_salt_as_long_as_the_digest),
+		cmocka_unit_test(takes_ecdsa_with_sha384),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
