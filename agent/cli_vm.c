@@ -28,7 +28,7 @@ print_list(const json_t *reply)
 		const json_t *vm = json_array_get(vms, i);
 
 		(void)printf("%-20s %s %-10s released %lld, open %lld\n",
-		    cli_text(vm, "name"), cli_text(vm, "uuid"),
+		    cli_text(vm, "name"), cli_text(vm, "vm"),
 		    cli_text(vm, "scheme"), cli_number(vm, "released"),
 		    cli_number(vm, "open-sessions"));
 	}
@@ -51,7 +51,7 @@ print_vm(const json_t *vm)
 	size_t i;
 
 	(void)printf("name       %s\nvm         %s\nscheme     %s\n",
-	    cli_text(vm, "name"), cli_text(vm, "uuid"), cli_text(vm, "scheme"));
+	    cli_text(vm, "name"), cli_text(vm, "vm"), cli_text(vm, "scheme"));
 	(void)printf("policy     %s\n", cli_text(vm, "policy-text"));
 	for (i = 0; i < json_array_size(digests); i++) {
 		const json_t *d = json_array_get(digests, i);

@@ -205,7 +205,7 @@ print(const json_t *vm, const struct register_plan *p)
 	for (i = 0; i < p->note_count; i++)
 		(void)printf("%s\n", p->note[i]);
 	(void)printf(
-	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "uuid"));
+	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "vm"));
 }
 
 static int
