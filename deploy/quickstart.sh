@@ -126,7 +126,7 @@ fi
 say "throw-away certificate authority, keys and tokens in $work"
 certificate() {
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 \
-	    -nodes -days 2 -keyout "$work/$1.key" -out "$work/$1.crt" \
+	    -nodes -days 30 -keyout "$work/$1.key" -out "$work/$1.crt" \
 	    "${@:2}" 2>/dev/null
 }
 certificate ca -subj "/CN=quickstart CA"
@@ -225,7 +225,7 @@ for host in $hosts; do
 	wait "$host" || failed=1
 done
 read -r first _ <"$work/vms"
-grep -v '^secret opened' "$work/host.$first" | sed 's/^/   host | /' || true
+grep -v '^secret opened' "$work/host.$first" || true
 [ "$vms" = 1 ] || echo "   (and $((vms - 1)) more, all at once)"
 
 say "what the relay saw: heads and sizes, no body"
