@@ -2,6 +2,7 @@
 #include "tests/unit/sev/chain_judge.h"
 
 #include <openssl/rsa.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "tests/unit/sev/resign.h"
@@ -105,12 +106,61 @@ takes_ecdsa_with_sha384(void **state)
 	fixture_free(&ark);
 }
 
+/*
+ * The EPYC 9654 as QEMU reports it: an OCA with noise in signed reserved bytes
+ * and a CEK without AMD's signature.  The published synthetic ASK plays the key
+ * server, whose copy of the CEK says API 0.14, as AMD's do.
+ */
+static void
+real_genoa_links_hold_over_noise(void **state)
+{
+	static const char *const files[] = { "pdh", "pek", "oca", "cek" };
+	struct fixture f = fixture_of("", 0), cek, ca;
+	EVP_PKEY *ask = resign_key(SYNTHETIC "ask.key.pem");
+	uint8_t field[SEV_CERT_SIG_LEN];
+	struct sev_root root;
+	struct sev_cert given;
+	struct sev_trust trust = {
+		.roots = &root, .root_count = 1, .ceks = &given, .cek_count = 1
+	};
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		char path[64];
+
+		snprintf(path, sizeof(path), "certs/genoa-9654-qemu/%s.cert",
+		    files[i]);
+		f = fixture_join(f, fixture_load(path));
+	}
+	ca = fixture_join(fixture_load(SYNTHETIC "ask.cert"),
+	    fixture_load(SYNTHETIC "ark.cert"));
+	assert_int_equal(sev_root_parse(&root, fixture_span(&ca), NULL), 0);
+	cek = fixture_of(f.ptr + CEK_AT, SEV_CERT_LEN);
+	cek.ptr[4] = 0;
+	cek.ptr[5] = 14;
+	resign_rsa(field, ask, RSA_PKCS1_PSS_PADDING, 48, true,
+	    span_of(cek.ptr, SEV_CERT_SIGNED_LEN));
+	resign_slot(cek.ptr, 0, SEV_USAGE_ASK, SEV_ALGO_RSA_SHA384, field);
+	assert_int_equal(sev_cert_parse(&given, fixture_span(&cek), NULL), 0);
+	chain_wants("genoa", fixture_span(&f), &trust, SEV_CHECK_NONE, NULL);
+	/* Noise is signed: cleaned up, it is another certificate. */
+	for (size_t at = 164; at < SEV_CERT_SIGNED_LEN; at++)
+		f.ptr[OCA_AT + at] = 0;
+	chain_wants("without the noise", fixture_span(&f), &trust,
+	    SEV_CHECK_OCA_SELF, "does not verify");
+	EVP_PKEY_free(ask);
+	fixture_free(&f);
+	fixture_free(&cek);
+	fixture_free(&ca);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(demands_pss_with_a_salt_as_long_as_the_digest),
 		cmocka_unit_test(takes_ecdsa_with_sha384),
+		cmocka_unit_test(real_genoa_links_hold_over_noise),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
