@@ -1,7 +1,7 @@
 #ifndef AGENT_OFFLINE_FILE_H
 #define AGENT_OFFLINE_FILE_H
 
-#include "agent/sev/hash.h"
+#include "agent/sev/sev.h"
 #include "common/secret.h"
 
 /* Files of the offline verbs: read whole or hashed, never past a limit. */

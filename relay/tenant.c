@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,7 +83,7 @@ tenants_add(struct tenants *t, const char *name, bool self_certifying,
 		return err_set(err, ERR_MEMORY, "no memory for tenants");
 	t->list = more;
 	more[t->count] = (struct tenant){ .self_certifying = self_certifying };
-	strncpy(more[t->count].name, name, TENANT_NAME_MAX);
+	snprintf(more[t->count].name, sizeof(more[t->count].name), "%s", name);
 	*index = t->count++;
 	return 0;
 }

@@ -1,0 +1,293 @@
+#!/usr/bin/env python3
+"""Rules of docs/contributing.md that a machine can hold.
+
+    lint.py includes|banned|headers|words|size [--root DIR] [--cc CC]
+
+One line for each finding, FILE:LINE: words; exit status 1 if there is one.
+Folders that do not exist yet are passed over.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+
+PRODUCT = ("common", "relay", "agent", "launch")
+SOURCES = PRODUCT + ("tests",)
+
+# Who may include whom: folder, then what its files may name.  The first
+# folder that fits decides.
+BASE = ("err", "span", "secret", "hex", "base64", "uuid", "utf8")
+WIRE = ("buf", "http_head", "ws", "frame", "frame_table", "problem", "tunnel",
+        "tunnel_impl")
+DIRECTIONS = (
+    ("agent/sev/", r"agent/sev/\w+\.h|common/(%s)\.h" % "|".join(
+        b for b in BASE if b != "utf8")),
+    # sev.h is the one door into agent/sev.
+    ("agent/", r"agent/\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
+    ("relay/", r"relay/\w+\.h|common/\w+\.h"),
+    ("launch/", r"launch/\w+\.h|common/\w+\.h"),
+    ("common/", r"common/\w+\.h"),
+)
+
+# What common/ may include of itself, by layer: a file is of the layer that
+# names the header it belongs to, else it may include all of common/.
+LAYERS = (
+    (("err", "span"), ()),
+    (("secret",), ("err", "span")),
+    (BASE, BASE),
+    (WIRE, BASE + WIRE),
+)
+HALVES = {"http_put": "http_head", "ws_handshake": "ws", "frame_list": "frame",
+          "tunnel_greet": "tunnel", "tunnel_send": "tunnel",
+          "tunnel_stream": "tunnel"}
+
+# Doors: a library's headers, and the only product files that may name them.
+DOORS = (
+    (r"yaml\.h", r"common/conf\.c"),
+    (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
+    (r"event2/.*", r"common/(loop|conn)\.c"),
+    (r"openssl/(ssl|x509v3)\.h",
+     r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
+    (r"openssl/.*",
+     r"common/(secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
+     r"agent/(tunnel_ws|key|store_seal)\.c|relay/(admit|keyring|main)\.c"),
+    (r"sqlite3\.h", r"agent/store(_\w+)?\.[ch]"),
+    (r"jansson\.h",
+     r"agent/(json|service|service_\w+|register|register_\w+|cli|cli_\w+|"
+     r"offline_\w+|chain_print)\.[ch]"),
+    (r"curl/.*", r"agent/keyserver\.c|launch/service\.c"),
+    (r"hiredis/.*", r"relay/directory\.c"),
+    (r"libvirt/.*", r"launch/libvirt\.c"),
+)
+
+# Calls that no product file makes.
+BANNED = {
+    "strcpy": "no bound; use snprintf() or a writer",
+    "strcat": "no bound; use snprintf() or a writer",
+    "strncpy": "leaves out the NUL; use snprintf()",
+    "sprintf": "no bound; use snprintf()",
+    "vsprintf": "no bound; use vsnprintf()",
+    "gets": "no bound",
+    "atoi": "tells no errors; use strtoul() or conf",
+    "atol": "tells no errors",
+    "atoll": "tells no errors",
+    "alloca": "the stack is no heap",
+    "strtok": "keeps state between callers",
+    "rand": "guessable; use secret_random()",
+    "random": "guessable; use secret_random()",
+    "system": "no shell",
+    "popen": "no shell",
+    "tmpnam": "races",
+    "mktemp": "races",
+    "gmtime": "one buffer for all threads; use gmtime_r()",
+    "localtime": "one buffer for all threads; use localtime_r()",
+}
+
+# memcmp() tells by its time how many bytes agree.  In agent/ it is allowed
+# for what is no secret, line by line.
+MEMCMP = (
+    ("agent/policy.c", r"SEV_SHA256_LEN",
+     "digests of firmware and keys, which the host sends or knows"),
+    ("agent/register_finish.c", r"SEV_SHA256_LEN",
+     "the owner's own digests, at registration"),
+    ("agent/session.c", r"\(boot, ", "an id of this start of the agent"),
+    ("agent/vault_launch.c", r"list->key, in->key|s->body, in->body",
+     "the host's own idempotency key and the hash of its own body"),
+    ("agent/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
+    ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
+     "a measurement that the host sent against one that it sent before; "
+     "the trial MAC itself is compared by secret_equal()"),
+    ("agent/store_audit.c", r"row->(prev|hash)",
+     "hashes of the audit chain, which stand in the file"),
+    ("agent/tunnel_ws.c", r"net->pin", "hash of a public key"),
+    ("agent/sev/guid.c", r"SEV_GUID_LEN", "GUIDs of the firmware"),
+)
+
+# Split, so that this file does not find itself.
+WORDS = tuple("".join(w) for w in (
+    ("TO", "DO"), ("FIX", "ME"), ("XX", "X"), ("HA", "CK")))
+PATHS = ("/wor" + "k/", "../sha" + "red", "/home/" + "user")
+TEXTS = (".c", ".h", ".py", ".sh", ".md", ".txt", ".cmake", ".yaml", ".yml",
+         ".json", ".service", ".example")
+
+FILE_MAX = 600
+FUNCTION_MAX = 80
+
+
+class Findings:
+    def __init__(self, root):
+        self.root = root
+        self.count = 0
+
+    def add(self, path, line, words):
+        print("%s:%d: %s" % (path, line, words))
+        self.count += 1
+
+
+def walk(root, folders, suffixes):
+    """Paths from the root, sorted, of the files in these folders."""
+    for folder in folders:
+        for base, dirs, names in os.walk(os.path.join(root, folder)):
+            dirs[:] = sorted(d for d in dirs
+                             if d not in ("fixtures", "seeds", "build"))
+            for name in sorted(names):
+                if name.endswith(suffixes):
+                    yield os.path.relpath(os.path.join(base, name), root)
+
+
+def read(root, path):
+    with open(os.path.join(root, path), encoding="utf-8",
+              errors="replace") as f:
+        return f.read()
+
+
+def without_comments(text):
+    """Comments and strings blanked, lines kept."""
+    def blank(m):
+        return re.sub(r"[^\n]", " ", m.group(0))
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|'
+                  r"'(?:\\.|[^'\\\n])*'", blank, text, flags=re.S)
+
+
+def includes_of(text):
+    for n, line in enumerate(text.split("\n"), 1):
+        m = re.match(r'\s*#\s*include\s+(["<])([^">]+)[">]', line)
+        if m:
+            yield n, m.group(1), m.group(2)
+
+
+def layer_of(path):
+    name = os.path.splitext(os.path.basename(path))[0]
+    name = HALVES.get(name, name)
+    for members, may in LAYERS:
+        if name in members:
+            return members, tuple(may) + (name,)
+    return None
+
+
+def check_includes(f):
+    for path in walk(f.root, PRODUCT, (".c", ".h")):
+        rule = next((r for d, r in DIRECTIONS if path.startswith(d)), None)
+        text = read(f.root, path)
+        first = None
+        for n, kind, name in includes_of(text):
+            if kind == '"':
+                first = first or name
+                if rule and not re.fullmatch(rule, name):
+                    f.add(path, n, 'may not include "%s"' % name)
+                layer = path.startswith("common/") and layer_of(path)
+                inner = re.fullmatch(r"common/(\w+)\.h", name)
+                if layer and inner and inner.group(1) not in layer[1] and \
+                        inner.group(1) not in layer[0]:
+                    f.add(path, n, 'is below "%s"' % name)
+                continue
+            first = first or name
+            for header, files in DOORS:
+                if re.fullmatch(header, name):
+                    if not re.fullmatch(files, path):
+                        f.add(path, n, "<%s> has its doors in %s" %
+                              (name, files.replace("\\", "")))
+                    break
+        own = path[:-2] + ".h"
+        if path.endswith(".c") and first != own and \
+                os.path.exists(os.path.join(f.root, own)) and \
+                '"%s"' % own in text:
+            f.add(path, 1, 'must include "%s" first' % own)
+
+
+def check_banned(f):
+    call = re.compile(r"(?<![\w.>])(%s)\s*\(" % "|".join(BANNED))
+    for path in walk(f.root, PRODUCT, (".c", ".h")):
+        lines = without_comments(read(f.root, path)).split("\n")
+        for n, line in enumerate(lines, 1):
+            m = call.search(line)
+            if m:
+                f.add(path, n, "%s(): %s" % (m.group(1), BANNED[m.group(1)]))
+            if path.startswith("agent/") and \
+                    re.search(r"(?<!\w)memcmp\s*\(", line):
+                # A call may go on in the next line.
+                whole = line + lines[n] if n < len(lines) else line
+                if not any(p == path and re.search(r, whole)
+                           for p, r, _ in MEMCMP):
+                    f.add(path, n, "memcmp(): secrets want secret_equal(); "
+                          "what is none is listed in tests/lint/lint.py")
+
+
+def check_headers(f, cc):
+    def compile_one(path):
+        # A header with no include but itself, twice, must compile.
+        source = '#include "%s"\n#include "%s"\n' % (path, path)
+        done = subprocess.run(
+            [cc, "-std=c17", "-D_GNU_SOURCE", "-Wall", "-Wextra",
+             "-Wno-unused-function", "-Werror", "-fsyntax-only", "-I.",
+             "-x", "c", "-"],
+            input=source, cwd=f.root, text=True, capture_output=True)
+        return path, done.returncode, done.stderr.strip()
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for path, code, words in pool.map(
+                compile_one, walk(f.root, SOURCES, (".h",))):
+            if code != 0:
+                f.add(path, 1, "does not compile alone: " +
+                      (words.split("\n") or ["?"])[0])
+    for path in walk(f.root, PRODUCT, (".h",)):
+        guard = re.sub(r"[/.]", "_", path).upper()
+        if "#ifndef %s\n#define %s\n" % (guard, guard) not in \
+                read(f.root, path):
+            f.add(path, 1, "wants the guard " + guard)
+
+
+def check_words(f):
+    words = re.compile(r"\b(%s)\b" % "|".join(WORDS))
+    folders = SOURCES + ("docs", "deploy", "cmake")
+    tops = (n for n in sorted(os.listdir(f.root))
+            if os.path.isfile(os.path.join(f.root, n)) and
+            (n.endswith(TEXTS) or n.endswith("CMakeLists.txt")))
+    for path in list(tops) + list(walk(f.root, folders, TEXTS)):
+        for n, line in enumerate(read(f.root, path).split("\n"), 1):
+            m = words.search(line)
+            if m:
+                f.add(path, n, "unfinished: " + m.group(1))
+            for p in PATHS:
+                if p in line:
+                    f.add(path, n, "path of one machine: " + p)
+
+
+def check_size(f):
+    for path in walk(f.root, SOURCES, (".c", ".h")):
+        lines = read(f.root, path).split("\n")
+        if len(lines) - 1 > FILE_MAX:
+            f.add(path, len(lines) - 1, "%d lines, at most %d" %
+                  (len(lines) - 1, FILE_MAX))
+        # KNF: a body's braces stand alone in the first column.
+        start = None
+        for n, line in enumerate(lines, 1):
+            if line == "{":
+                start = n
+            elif line == "}" and start is not None:
+                if n - start - 1 > FUNCTION_MAX:
+                    f.add(path, start - 1, "function of %d lines, at most %d" %
+                          (n - start - 1, FUNCTION_MAX))
+                start = None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("check", choices=("includes", "banned", "headers",
+                                          "words", "size"))
+    parser.add_argument("--root", default=".")
+    parser.add_argument("--cc", default="cc")
+    args = parser.parse_args()
+    f = Findings(args.root)
+    if args.check == "headers":
+        check_headers(f, args.cc)
+    else:
+        globals()["check_" + args.check](f)
+    return 1 if f.count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
