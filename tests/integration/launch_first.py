@@ -78,10 +78,31 @@ class FirstLaunch(harness.LabTest):
         log = self.owner.cli("log", "show", "--json").stdout
         self.assertEqual(log.count('"released"'), 1, log)
 
-    def test_no_session_of_one_vm_for_another(self):
+    def test_session_of_one_vm_is_none_of_another(self):
         other = self.owner.add("web2", harness.new_passphrase())
-        self.owner.process.wait_line(r"2 VMs? claimed|claimed.*" + other)
-        self.assertTrue(other)
+        self.lab.relay.kill()
+        seen = self.owner.process.mark()
+        self.lab.start_relay({"acme": (self.owner, [self.vm, other])})
+        self.owner.wait_ready(seen)
+        state = self.step("guest", "step-launch", *self.lab.guest(self.vm))
+        bad = self.lab.host("step-validate", "--uuid", other, state, ok=(1,))
+        self.assertIn("measurement-mismatch", bad.stderr)
+        self.step("answer", "step-validate", state)
+
+    def test_registration_reaches_a_running_agent(self):
+        other = "6f0c1c5e-8e5b-4c5d-9a64-0a7a3b1c2d3e"
+        self.lab.relay.kill()
+        seen = self.owner.process.mark()
+        self.lab.start_relay({"acme": (self.owner, [self.vm, other])})
+        self.owner.wait_ready(seen)
+        secret = harness.new_passphrase()
+        self.owner.add("web2", secret, vm=other)
+        done = self.lab.host("launch", *self.lab.guest(other))
+        self.assertEqual(opened(done), secret)
+        self.owner.cli("vm", "remove", "web2")
+        gone = self.lab.host("launch", *self.lab.guest(other), "--timeout",
+                             "1", ok=(1, 3))
+        self.assertNotIn(secret, gone.stdout)
 
     def test_unknown_members_are_ignored(self):
         done = self.launch("--launch-set", "x-new=[1,{}]", "--launch-set",
@@ -219,7 +240,7 @@ class OfflineVerbs(unittest.TestCase):
 
     def test_ovmf(self):
         done = self.agent("ovmf", "show", harness.FIRMWARE)
-        self.assertIn("0x80c000", done.stdout.lower())
+        self.assertIn("0x0080c000", done.stdout.lower())
 
 
 if __name__ == "__main__":
