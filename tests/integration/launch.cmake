@@ -2,3 +2,7 @@
 foreach(part first crash rules load nat)
   integration_test(launch_${part} launch_${part}.py)
 endforeach()
+# 12,800 launches with the sanitizers on, and alone, so that nothing else
+# starves.
+set_tests_properties(integration.launch_load PROPERTIES
+  TIMEOUT 900 RUN_SERIAL ON)
