@@ -19,7 +19,8 @@ static const char usage[] =
     "of QEMU or libvirt, an export of sevctl, single certificates; or it is\n"
     "what QEMU's query-sev-capabilities (JSON) or virsh nodesevinfo prints.\n"
     "\n"
-    "  --root FILE        trust this ARK, or ASK and ARK, besides AMD's\n"
+    "  --root FILE        trust this ARK besides AMD's; its ASK, in the same\n"
+    "                     file or another, helps chains without one\n"
     "  --cek FILE         the CEK as AMD signed it, for one that is unsigned\n"
     "  --cloud-cert FILE  the OCA must be this one, or another one given so\n"
     "  --full             the files themselves must hold ASK and ARK\n"
@@ -47,6 +48,8 @@ struct request {
 	struct offline_blobs chain_blobs;
 	struct offline_blobs side_blobs; /* behind roots, ceks and clouds */
 	struct sev_root roots[MANY];
+	struct sev_amd_cert asks[MANY]; /* that came without their ARK */
+	size_t ask_count;
 	struct sev_cert ceks[MANY], clouds[MANY];
 	struct sev_trust trust;
 	struct sev_chain chain;
@@ -66,14 +69,32 @@ add_root(struct request *q, const char *path, struct err *err)
 {
 	size_t *n = &q->trust.root_count;
 	struct offline_blobs *b = &q->side_blobs;
+	struct sev_amd_cert *ask = &q->asks[q->ask_count];
+	struct span in;
 
-	if (full(*n, "--root", err) != 0 ||
+	if (full(*n + q->ask_count, "--root", err) != 0 ||
 	    offline_chain_load(b, path, err) != 0)
 		return -1;
-	if (sev_root_parse(
-		&q->roots[*n], secret_span(&b->blob[b->count - 1]), err) != 0)
+	in = secret_span(&b->blob[b->count - 1]);
+	if (sev_amd_cert_parse(ask, in, NULL) == 0 &&
+	    ask->usage == SEV_USAGE_ASK) {
+		q->ask_count++;
+		return 0;
+	}
+	if (sev_root_parse(&q->roots[*n], in, err) != 0)
 		return err_wrap(err, "%s", path);
 	(*n)++;
+	return 0;
+}
+
+/* ASKs find their ARKs when all of both are there. */
+static int
+join_roots(struct request *q, struct err *err)
+{
+	for (size_t i = 0; i < q->ask_count; i++)
+		if (sev_root_add_ask(
+			q->roots, q->trust.root_count, &q->asks[i], err) != 0)
+			return err_wrap(err, "--root");
 	return 0;
 }
 
@@ -130,6 +151,8 @@ read_request(struct request *q, int argc, char **argv, struct err *err)
 			return -1;
 	if (q->help)
 		return 0;
+	if (join_roots(q, err) != 0)
+		return -1;
 	if (optind == argc)
 		return err_set(
 		    err, ERR_USAGE, "no FILE: see attest-agent chain --help");

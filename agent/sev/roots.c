@@ -125,3 +125,20 @@ sev_root_parse(struct sev_root *out, struct span in, struct err *err)
 		return err_wrap(err, "ASK by the ARK");
 	return 0;
 }
+
+int
+sev_root_add_ask(struct sev_root *roots, size_t count,
+    const struct sev_amd_cert *ask, struct err *err)
+{
+	err_set(err, ERR_UNTRUSTED, "an ASK, and none of %zu ARKs signed it",
+	    count);
+	for (size_t i = 0; i < count; i++) {
+		if (roots[i].has_ask ||
+		    sev_amd_link_verify(&roots[i].ark, ask, err) != 0)
+			continue;
+		roots[i].ask = *ask;
+		roots[i].has_ask = true;
+		return 0;
+	}
+	return -1;
+}

@@ -47,4 +47,14 @@ int sev_roots_pinned(struct sev_root out[SEV_ROOTS_PINNED], struct err *err);
  */
 int sev_root_parse(struct sev_root *out, struct span in, struct err *err);
 
+/**
+ * sev_root_add_ask(roots, count, ask, err):
+ * Put ${ask}, which came without its ARK, to the one of ${count} ${roots} that
+ * signed it and has none yet.
+ *   lifetime  the root then holds the spans of ${ask}
+ *   errors    ERR_UNTRUSTED: none of them did
+ */
+int sev_root_add_ask(struct sev_root *roots, size_t count,
+    const struct sev_amd_cert *ask, struct err *err);
+
 #endif

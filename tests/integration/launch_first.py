@@ -233,6 +233,19 @@ class OfflineVerbs(unittest.TestCase):
             "query-sev-capabilities.json"), ok=(1,))
         self.agent("chain", "verify", "/nonexistent", ok=(2,))
 
+    def test_root_in_two_files(self):
+        """An ASK finds the ARK that signed it; another's does not."""
+        def at(name):
+            return os.path.join(harness.PLATFORM, name + ".cert")
+        chain = [at("pdh"), at("pek"), at("oca"), at("cek")]
+        self.agent("chain", "verify", "--root", at("ask"), "--root",
+                   at("ark"), *chain)
+        self.agent("chain", "verify", "--root", at("ark"), *chain, ok=(1,))
+        foreign = os.path.join(harness.FIXTURES, "certs", "roots", "rome",
+                               "ask.cert")
+        self.agent("chain", "verify", "--root", at("ark"), "--root", foreign,
+                   *chain, ok=(2,))
+
     def test_digest(self):
         done = self.agent("digest", "--firmware", harness.FIRMWARE)
         self.assertIn("5e090f7930b36c6e13ae1901f3692d2a2ab561f7b0fdf6d466e5d8"
