@@ -231,6 +231,10 @@ parse_field(
 	/* "Name :" too: RFC 9112 5.1 wants 400 for exactly that. */
 	if (!http_is_token(f->name))
 		return REFUSE(400, "field name is no token (RFC 9112 5.1)");
+	/* White space that some readers of this number refuse (llhttp). */
+	if (http_name_is(f->name, "content-length") && line.len > 0 &&
+	    memchr(line.ptr, '\t', line.len) != NULL)
+		return REFUSE(400, "tab in Content-Length");
 	f->value = trim(line);
 	if (!http_is_value(f->value))
 		return REFUSE(400,

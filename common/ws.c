@@ -178,12 +178,13 @@ take_header(struct ws *ws, uint8_t **in, size_t *len, struct ws_got *out,
  * Payloads.
  */
 
-/* RFC 6455 7.4: which codes may a peer send? */
+/* RFC 6455 7.4: which codes may a peer send?  The registry has since got 1012
+ * to 1014, which no client of ours sends. */
 static bool
 is_close_code(uint16_t code)
 {
 	return (code >= 1000 && code <= 1003) ||
-	    (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+	    (code >= 1007 && code <= 1011) || (code >= 3000 && code <= 4999);
 }
 
 static enum ws_event
@@ -193,19 +194,18 @@ finish_control(
 	struct reader r = reader_of(data);
 
 	ws->in_payload = false;
-	out->data = data;
-	if (ws->opcode == WS_OP_PING)
-		return WS_PING;
-	if (ws->opcode == WS_OP_PONG)
-		return WS_PONG;
+	if (ws->opcode != WS_OP_CLOSE) {
+		out->data = data;
+		return ws->opcode == WS_OP_PING ? WS_PING : WS_PONG;
+	}
 	out->code = data.len == 0 ? WS_CLOSE_NONE : reader_be16(&r);
 	if (!reader_ok(&r) || (data.len > 0 && !is_close_code(out->code)))
 		return BAD(WS_CLOSE_PROTOCOL,
 		    "close without a valid code "
 		    "(RFC 6455 7.4)");
-	out->data = r.rest;
-	if (!utf8_is_valid(out->data))
+	if (!utf8_is_valid(r.rest))
 		return BAD(1007, "close reason is not UTF-8 (RFC 6455 5.5.1)");
+	out->data = r.rest;
 	ws->over = true;
 	return WS_CLOSE;
 }

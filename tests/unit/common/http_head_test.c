@@ -186,6 +186,8 @@ static const struct {
 	    "bare CR" },
 	{ "empty CL", TEXT("POST /a HTTP/1.1\r\nHost: x\r\n"
 	    "Content-Length:\r\n\r\n"), 400, "empty Content-Length" },
+	{ "tab in CL", TEXT("POST /a HTTP/1.1\r\nHost: x\r\n"
+	    "Content-Length: 1\t\r\n\r\n"), 400, "tab in Content-Length" },
 	{ "huge CL", TEXT("POST /a HTTP/1.1\r\nHost: x\r\n"
 	    "Content-Length: 1000000000000000000\r\n\r\n"), 413,
 	    "of 19 digits" },

@@ -106,6 +106,7 @@ static const struct {
 	{ "close 1004", "\x88\x82\0\0\0\0\x03\xec", 8, 1002, "valid code" },
 	{ "close 1005", "\x88\x82\0\0\0\0\x03\xed", 8, 1002, "valid code" },
 	{ "close 1006", "\x88\x82\0\0\0\0\x03\xee", 8, 1002, "valid code" },
+	{ "close 1012", "\x88\x82\0\0\0\0\x03\xf4", 8, 1002, "valid code" },
 	{ "close 1015", "\x88\x82\0\0\0\0\x03\xf7", 8, 1002, "valid code" },
 	{ "close 2999", "\x88\x82\0\0\0\0\x0b\xb7", 8, 1002, "valid code" },
 	{ "close 5000", "\x88\x82\0\0\0\0\x13\x88", 8, 1002, "valid code" },
