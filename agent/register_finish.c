@@ -53,6 +53,10 @@ check_policy(struct register_plan *p, struct err *err)
 	if (!p->has_scheme)
 		r->scheme = (r->policy & SEV_POLICY_ES) != 0 ? SCHEME_SEV_ES
 							     : SCHEME_SEV;
+	if ((r->scheme == SCHEME_SEV_ES) != ((r->policy & SEV_POLICY_ES) != 0))
+		return err_set(err, ERR_USAGE,
+		    "scheme %s and policy 0x%x disagree about bit 2 (ES)",
+		    registration_scheme_name(r->scheme), r->policy);
 	if (sev_guest_policy_check(r->policy, &why) == 0)
 		return 0;
 	if (why.code != ERR_UNTRUSTED || !p->allow_debug)
