@@ -11,7 +11,7 @@ void conf_report_error(struct conf_report *r, unsigned line, unsigned column,
     const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /** conf_report_place(r, key, line, column): where ${key} stands. */
-void conf_report_place(struct conf_report *r, const char *key, unsigned line,
-    unsigned column);
+void conf_report_place(
+    struct conf_report *r, const char *key, unsigned line, unsigned column);
 
 #endif

@@ -39,8 +39,7 @@ static const struct conf_key keys[] = {
 	{ "s.p", CONF_PORT, offsetof(struct config, port), "1", 0, 0, "" },
 	{ "s.t.m", CONF_MS, offsetof(struct config, ms), "1s", 1, 5000, "" },
 	{ "s.t.z", CONF_SIZE, offsetof(struct config, size), "1", 0, 0, "" },
-	{ "w", CONF_ENUM, offsetof(struct config, word), "a", 0, 0, "",
-	    words },
+	{ "w", CONF_ENUM, offsetof(struct config, word), "a", 0, 0, "", words },
 	{ "f", CONF_FLAGS, offsetof(struct config, flags), "b", 0, 0, "",
 	    words },
 	{ "l", CONF_STRINGS, offsetof(struct config, list), "x, y", 1, 3, "" },
@@ -67,8 +66,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		MUST(c.list.count >= 1 && c.list.count <= 3);
 		MUST(c.entries.count <= 3);
 		for (size_t i = 0; i < c.entries.count; i++)
-			MUST(((struct entry *)c.entries.items)[i].name !=
-			    NULL);
+			MUST(((struct entry *)c.entries.items)[i].name != NULL);
 	} else {
 		MUST(report.text[strlen(report.text) - 1] == '\n');
 	}

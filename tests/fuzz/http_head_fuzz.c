@@ -70,15 +70,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(once != HTTP_SCAN_BAD || status >= 400);
 	while (result == HTTP_SCAN_MORE && at < in.len) {
 		at = in.len - at < piece ? in.len : at + piece;
-		result = http_scan(&scan, span_of(in.ptr, at), &len, &status,
-		    &err);
+		result =
+		    http_scan(&scan, span_of(in.ptr, at), &len, &status, &err);
 	}
 	MUST(result == once && len == once_len);
 	status = 0;
 	/* Whether or not a scan went before, a parse must be safe. */
 	if (http_head_parse(&head,
-	    result == HTTP_SCAN_DONE ? span_of(in.ptr, len) : in, &status,
-	    &err) == 0)
+		result == HTTP_SCAN_DONE ? span_of(in.ptr, len) : in, &status,
+		&err) == 0)
 		judge(&head);
 	else
 		MUST(status >= 400 && status < 600);

@@ -12,7 +12,7 @@
  */
 
 #define STREAMS 4
-#define IDS	64
+#define IDS 64
 
 struct end {
 	struct tunnel *t;
@@ -20,7 +20,7 @@ struct end {
 	bool closed, drained;
 	uint64_t now_ms;
 	struct {
-		bool open;	/* known to us and not over */
+		bool open;        /* known to us and not over */
 		uint32_t to_come; /* of the body */
 		bool head;
 	} streams[IDS]; /* by id / 2 */
@@ -157,8 +157,8 @@ on_unclaim(void *arg, const struct frame_unclaim *u)
 }
 
 static void
-on_response(void *arg, uint32_t id, void *user,
-    const struct frame_response *r, bool end)
+on_response(void *arg, uint32_t id, void *user, const struct frame_response *r,
+    bool end)
 {
 	struct end *e = arg;
 
@@ -180,7 +180,8 @@ on_challenge(void *arg, const struct frame_challenge *c)
 {
 	struct end *e = arg;
 	struct frame_hello h = { .key = span_of(zeros, 32),
-		.signature = span_of(zeros, 64), .software = span_str("a"),
+		.signature = span_of(zeros, 64),
+		.software = span_str("a"),
 		.boot_id = span_of(zeros, 16) };
 	struct err err;
 
@@ -233,10 +234,12 @@ static void
 act(struct end *e, uint8_t what, uint32_t id, size_t len)
 {
 	struct frame_request req = { .method = span_str("POST"),
-		.path = span_str("/"), .body_length = (uint32_t)len,
+		.path = span_str("/"),
+		.body_length = (uint32_t)len,
 		.body = span_of(zeros, len) };
 	struct frame_response res = { .status = 200,
-		.body_length = (uint32_t)len, .body = span_of(zeros, len) };
+		.body_length = (uint32_t)len,
+		.body = span_of(zeros, len) };
 	struct err err;
 	size_t taken;
 
@@ -269,8 +272,8 @@ act(struct end *e, uint8_t what, uint32_t id, size_t len)
 		break;
 	case 6:
 		if (len > 60000)
-			tunnel_goaway(e->t, FRAME_GOAWAY_RESTART, 0, 1,
-			    span_of(NULL, 0));
+			tunnel_goaway(
+			    e->t, FRAME_GOAWAY_RESTART, 0, 1, span_of(NULL, 0));
 		break;
 	default:
 		if (len > 60000)
@@ -292,9 +295,10 @@ greet(struct end *e)
 
 	if (e->role == TUNNEL_RELAY) {
 		MUST(tunnel_start(e->t, &c, &err) == 0);
-		f = (struct frame){ .type = FRAME_HELLO, .hello = { STREAMS,
-		    span_of(zeros, 32), span_of(zeros, 64), span_str("a"),
-		    span_of(zeros, 16), 0 } };
+		f = (struct frame){ .type = FRAME_HELLO,
+			.hello = { STREAMS, span_of(zeros, 32),
+			    span_of(zeros, 64), span_str("a"),
+			    span_of(zeros, 16), 0 } };
 		MUST(frame_encode(&w, &f, &err) == 0);
 		tunnel_input(e->t, writer_span(&w), e->now_ms);
 		return;
@@ -305,8 +309,8 @@ greet(struct end *e)
 	MUST(frame_encode(&w, &f, &err) == 0);
 	tunnel_input(e->t, writer_span(&w), e->now_ms);
 	w = writer_of(bytes, sizeof(bytes));
-	f = (struct frame){ .type = FRAME_WELCOME, .welcome = { 0,
-	    span_str("t"), 20000, 1 } };
+	f = (struct frame){ .type = FRAME_WELCOME,
+		.welcome = { 0, span_str("t"), 20000, 1 } };
 	MUST(frame_encode(&w, &f, &err) == 0);
 	tunnel_input(e->t, writer_span(&w), e->now_ms);
 }
@@ -316,8 +320,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct reader r = reader_of(span_of(data, size));
 	uint8_t start = reader_u8(&r);
-	struct tunnel_config config = { .role = start & 1, .ping_ms = 20000,
-		.max_streams = STREAMS };
+	struct tunnel_config config = {
+		.role = start & 1, .ping_ms = 20000, .max_streams = STREAMS
+	};
 	struct end e = { .role = start & 1 };
 
 	e.t = tunnel_new(&config, &ops, &e, 0);

@@ -34,8 +34,8 @@ read_all(struct span in, size_t piece)
 		MUST(part != NULL);
 		memcpy(part, in.ptr + done, len);
 		done += len;
-		while ((event = ws_next(&ws, &p, &len, &got, &err)) !=
-		    WS_MORE) {
+		while (
+		    (event = ws_next(&ws, &p, &len, &got, &err)) != WS_MORE) {
 			MUST(!s.over);
 			MUST(got.data.len <= WS_MESSAGE_MAX);
 			MUST(event == WS_MESSAGE ||

@@ -12,10 +12,10 @@
  * a message that it does not.
  */
 
-#define ROUNDS	  2000
-#define SPOILT	  100000
-#define PIPE_MAX  (1 << 20)
-#define BATCH	  8
+#define ROUNDS 2000
+#define SPOILT 100000
+#define PIPE_MAX (1 << 20)
+#define BATCH 8
 #define NOTES_MAX 64
 
 static unsigned dice = 1;
@@ -165,20 +165,18 @@ read_ours(struct notes *n, const struct pipe *in, size_t piece)
 		MUST(part != NULL);
 		memcpy(part, in->bytes + at, len);
 		at += len;
-		while ((event = ws_next(&ws, &p, &len, &got, &err)) !=
-		    WS_MORE) {
+		while (
+		    (event = ws_next(&ws, &p, &len, &got, &err)) != WS_MORE) {
 			switch (event) {
 			case WS_MESSAGE:
 				note(n, WS_OP_BINARY, got.data.ptr,
 				    got.data.len);
 				break;
 			case WS_PING:
-				note(n, WS_OP_PING, got.data.ptr,
-				    got.data.len);
+				note(n, WS_OP_PING, got.data.ptr, got.data.len);
 				break;
 			case WS_PONG:
-				note(n, WS_OP_PONG, got.data.ptr,
-				    got.data.len);
+				note(n, WS_OP_PONG, got.data.ptr, got.data.len);
 				break;
 			case WS_CLOSE:
 				note(n, WS_OP_CLOSE, NULL, 0);
@@ -268,8 +266,8 @@ speak(wslay_event_context_ptr ctx, struct notes *said)
 			parts.source.data = &rest;
 			msg.opcode = WSLAY_BINARY_FRAME;
 			msg.msg_length = rest.len;
-			MUST(wslay_event_queue_fragmented_msg(ctx, &parts) ==
-			    0);
+			MUST(
+			    wslay_event_queue_fragmented_msg(ctx, &parts) == 0);
 			break;
 		default:
 			msg.opcode = WSLAY_BINARY_FRAME;
@@ -373,8 +371,9 @@ mumble(void)
 		start = w.len;
 		if ((w.ptr[0] & 15) == 8 && len >= 2) {
 			writer_be16(&w, (uint16_t)(990 + draw(30)));
-			writer_put(&w, span_of("goodbye, all of you....", len
-			    - 2 < 23 ? len - 2 : 23));
+			writer_put(&w,
+			    span_of("goodbye, all of you....",
+				len - 2 < 23 ? len - 2 : 23));
 			while (w.len - start < len)
 				writer_u8(&w, 'x');
 		} else {
@@ -406,7 +405,7 @@ no_laxer(size_t *same, size_t *stricter)
 	for (size_t i = 0; i < ours.count; i++)
 		if (ours.list[i].op != server.notes.list[i].op ||
 		    (ours.list[i].op != WS_OP_CLOSE &&
-		    ours.list[i].hash != server.notes.list[i].hash))
+			ours.list[i].hash != server.notes.list[i].hash))
 			return false;
 	if (ours.refused && ours.count < server.notes.count)
 		++*stricter;
@@ -445,7 +444,7 @@ main(void)
 		}
 	}
 	printf("wslay %s: %d conversations of %zu messages; %d spoilt: alike "
-	    "%zu, we refuse more %zu, we are laxer %zu\n", WSLAY_VERSION,
-	    ROUNDS, things, SPOILT, same, stricter, laxer);
+	       "%zu, we refuse more %zu, we are laxer %zu\n",
+	    WSLAY_VERSION, ROUNDS, things, SPOILT, same, stricter, laxer);
 	return laxer == 0 ? 0 : 1;
 }

@@ -81,9 +81,11 @@ reads_what_a_writer_wrote(void **state)
 	writer_zeros(&w, 3);
 	writer_put(&w, span_str("abc"));
 	assert_int_equal(w.len, 35);
-	assert_memory_equal(out, "\xfe\x34\x12\x12\x34\x78\x56\x34\x12\x12\x34"
+	assert_memory_equal(out,
+	    "\xfe\x34\x12\x12\x34\x78\x56\x34\x12\x12\x34"
 	    "\x56\x78\xf0\xde\xbc\x9a\x78\x56\x34\x12\x12\x34\x56\x78\x9a\xbc"
-	    "\xde\xf0\0\0\0abc", 35);
+	    "\xde\xf0\0\0\0abc",
+	    35);
 	r = reader_of(writer_span(&w));
 	assert_int_equal(reader_u8(&r), 0xfe);
 	assert_int_equal(reader_le16(&r), 0x1234);
@@ -174,16 +176,18 @@ reads_rfc_4648_vectors(void **state)
 		assert_string_equal(base64_encode(text, sizeof(text), plain),
 		    vectors[i].base64);
 		assert_int_equal(base64_decode(out, plain.len, &len,
-		    span_str(vectors[i].base64), &err), 0);
+				     span_str(vectors[i].base64), &err),
+		    0);
 		assert_true(span_equal(span_of(out, len), plain));
-		assert_string_equal(hex_encode(text, sizeof(text), plain),
-		    vectors[i].hex);
-		assert_int_equal(hex_decode(out, plain.len,
-		    span_str(vectors[i].hex), &err), 0);
+		assert_string_equal(
+		    hex_encode(text, sizeof(text), plain), vectors[i].hex);
+		assert_int_equal(
+		    hex_decode(out, plain.len, span_str(vectors[i].hex), &err),
+		    0);
 		assert_memory_equal(out, plain.ptr, plain.len);
 	}
-	assert_int_equal(base64_decode(out, 16, &len,
-	    span_str("Zm9v\r\n \n"), &err), 0);
+	assert_int_equal(
+	    base64_decode(out, 16, &len, span_str("Zm9v\r\n \n"), &err), 0);
 	assert_int_equal(len, 3);
 	assert_int_equal(hex_decode(out, 2, span_str("aBFf"), &err), 0);
 	assert_memory_equal(out, "\xab\xff", 2);
@@ -221,7 +225,7 @@ refuses_what_is_no_base64(void **state)
 		uint8_t *in = exact(span_of(bad[i].text, bad[i].len));
 
 		if (base64_decode(out, sizeof(out), &len,
-		    span_of(in, bad[i].len), &err) != -1)
+			span_of(in, bad[i].len), &err) != -1)
 			fail_msg("%s: accepted", bad[i].name);
 		assert_says(bad[i].name, err.msg, bad[i].says);
 		free(in);
@@ -260,10 +264,12 @@ reads_only_one_form_of_uuid(void **state)
 		assert_int_equal(err.code, ERR_MALFORMED);
 		free(in);
 	}
-	assert_int_equal(uuid_parse(&u,
-	    span_str("57F669C2-c427-4132-BC7A-26f56b6a718c"), &err), 0);
-	assert_string_equal(uuid_format(text, &u),
-	    "57f669c2-c427-4132-bc7a-26f56b6a718c");
+	assert_int_equal(
+	    uuid_parse(
+		&u, span_str("57F669C2-c427-4132-BC7A-26f56b6a718c"), &err),
+	    0);
+	assert_string_equal(
+	    uuid_format(text, &u), "57f669c2-c427-4132-bc7a-26f56b6a718c");
 	v = u;
 	assert_true(uuid_equal(&u, &v));
 	v.bytes[15] ^= 1;
@@ -281,14 +287,15 @@ makes_uuids_with_their_versions(void **state)
 	(void)state;
 	memset(ones, 0xff, sizeof(ones));
 	uuid_v4(&u, ones);
-	assert_string_equal(uuid_format(text, &u),
-	    "ffffffff-ffff-4fff-bfff-ffffffffffff");
+	assert_string_equal(
+	    uuid_format(text, &u), "ffffffff-ffff-4fff-bfff-ffffffffffff");
 	/* SHA-256("attest-relay.vm" 00 || 32 zeros || "web"), by sha256sum. */
-	assert_int_equal(uuid_self_certifying(&u, key, span_str("web"), &err),
-	    0);
-	assert_string_equal(uuid_format(text, &u), "b2d24b33-5fbc-8065-8545-c993acd915e2");
-	assert_int_equal(uuid_self_certifying(&u, key, span_str("wec"), &err),
-	    0);
+	assert_int_equal(
+	    uuid_self_certifying(&u, key, span_str("web"), &err), 0);
+	assert_string_equal(
+	    uuid_format(text, &u), "b2d24b33-5fbc-8065-8545-c993acd915e2");
+	assert_int_equal(
+	    uuid_self_certifying(&u, key, span_str("wec"), &err), 0);
 	assert_string_not_equal(uuid_format(again, &u), text);
 	assert_int_equal(again[14], '8');
 }
@@ -300,16 +307,30 @@ knows_utf8(void **state)
 		const char *text;
 		bool good;
 	} cases[] = {
-		{ "", true }, { "a", true }, { "\x7f", true },
-		{ "\xc2\x80", true }, { "\xdf\xbf", true },
-		{ "\xe0\xa0\x80", true }, { "\xed\x9f\xbf", true },
-		{ "\xee\x80\x80", true }, { "\xf0\x90\x80\x80", true },
-		{ "\xf4\x8f\xbf\xbf", true }, { "\x80", false },
-		{ "\xc1\xbf", false }, { "\xc2", false }, { "\xc2" "a", false },
-		{ "\xe0\x9f\xbf", false }, { "\xe1\x80", false },
-		{ "\xed\xa0\x80", false }, { "\xf0\x8f\xbf\xbf", false },
-		{ "\xf4\x90\x80\x80", false }, { "\xf5\x80\x80\x80", false },
-		{ "\xf1\x80\x80", false }, { "\xff", false },
+		{ "", true },
+		{ "a", true },
+		{ "\x7f", true },
+		{ "\xc2\x80", true },
+		{ "\xdf\xbf", true },
+		{ "\xe0\xa0\x80", true },
+		{ "\xed\x9f\xbf", true },
+		{ "\xee\x80\x80", true },
+		{ "\xf0\x90\x80\x80", true },
+		{ "\xf4\x8f\xbf\xbf", true },
+		{ "\x80", false },
+		{ "\xc1\xbf", false },
+		{ "\xc2", false },
+		{ "\xc2"
+		  "a",
+		    false },
+		{ "\xe0\x9f\xbf", false },
+		{ "\xe1\x80", false },
+		{ "\xed\xa0\x80", false },
+		{ "\xf0\x8f\xbf\xbf", false },
+		{ "\xf4\x90\x80\x80", false },
+		{ "\xf5\x80\x80\x80", false },
+		{ "\xf1\x80\x80", false },
+		{ "\xff", false },
 	};
 
 	(void)state;

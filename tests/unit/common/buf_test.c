@@ -29,8 +29,8 @@ queues_bytes_in_order(void **state)
 
 			len = len < all.len ? len : all.len;
 			for (size_t k = 0; k < len; k++)
-				assert_int_equal(all.ptr[k],
-				    (uint8_t)(next_out + k));
+				assert_int_equal(
+				    all.ptr[k], (uint8_t)(next_out + k));
 			next_out = (uint8_t)(next_out + len);
 			buf_consume(&b, len);
 		}
@@ -53,8 +53,8 @@ holds_its_cap_to_the_byte(void **state)
 	assert_int_equal(buf_append(&b, span_of(bytes, 4000), &err), 0);
 	assert_int_equal(buf_append(&b, span_of(bytes, 98), &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
-	assert_string_equal(err.msg,
-	    "98 bytes behind 4000 queued ones, at most 4097");
+	assert_string_equal(
+	    err.msg, "98 bytes behind 4000 queued ones, at most 4097");
 	assert_int_equal(buf_len(&b), 4000);
 	assert_int_equal(buf_append(&b, span_of(bytes, 97), &err), 0);
 	assert_int_equal(buf_room(&b), 0);

@@ -55,23 +55,24 @@ static const struct conf_table owner_table =
 static const struct conf_key keys[] = {
 	{ "name", CONF_STRING, offsetof(struct config, name), NULL, 1, 16,
 	    "The name.", .example = "relay.example" },
-	{ "base", CONF_PATH, offsetof(struct config, base), "", 0, 0,
-	    "A path.", .example = "/sev" },
+	{ "base", CONF_PATH, offsetof(struct config, base), "", 0, 0, "A path.",
+	    .example = "/sev" },
 	{ "public.listen", CONF_STRINGS, offsetof(struct config, listen),
 	    "0.0.0.0:8443", 1, 3, "Where to listen." },
-	{ "public.port", CONF_PORT, offsetof(struct config, port), "443", 0,
-	    0, "A port." },
+	{ "public.port", CONF_PORT, offsetof(struct config, port), "443", 0, 0,
+	    "A port." },
 	{ "public.tls.min", CONF_ENUM, offsetof(struct config, tls), "1.3", 0,
 	    0, "Oldest TLS.", tls_words },
-	{ "channel-binding", CONF_BOOL, offsetof(struct config, binding),
-	    "on", 0, 0, "Bind." },
+	{ "channel-binding", CONF_BOOL, offsetof(struct config, binding), "on",
+	    0, 0, "Bind." },
 	{ "level", CONF_INT, offsetof(struct config, level), "-3", -5, 32,
 	    "A number." },
 	{ "timeouts.wait", CONF_MS, offsetof(struct config, wait_ms), "20s",
-	    1000, 300000, "How long to wait for an agent that is away, and "
+	    1000, 300000,
+	    "How long to wait for an agent that is away, and "
 	    "so long that the words need a second line." },
-	{ "limits.body", CONF_SIZE, offsetof(struct config, body_max),
-	    "64KiB", 1, 1048576, "Largest body." },
+	{ "limits.body", CONF_SIZE, offsetof(struct config, body_max), "64KiB",
+	    1, 1048576, "Largest body." },
 	{ "hosts.auth", CONF_FLAGS, offsetof(struct config, auth), "", 0, 0,
 	    "Who.", auth_words },
 	{ "owners", CONF_MAPS, offsetof(struct config, owners), "", 0, 3,
@@ -88,8 +89,7 @@ parse(struct config *c, const char *text, struct conf_report *report)
 
 	memset(c, 0, sizeof(*c));
 	memset(report, 0, sizeof(*report));
-	rc = conf_parse(c, &table, "t.yaml", span_of(in, strlen(text)),
-	    report);
+	rc = conf_parse(c, &table, "t.yaml", span_of(in, strlen(text)), report);
 	free(in);
 	return rc;
 }
@@ -103,23 +103,25 @@ reads_every_type(void **state)
 	char **list;
 
 	(void)state;
-	if (parse(&c, "name: relay\n"
-	    "base: \"/\"\n"
-	    "public:\n"
-	    "  listen: ['[::1]:1', \"b:2\"]\n"
-	    "  port: 0\n"
-	    "  tls: {min: \"1.2\"}\n"
-	    "channel-binding: off\n"
-	    "level: 0x10\n"
-	    "timeouts: {wait: 5m}\n"
-	    "limits:\n"
-	    "  body: 1MiB\n"
-	    "hosts: {auth: [mtls, network]}\n"
-	    "owners:\n"
-	    "  - name: acme\n"
-	    "    keys: [k-1, k-2]\n"
-	    "    open: yes\n"
-	    "  - {name: b, keys: [k-3]}\n", &report) != 0)
+	if (parse(&c,
+		"name: relay\n"
+		"base: \"/\"\n"
+		"public:\n"
+		"  listen: ['[::1]:1', \"b:2\"]\n"
+		"  port: 0\n"
+		"  tls: {min: \"1.2\"}\n"
+		"channel-binding: off\n"
+		"level: 0x10\n"
+		"timeouts: {wait: 5m}\n"
+		"limits:\n"
+		"  body: 1MiB\n"
+		"hosts: {auth: [mtls, network]}\n"
+		"owners:\n"
+		"  - name: acme\n"
+		"    keys: [k-1, k-2]\n"
+		"    open: yes\n"
+		"  - {name: b, keys: [k-3]}\n",
+		&report) != 0)
 		fail_msg("%s", report.text);
 	assert_string_equal(c.name, "relay");
 	assert_string_equal(c.base, "/");
@@ -184,11 +186,13 @@ static const struct {
 	    "4:5: error: unknown key 'owners[0].key'; did you mean 'keys'?" },
 	{ "unlike all", "name: x\nwibble: y\n",
 	    "error: unknown key 'wibble'\n" },
-	{ "twice", "name: x\nname: y\n", "2:1: error: key 'name' is here "
+	{ "twice", "name: x\nname: y\n",
+	    "2:1: error: key 'name' is here "
 	    "twice" },
 	{ "section twice", "name: x\npublic: {port: 1}\npublic: {port: 2}\n",
 	    "3:1: error: key 'public' is here twice" },
-	{ "list for a value", "name: [x]\n", "1:7: error: name: want one "
+	{ "list for a value", "name: [x]\n",
+	    "1:7: error: name: want one "
 	    "value" },
 	{ "map for a value", "name: {x: y}\n", "name: want one value" },
 	{ "value for a list", "name: x\npublic: {listen: a}\n",
@@ -202,8 +206,10 @@ static const struct {
 	    "owners[0]: want a mapping" },
 	{ "no value", "name:\n", "1:6: error: name: no value" },
 	{ "null", "name: ~\n", "name: no value" },
-	{ "empty list value", "name: x\npublic: {listen: [a, ]}\n"
-	    "owners: []\nhosts: {auth: [~]}\n", "hosts.auth[0]: no value" },
+	{ "empty list value",
+	    "name: x\npublic: {listen: [a, ]}\n"
+	    "owners: []\nhosts: {auth: [~]}\n",
+	    "hosts.auth[0]: no value" },
 	{ "too short", "name: \"\"\n", "text of 0 bytes, want 1 to 16" },
 	{ "too long", "name: 12345678901234567\n", "text of 17 bytes" },
 	{ "NUL", "name: \"a\\0b\"\n", "name: NUL in the value" },
@@ -241,8 +247,10 @@ static const struct {
 	    "2:18: error: public.listen: 0 entries, want at least 1" },
 	{ "too many", "name: x\npublic: {listen: [a, b, c, d]}\n",
 	    "public.listen[3]: more than 3 entries" },
-	{ "too many maps", "name: x\nowners: [{name: a}, {name: b}, {name: c},"
-	    " {name: d}]\n", "owners[3]: more than 3 entries" },
+	{ "too many maps",
+	    "name: x\nowners: [{name: a}, {name: b}, {name: c},"
+	    " {name: d}]\n",
+	    "owners[3]: more than 3 entries" },
 	{ "check", "name: x\nowners:\n- name: a\n  keys: [k-1, j-2]\n",
 	    "4:15: error: owners[0].keys[1]: 'j-2' is no key" },
 	{ "missing in a list", "name: x\nowners:\n- keys: [k-1]\n",
@@ -290,9 +298,12 @@ tells_all_errors_in_one_run(void **state)
 	struct config c;
 
 	(void)state;
-	assert_int_equal(parse(&c, "name: ''\nfoo: 1\npublic:\n  port: x\n"
-	    "  listen: 3\nlevel: 99\nowners:\n  - keys: [a, b]\n  - {}\n",
-	    &report), -1);
+	assert_int_equal(
+	    parse(&c,
+		"name: ''\nfoo: 1\npublic:\n  port: x\n"
+		"  listen: 3\nlevel: 99\nowners:\n  - keys: [a, b]\n  - {}\n",
+		&report),
+	    -1);
 	assert_string_equal(report.text,
 	    "t.yaml:1:7: error: name: text of 0 bytes, want 1 to 16\n"
 	    "t.yaml:2:1: error: unknown key 'foo'\n"
@@ -313,7 +324,8 @@ tells_all_errors_in_one_run(void **state)
 static void
 refuses_an_alias_bomb_at_once(void **state)
 {
-	static const char bomb[] = "a: &a [x,x,x,x,x,x,x,x,x]\n"
+	static const char bomb[] =
+	    "a: &a [x,x,x,x,x,x,x,x,x]\n"
 	    "b: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\n"
 	    "d: &d [*c,*c,*c,*c,*c,*c,*c,*c]\nname: *d\n";
 	struct conf_report report;
@@ -337,8 +349,8 @@ stops_counting_at_fifty(void **state)
 
 	(void)state;
 	for (int i = 0; i < 60; i++)
-		at += (size_t)snprintf(text + at, sizeof(text) - at,
-		    "zzz%d: 1\n", i);
+		at += (size_t)snprintf(
+		    text + at, sizeof(text) - at, "zzz%d: 1\n", i);
 	assert_int_equal(parse(&c, text, &report), -1);
 	assert_says("many", report.text, "more errors follow\n");
 	assert_null(strstr(report.text, "zzz50"));
@@ -353,8 +365,11 @@ complains_at_the_place_of_a_key(void **state)
 	struct config c;
 
 	(void)state;
-	assert_int_equal(parse(&c, "name: x\nowners:\n  - name: a\n"
-	    "    keys: [k-1, k-2]\n", &report), 0);
+	assert_int_equal(parse(&c,
+			     "name: x\nowners:\n  - name: a\n"
+			     "    keys: [k-1, k-2]\n",
+			     &report),
+	    0);
 	conf_complain(&report, "owners[0].keys[1]", "key %d twice", 7);
 	conf_complain(&report, "owners[0].open", "no");
 	conf_complain(&report, "public.tls.min", "too new");
@@ -376,20 +391,19 @@ sets_keys_from_flags(void **state)
 	(void)state;
 	assert_int_equal(conf_defaults(&c, &table, &err), 0);
 	assert_int_equal(conf_missing(&c, &table, &report), -1);
-	assert_string_equal(report.text,
-	    "configuration: error: name is missing: The name.\n");
+	assert_string_equal(
+	    report.text, "configuration: error: name is missing: The name.\n");
 	assert_int_equal(conf_set(&c, &table, "name", "y", &err), 0);
 	conf_report_free(&report);
 	assert_int_equal(conf_missing(&c, &table, &report), 0);
-	assert_int_equal(conf_set(&c, &table, "public.listen", "a:1, b:2",
-	    &err), 0);
+	assert_int_equal(
+	    conf_set(&c, &table, "public.listen", "a:1, b:2", &err), 0);
 	assert_int_equal(c.listen.count, 2);
 	assert_string_equal(((char **)c.listen.items)[1], "b:2");
-	assert_int_equal(conf_set(&c, &table, "public.listen", "a,b,c,d",
-	    &err), -1);
+	assert_int_equal(
+	    conf_set(&c, &table, "public.listen", "a,b,c,d", &err), -1);
 	assert_int_equal(c.listen.count, 2);
-	assert_int_equal(conf_set(&c, &table, "hosts.auth", "bearer", &err),
-	    0);
+	assert_int_equal(conf_set(&c, &table, "hosts.auth", "bearer", &err), 0);
 	assert_int_equal(c.auth, 2);
 	assert_int_equal(conf_set(&c, &table, "level", "99", &err), -1);
 	assert_string_equal(err.msg, "level: 99, want -5 to 32");
@@ -401,15 +415,14 @@ sets_keys_from_flags(void **state)
 	conf_report_free(&report);
 }
 
-static const char example[] =
-    "# Head words.\n"
-    "\n"
-    "# The name. Must be given.\n"
-    "name: relay.example\n"
-    "\n"
-    "# A path.\n"
-    "base: \"\"\n"
-    "# base: /sev\n";
+static const char example[] = "# Head words.\n"
+			      "\n"
+			      "# The name. Must be given.\n"
+			      "name: relay.example\n"
+			      "\n"
+			      "# A path.\n"
+			      "base: \"\"\n"
+			      "# base: /sev\n";
 
 static void
 writes_an_example_that_loads(void **state)
@@ -425,9 +438,11 @@ writes_an_example_that_loads(void **state)
 	assert_string_equal(c.name, "relay.example");
 	assert_int_equal(c.wait_ms, 20000);
 	assert_says("bounds", text, "(1s to 300s)\n  wait: 20s\n");
-	assert_says("sections", text, "\npublic:\n  # Where to listen.\n"
+	assert_says("sections", text,
+	    "\npublic:\n  # Where to listen.\n"
 	    "  listen: [\"0.0.0.0:8443\"]\n");
-	assert_says("nested", text, "\n  tls:\n    # Oldest TLS. (1.2, 1.3)\n"
+	assert_says("nested", text,
+	    "\n  tls:\n    # Oldest TLS. (1.2, 1.3)\n"
 	    "    min: \"1.3\"\n");
 	assert_says("maps", text, "\nowners: []\n# owners:\n");
 	assert_true(strncmp(text, example, strlen(example)) == 0);

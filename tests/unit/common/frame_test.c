@@ -11,9 +11,10 @@
 #define Z64 Z32 Z32
 
 /* Headers: type, flags, reserved, stream. */
-#define H(type, stream)	 type "\0\0\0\0\0\0" stream
+#define H(type, stream) type "\0\0\0\0\0\0" stream
 #define HE(type, stream) type "\1\0\0\0\0\0" stream
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	const char *bytes;
@@ -160,6 +161,7 @@ static const struct {
 	    "\0\x41\0\1a" "\0\x42\0\0" "\0\x43\0\4\0\0\0\0"
 	    "\0\x44\0\4\0\0\0\1"), ERR_LIMIT, "PATH does not start" },
 };
+/* clang-format on */
 
 static void
 refuses_broken_frames(void **state)
@@ -201,13 +203,14 @@ make_all(struct frame out[20], struct writer *lists)
 	__VA_ARGS__;                                                           \
 	name = span_of(w.ptr + at, w.len - at)
 	LIST(names, frame_put_name(&w, &uuid, text("web"));
-	    frame_put_name(&w, &uuid, text("")));
+	     frame_put_name(&w, &uuid, text("")));
 	LIST(results, frame_put_result(&w, &uuid, FRAME_CLAIM_STANDBY));
 	LIST(uuids, frame_put_uuid(&w, &uuid));
 	LIST(headers, frame_put_header(&w, text("content-type"), text("a/b"));
-	    frame_put_header(&w, text("x"), text("")));
+	     frame_put_header(&w, text("x"), text("")));
 #undef LIST
 	assert_true(writer_ok(&w));
+	/* clang-format off */
 	const struct frame all[] = {
 		{ .type = FRAME_CHALLENGE, .challenge = { span_of(zeros, 32),
 		    text("relay \xc3\xa4"), 1, 1600000000123, 16384, 32, 4096,
@@ -244,6 +247,7 @@ make_all(struct frame out[20], struct writer *lists)
 		    text("wss://b.example/sev") } },
 		{ .type = FRAME_NOTICE, .notice = { 4, text("") } },
 	};
+	/* clang-format on */
 	memcpy(out, all, sizeof(all));
 	return COUNT(all);
 }
@@ -279,12 +283,12 @@ reads_what_it_writes(void **state)
 
 			if (frame_decode(&got, span_of(part, cut), &err) == 0 &&
 			    all[i].type != FRAME_DATA) {
-				struct writer w3 = writer_of(again,
-				    sizeof(again));
+				struct writer w3 =
+				    writer_of(again, sizeof(again));
 
 				/* Optional parts at the end may go. */
-				assert_int_equal(frame_encode(&w3, &got, &err),
-				    0);
+				assert_int_equal(
+				    frame_encode(&w3, &got, &err), 0);
 				assert_int_equal(w3.len, cut);
 			}
 			free(part);
@@ -299,9 +303,11 @@ writes_the_bytes_of_the_contract(void **state)
 {
 	uint8_t bytes[128];
 	struct writer w = writer_of(bytes, sizeof(bytes));
-	struct frame f = { .type = FRAME_RESPONSE, .stream = 7, .end = true,
-		.response = { .body_length = 2, .body = text("{}"),
-		    .status = 200 } };
+	struct frame f = { .type = FRAME_RESPONSE,
+		.stream = 7,
+		.end = true,
+		.response = {
+		    .body_length = 2, .body = text("{}"), .status = 200 } };
 	static const uint8_t want[] = { 0x11, 0x01, 0, 0, 0, 0, 0, 7, 0, 0x42,
 		0, 0, 0, 0x43, 0, 4, 0, 0, 0, 2, 0, 0x45, 0, 2, '{', '}', 0,
 		0x50, 0, 2, 0, 200 };
@@ -334,8 +340,8 @@ reads_the_parts_of_a_claim(void **state)
 	assert_true(f.claim.has_rank && f.claim.rank == 0);
 	rest = f.claim.names;
 	assert_true(frame_next_name(&rest, &name));
-	assert_true(uuid_equal(&name.uuid, &uuid) &&
-	    span_is(name.label, "web"));
+	assert_true(
+	    uuid_equal(&name.uuid, &uuid) && span_is(name.label, "web"));
 	assert_true(frame_next_name(&rest, &name));
 	assert_int_equal(name.label.len, 0);
 	assert_false(frame_next_name(&rest, &name));
@@ -368,17 +374,20 @@ finds_headers(void **state)
 static void
 ignores_what_a_newer_peer_may_send(void **state)
 {
-	static const char type[] = "\x80\xff\xff\xff\xff\xff\xff\xff" "junk";
-	static const char flags[] = "\x14\xfe\0\0\0\0\0\1" "\0\x62\0\4\0\0\0\5"
-	    "\x80\0\0\3abc" "\xff\xff\0\0";
+	static const char type[] = "\x80\xff\xff\xff\xff\xff\xff\xff"
+				   "junk";
+	static const char flags[] = "\x14\xfe\0\0\0\0\0\1"
+				    "\0\x62\0\4\0\0\0\5"
+				    "\x80\0\0\3abc"
+				    "\xff\xff\0\0";
 	struct frame f;
 
 	(void)state;
-	assert_int_equal(frame_decode(&f, span_of(type, sizeof(type) - 1),
-	    NULL), 0);
+	assert_int_equal(
+	    frame_decode(&f, span_of(type, sizeof(type) - 1), NULL), 0);
 	assert_int_equal(f.type, 0x80);
-	assert_int_equal(frame_decode(&f, span_of(flags, sizeof(flags) - 1),
-	    NULL), 0);
+	assert_int_equal(
+	    frame_decode(&f, span_of(flags, sizeof(flags) - 1), NULL), 0);
 	assert_int_equal(f.credit, 5);
 	assert_false(f.end);
 }
@@ -406,7 +415,8 @@ holds_lists_and_messages_to_their_limits(void **state)
 	for (size_t n = 32; n <= 33; n++) {
 		struct writer l = writer_of(list, sizeof(list));
 		struct writer w = writer_of(bytes, sizeof(bytes));
-		struct frame f = { .type = FRAME_RESPONSE, .stream = 1,
+		struct frame f = { .type = FRAME_RESPONSE,
+			.stream = 1,
 			.response.status = 200 };
 
 		for (size_t i = 0; i < n; i++)
@@ -418,12 +428,13 @@ holds_lists_and_messages_to_their_limits(void **state)
 	}
 	for (size_t n = FRAME_DATA_MAX; n <= FRAME_DATA_MAX + 1; n++) {
 		struct writer w = writer_of(bytes, sizeof(bytes));
-		struct frame f = { .type = FRAME_DATA, .stream = 1,
+		struct frame f = { .type = FRAME_DATA,
+			.stream = 1,
 			.data = span_of(body, n) };
 
 		memset(bytes, 0, sizeof(bytes));
-		assert_int_equal(frame_encode(&w, &f, &err),
-		    n > FRAME_DATA_MAX ? -1 : 0);
+		assert_int_equal(
+		    frame_encode(&w, &f, &err), n > FRAME_DATA_MAX ? -1 : 0);
 		bytes[0] = FRAME_DATA;
 		bytes[7] = 1;
 		uint8_t *in = exact(span_of(bytes, 8 + n));
@@ -445,19 +456,28 @@ refuses_to_write_what_it_would_not_read(void **state)
 		size_t cap;
 		enum err_code code;
 	} cases[] = {
-		{ "status", { .type = FRAME_RESPONSE, .stream = 1,
-		    .response.status = 100 }, 256, ERR_INTERNAL },
-		{ "stream", { .type = FRAME_RESPONSE,
-		    .response.status = 200 }, 256, ERR_INTERNAL },
+		{ "status",
+		    { .type = FRAME_RESPONSE,
+			.stream = 1,
+			.response.status = 100 },
+		    256, ERR_INTERNAL },
+		{ "stream", { .type = FRAME_RESPONSE, .response.status = 200 },
+		    256, ERR_INTERNAL },
 		{ "type", { .type = 0x18, .stream = 1 }, 256, ERR_INTERNAL },
 		{ "ping", { .type = FRAME_PING, .data = text("1") }, 256,
 		    ERR_INTERNAL },
 		{ "credit", { .type = FRAME_WINDOW }, 256, ERR_INTERNAL },
-		{ "rank", { .type = FRAME_CLAIM, .stream = 1, .claim = {
-		    0, span_of(zeros, 17), FRAME_MODE_EXCLUSIVE, true, 1 } },
+		{ "rank",
+		    { .type = FRAME_CLAIM,
+			.stream = 1,
+			.claim = { 0, span_of(zeros, 17), FRAME_MODE_EXCLUSIVE,
+			    true, 1 } },
 		    256, ERR_INTERNAL },
-		{ "room", { .type = FRAME_RESET, .stream = 1,
-		    .reset = { 1, text("0123456789") } }, 20, ERR_LIMIT },
+		{ "room",
+		    { .type = FRAME_RESET,
+			.stream = 1,
+			.reset = { 1, text("0123456789") } },
+		    20, ERR_LIMIT },
 	};
 	uint8_t bytes[256];
 	struct err err;

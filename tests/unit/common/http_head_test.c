@@ -5,7 +5,10 @@
 #include <stdio.h>
 
 /* A text with NULs in it. */
-#define TEXT(s) { (const uint8_t *)(s), sizeof(s) - 1 }
+#define TEXT(s)                                                                \
+	{                                                                      \
+		(const uint8_t *)(s), sizeof(s) - 1                            \
+	}
 
 /* As a server does: find the end, then parse; also what the scan refuses. */
 static int
@@ -26,8 +29,10 @@ take(struct http_head *head, struct span in, unsigned *status, struct err *err)
 	return http_head_parse(head, span_of(in.ptr, len), status, err);
 }
 
-#define CHUNKED "POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+#define CHUNKED                                                                \
+	"POST /a HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+/* clang-format off */
 /* The 32 probes: what other servers were found to let pass. */
 static const struct {
 	const char *name;
@@ -104,6 +109,7 @@ static const struct {
 	{ "HTTP/2 preface", TEXT("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
 	    505, "HTTP/2.0" },
 };
+/* clang-format on */
 
 static void
 refuses_the_32_probes(void **state)
@@ -117,8 +123,8 @@ refuses_the_32_probes(void **state)
 	for (size_t i = 0; i < COUNT(probes); i++) {
 		uint8_t *in = exact(probes[i].in);
 
-		if (take(&head, span_of(in, probes[i].in.len), &status,
-		    &err) != -1)
+		if (take(&head, span_of(in, probes[i].in.len), &status, &err) !=
+		    -1)
 			fail_msg("%s: accepted", probes[i].name);
 		assert_says(probes[i].name, err.msg, probes[i].says);
 		if (status != probes[i].status)
@@ -127,6 +133,7 @@ refuses_the_32_probes(void **state)
 	}
 }
 
+/* clang-format off */
 static const struct {
 	const char *name;
 	struct span in;
@@ -205,6 +212,7 @@ static const struct {
 	{ "Early-Data", TEXT("GET /a HTTP/1.1\r\nHost: x\r\n"
 	    "Early-Data: 1\r\n\r\n"), 425, "Early-Data" },
 };
+/* clang-format on */
 
 static void
 refuses_malformed_heads(void **state)
@@ -228,14 +236,14 @@ refuses_malformed_heads(void **state)
 }
 
 static const struct span good = TEXT("POST /sev/vm/x/launch?a=b HTTP/1.1\r\n"
-    "Host: relay.example:9443\r\n"
-    "User-Agent: \t test/1 (x; y) \t\r\n"
-    "content-LENGTH: 0042\r\n"
-    "Connection: keep-alive, Upgrade\r\n"
-    "connection: , CLOSE ,\r\n"
-    "Expect: 100-Continue\r\n"
-    "X-Empty:\r\n"
-    "\r\n");
+				     "Host: relay.example:9443\r\n"
+				     "User-Agent: \t test/1 (x; y) \t\r\n"
+				     "content-LENGTH: 0042\r\n"
+				     "Connection: keep-alive, Upgrade\r\n"
+				     "connection: , CLOSE ,\r\n"
+				     "Expect: 100-Continue\r\n"
+				     "X-Empty:\r\n"
+				     "\r\n");
 
 static void
 reads_a_good_head(void **state)
@@ -279,8 +287,9 @@ waits_for_the_end_at_any_split(void **state)
 		size_t len = 0;
 		unsigned status;
 
-		assert_int_equal(http_scan(&scan, span_of(part, cut), &len,
-		    &status, &err), HTTP_SCAN_MORE);
+		assert_int_equal(
+		    http_scan(&scan, span_of(part, cut), &len, &status, &err),
+		    HTTP_SCAN_MORE);
 		assert_int_equal(http_scan(&scan, good, &len, &status, &err),
 		    HTTP_SCAN_DONE);
 		assert_int_equal(len, good.len);
@@ -295,8 +304,8 @@ make(size_t lines, size_t len, size_t target)
 	static char text[2 * HTTP_HEAD_MAX];
 	size_t at = 0;
 
-	at += (size_t)sprintf(text, "GET /%0*d HTTP/1.1\r\nHost: x\r\n",
-	    (int)target - 1, 0);
+	at += (size_t)sprintf(
+	    text, "GET /%0*d HTTP/1.1\r\nHost: x\r\n", (int)target - 1, 0);
 	for (size_t i = 2; i < lines; i++)
 		at += (size_t)sprintf(text + at, "A: b\r\n");
 	if (len > 0) {
@@ -331,8 +340,8 @@ holds_its_limits_to_the_byte(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct span in = make(cases[i].lines, cases[i].len,
-		    cases[i].target);
+		struct span in =
+		    make(cases[i].lines, cases[i].len, cases[i].target);
 		uint8_t *copy = exact(in);
 
 		take(&head, span_of(copy, in.len), &status, &err);
@@ -364,14 +373,16 @@ refuses_early(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		scan = (struct http_scan){ 0 };
-		assert_int_equal(http_scan(&scan, cases[i].in, &len, &status,
-		    &err), HTTP_SCAN_BAD);
+		assert_int_equal(
+		    http_scan(&scan, cases[i].in, &len, &status, &err),
+		    HTTP_SCAN_BAD);
 		assert_int_equal(status, cases[i].status);
 	}
 	memset(endless, 'a', sizeof(endless));
 	scan = (struct http_scan){ 0 };
 	assert_int_equal(http_scan(&scan, span_of(endless, sizeof(endless)),
-	    &len, &status, &err), HTTP_SCAN_BAD);
+			     &len, &status, &err),
+	    HTTP_SCAN_BAD);
 	assert_int_equal(status, 414);
 }
 

@@ -49,14 +49,16 @@ writes_three_formats(void **state)
 	log_subject_set(&s, "host %s", "10.0.0.7:40112");
 	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_TEXT);
 	log_info(&s, "closed: %s", "idle");
-	assert_like(logged(), "^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:"
+	assert_like(logged(),
+	    "^20[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:"
 	    "[0-5][0-9]:[0-6][0-9]\\.[0-9]{3}Z info  host 10\\.0\\.0\\.7:40112:"
 	    " closed: idle\n$");
 	log_error(NULL, "no subject");
 	assert_like(logged(), "Z error no subject\n$");
 	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON);
 	log_warn(&s, "say \"%s\"", "a\\b");
-	assert_like(logged(), "^\\{\"time\":\"[^\"]+Z\",\"level\":\"warn\","
+	assert_like(logged(),
+	    "^\\{\"time\":\"[^\"]+Z\",\"level\":\"warn\","
 	    "\"subject\":\"host 10\\.0\\.0\\.7:40112\","
 	    "\"msg\":\"say \\\\\"a\\\\\\\\b\\\\\"\"\\}\n$");
 	log_open(pipe_ends[1], LOG_LEVEL_DEBUG, LOG_FORMAT_JOURNAL);
@@ -73,11 +75,13 @@ escapes_whatever_a_peer_sends(void **state)
 	log_subject_set(&s, "peer %s", "a\nb");
 	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JOURNAL);
 	log_info(&s, "%s", "x\r\n<3>forged\t\x1b[2J\x7f\xc3\xa4\\n");
-	assert_string_equal(logged(), "<6>peer a\\x0ab: x\\x0d\\x0a<3>forged"
+	assert_string_equal(logged(),
+	    "<6>peer a\\x0ab: x\\x0d\\x0a<3>forged"
 	    "\\x09\\x1b[2J\\x7f\\xc3\\xa4\\\\n\n");
 	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON);
 	log_info(NULL, "%s", "x\n\"\x1b\xff");
-	assert_like(logged(), "\"msg\":\"x\\\\u000a\\\\\"\\\\u001b\\\\u00ff\"\\}"
+	assert_like(logged(),
+	    "\"msg\":\"x\\\\u000a\\\\\"\\\\u001b\\\\u00ff\"\\}"
 	    "\n$");
 }
 
@@ -91,8 +95,7 @@ cuts_long_lines(void **state)
 	memset(big, '\n', sizeof(big) - 1);
 	for (int format = LOG_FORMAT_TEXT; format <= LOG_FORMAT_JOURNAL;
 	     format++) {
-		log_open(pipe_ends[1], LOG_LEVEL_INFO,
-		    (enum log_format)format);
+		log_open(pipe_ends[1], LOG_LEVEL_INFO, (enum log_format)format);
 		log_info(NULL, "%s", big);
 		text = logged();
 		assert_true(strlen(text) <= LOG_LINE_MAX);
@@ -143,8 +146,8 @@ mixes_lines_but_not_bytes(void **state)
 	copy = strdup(logged());
 	for (char *line = strtok(copy, "\n"); line != NULL;
 	     line = strtok(NULL, "\n"))
-		assert_true(strcmp(line + 3, a) == 0 ||
-		    strcmp(line + 3, b) == 0);
+		assert_true(
+		    strcmp(line + 3, a) == 0 || strcmp(line + 3, b) == 0);
 	free(copy);
 }
 

@@ -29,27 +29,32 @@ writes_json_for_every_type(void **state)
 		    span_str(instance), span_str(pointer));
 		if (!writer_ok(&w))
 			fail_msg("%s does not fit", t->name);
-		body = json_loadb((const char *)out, w.len,
-		    JSON_REJECT_DUPLICATES, &error);
+		body = json_loadb(
+		    (const char *)out, w.len, JSON_REJECT_DUPLICATES, &error);
 		if (body == NULL)
 			fail_msg("%s: %s", t->name, error.text);
 		type = json_string_value(json_object_get(body, "type"));
-		assert_true(strncmp(type, "urn:attest-relay:problem:", 25) ==
-		    0);
+		assert_true(
+		    strncmp(type, "urn:attest-relay:problem:", 25) == 0);
 		assert_string_equal(type + 25, t->name);
-		assert_int_equal(json_integer_value(json_object_get(body,
-		    "status")), t->status);
-		assert_string_equal(json_string_value(json_object_get(body,
-		    "title")), t->title);
-		assert_string_equal(json_string_value(json_object_get(body,
-		    "detail")), t->detail);
-		assert_string_equal(json_string_value(json_object_get(body,
-		    "instance")), instance);
-		assert_string_equal(json_string_value(json_object_get(body,
-		    "origin")), "relay");
+		assert_int_equal(
+		    json_integer_value(json_object_get(body, "status")),
+		    t->status);
+		assert_string_equal(
+		    json_string_value(json_object_get(body, "title")),
+		    t->title);
+		assert_string_equal(
+		    json_string_value(json_object_get(body, "detail")),
+		    t->detail);
+		assert_string_equal(
+		    json_string_value(json_object_get(body, "instance")),
+		    instance);
+		assert_string_equal(
+		    json_string_value(json_object_get(body, "origin")),
+		    "relay");
 		assert_true(json_is_boolean(json_object_get(body, "retry")));
-		assert_int_equal(json_object_size(body),
-		    p == PROBLEM_INVALID_FIELD ? 8 : 7);
+		assert_int_equal(
+		    json_object_size(body), p == PROBLEM_INVALID_FIELD ? 8 : 7);
 		json_decref(body);
 	}
 }
@@ -77,9 +82,10 @@ writes_the_bytes_of_one(void **state)
 static void
 echoes_nothing_odd(void **state)
 {
-	static const char *const odd[] = { "", "a\"b", "a\\b", "a b", "a\nb",
-		"<b>", "\xc3\xa4",
-		"12345678901234567890123456789012345678901234567890123456789012345" };
+	static const char *const odd[] = {
+		"", "a\"b", "a\\b", "a b", "a\nb", "<b>", "\xc3\xa4",
+		"12345678901234567890123456789012345678901234567890123456789012345"
+	};
 	uint8_t out[PROBLEM_BODY_MAX];
 
 	(void)state;
@@ -87,8 +93,8 @@ echoes_nothing_odd(void **state)
 		struct writer w = writer_of(out, sizeof(out) - 1);
 
 		problem_write(&w, PROBLEM_INVALID_FIELD, PROBLEM_OF_RELAY,
-		    span_str(odd[i]), i < 7 ? span_str(odd[i]) :
-		    span_of(NULL, 0));
+		    span_str(odd[i]),
+		    i < 7 ? span_str(odd[i]) : span_of(NULL, 0));
 		assert_true(writer_ok(&w));
 		out[w.len] = '\0';
 		assert_null(strstr((char *)out, "instance"));
@@ -104,8 +110,8 @@ finds_the_type_of_a_status(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(all); i++)
-		assert_int_equal(problem_get(problem_of_status(all[i]))->status,
-		    all[i]);
+		assert_int_equal(
+		    problem_get(problem_of_status(all[i]))->status, all[i]);
 	assert_int_equal(problem_of_status(418), PROBLEM_BAD_REQUEST);
 	/* docs/protocol.md 9: every 503 and 429 has Retry-After. */
 	for (int p = 0; p < PROBLEM_COUNT; p++) {

@@ -62,8 +62,8 @@ on_data(void *arg, uint32_t stream, void *user, struct span bytes, bool end)
 }
 
 static void
-on_reset(void *arg, uint32_t stream, void *user, uint32_t code,
-    struct span text)
+on_reset(
+    void *arg, uint32_t stream, void *user, uint32_t code, struct span text)
 {
 	(void)user;
 	note(arg, "reset %u %u %.*s;", stream, code, (int)text.len,
@@ -130,8 +130,8 @@ on_response(void *arg, uint32_t stream, void *user,
 }
 
 static void
-on_pending(void *arg, uint32_t stream, void *user,
-    const struct frame_pending *pending)
+on_pending(
+    void *arg, uint32_t stream, void *user, const struct frame_pending *pending)
 {
 	(void)user;
 	note(arg, "pending %u %u %u;", stream, pending->reason,
@@ -161,8 +161,8 @@ on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 }
 
 static void
-on_request(void *arg, uint32_t stream, const struct frame_request *request,
-    bool end)
+on_request(
+    void *arg, uint32_t stream, const struct frame_request *request, bool end)
 {
 	struct pair_end *e = arg;
 
@@ -220,8 +220,8 @@ open_end(struct pair *p, struct pair_end *e, struct pair_end *peer,
 	e->peer = peer;
 	e->tail = &e->head;
 	e->eat = true;
-	e->tunnel = tunnel_new(&c,
-	    role == TUNNEL_RELAY ? &relay_ops : &agent_ops, e, p->now_ms);
+	e->tunnel = tunnel_new(
+	    &c, role == TUNNEL_RELAY ? &relay_ops : &agent_ops, e, p->now_ms);
 	assert_non_null(e->tunnel);
 }
 
@@ -238,7 +238,8 @@ void
 pair_start(struct pair *p)
 {
 	struct frame_challenge c = { .nonce = span_of(filler, 32),
-		.relay_name = span_str("relay"), .max_claims = 4096,
+		.relay_name = span_str("relay"),
+		.max_claims = 4096,
 		.binding = 1 };
 	struct err err;
 
@@ -250,7 +251,8 @@ void
 pair_hello(struct pair *p)
 {
 	struct frame_hello h = { .key = span_of(filler, 32),
-		.signature = span_of(filler, 64), .software = span_str("a/1"),
+		.signature = span_of(filler, 64),
+		.software = span_str("a/1"),
 		.boot_id = span_of(filler, 16) };
 	struct err err;
 
@@ -262,7 +264,8 @@ void
 pair_welcome(struct pair *p)
 {
 	struct frame_welcome w = { .tenant = span_str("acme"),
-		.ping_ms = 22000, .session_number = 1 };
+		.ping_ms = 22000,
+		.session_number = 1 };
 	struct err err;
 
 	if (tunnel_welcome(p->relay.tunnel, &w, p->now_ms, &err) != 0)
@@ -350,8 +353,10 @@ uint32_t
 pair_request(struct pair *p, size_t len, size_t *left)
 {
 	struct frame_request r = { .method = span_str("POST"),
-		.path = span_str("/vm/x/launch"), .body_length = (uint32_t)len,
-		.deadline_ms = 30000, .body = span_of(filler, len) };
+		.path = span_str("/vm/x/launch"),
+		.body_length = (uint32_t)len,
+		.deadline_ms = 30000,
+		.body = span_of(filler, len) };
 	uint32_t id;
 	size_t taken;
 	struct err err;
@@ -370,7 +375,8 @@ void
 pair_respond(struct pair *p, uint32_t id, size_t len, size_t *left)
 {
 	struct frame_response r = { .status = 200,
-		.body_length = (uint32_t)len, .body = span_of(filler, len) };
+		.body_length = (uint32_t)len,
+		.body = span_of(filler, len) };
 	size_t taken;
 	struct err err;
 

@@ -26,11 +26,11 @@ struct pair_end {
 	struct pair_message *head, **tail; /* to be delivered to this end */
 	char log[PAIR_LOG_MAX];
 	size_t log_len;
-	size_t sent;	   /* messages */
+	size_t sent;       /* messages */
 	uint8_t last_type; /* of the message sent last */
 	uint64_t body_sum; /* bytes of bodies received */
-	bool hold;	   /* do not answer HELLO or CHALLENGE at once */
-	bool eat;	   /* give credit back as soon as bytes come */
+	bool hold;         /* do not answer HELLO or CHALLENGE at once */
+	bool eat;          /* give credit back as soon as bytes come */
 };
 
 struct pair {

@@ -111,8 +111,8 @@ gives_the_connection_its_credit_back(void **state)
 
 		pair_run(&p);
 		if (i % 3 == 0)
-			tunnel_reset(p.relay.tunnel, id,
-			    FRAME_RESET_CANCELLED, NULL);
+			tunnel_reset(
+			    p.relay.tunnel, id, FRAME_RESET_CANCELLED, NULL);
 		else
 			pair_respond(&p, id, 60000, NULL);
 		pair_run(&p);
@@ -145,8 +145,8 @@ blocks_on_the_connection_and_wakes_all(void **state)
 		tunnel_consumed(p.agent.tunnel, id, 65536);
 	pair_run(&p);
 	pair_log(&p.relay, "writable 33;");
-	assert_int_equal(tunnel_send(p.relay.tunnel, 33, span_of(zeros, 10)),
-	    10);
+	assert_int_equal(
+	    tunnel_send(p.relay.tunnel, 33, span_of(zeros, 10)), 10);
 	pair_run(&p);
 	pair_log(&p.agent, "data 33 10 end;");
 	pair_close(&p);
@@ -170,14 +170,17 @@ keeps_to_the_smaller_number_of_streams(void **state)
 	pair_request(&p, 1, NULL);
 	pair_request(&p, 1, NULL);
 	assert_int_equal(tunnel_room(p.relay.tunnel), 0);
-	assert_int_equal(tunnel_open(p.relay.tunnel, &id, NULL, &r, &taken,
-	    &err), -1);
+	assert_int_equal(
+	    tunnel_open(p.relay.tunnel, &id, NULL, &r, &taken, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
 	pair_run(&p);
 	p.agent.log_len = 0;
 	/* A relay that does not keep to it is refused, stream by stream. */
-	pair_inject(&p.agent, &(struct frame){ .type = FRAME_REQUEST,
-	    .stream = 5, .end = true, .request = r });
+	pair_inject(&p.agent,
+	    &(struct frame){ .type = FRAME_REQUEST,
+		.stream = 5,
+		.end = true,
+		.request = r });
 	pair_log(&p.agent, "");
 	assert_int_equal(p.agent.last_type, FRAME_RESET);
 	assert_int_equal(tunnel_streams(p.agent.tunnel), 2);
@@ -226,8 +229,7 @@ lets_the_agent_answer_early(void **state)
 	pair_respond(&p, id, 3, NULL);
 	pair_run(&p);
 	pair_log(&p.relay, "response 1 200 3/3 end;");
-	assert_int_equal(tunnel_send(p.relay.tunnel, id, span_of(zeros, 9)),
-	    0);
+	assert_int_equal(tunnel_send(p.relay.tunnel, id, span_of(zeros, 9)), 0);
 	assert_int_equal(tunnel_streams(p.agent.tunnel), 0);
 	pair_close(&p);
 }
@@ -239,15 +241,20 @@ lets_the_agent_answer_early(void **state)
 static struct frame
 response(uint32_t id, uint32_t length, size_t body, bool end)
 {
-	return (struct frame){ .type = FRAME_RESPONSE, .stream = id,
-		.end = end, .response = { .status = 200,
-		    .body_length = length, .body = span_of(zeros, body) } };
+	return (struct frame){ .type = FRAME_RESPONSE,
+		.stream = id,
+		.end = end,
+		.response = { .status = 200,
+		    .body_length = length,
+		    .body = span_of(zeros, body) } };
 }
 
 static struct frame
 data(uint32_t id, size_t len, bool end)
 {
-	return (struct frame){ .type = FRAME_DATA, .stream = id, .end = end,
+	return (struct frame){ .type = FRAME_DATA,
+		.stream = id,
+		.end = end,
 		.data = span_of(zeros, len) };
 }
 
@@ -262,16 +269,16 @@ ends_one_stream_for_its_breach(void **state)
 	} cases[] = {
 		{ "too long at once", response(1, 2, 3, true), none,
 		    "body longer" },
-		{ "too long later", response(1, 4, 3, false),
-		    data(1, 2, true), "body longer" },
+		{ "too long later", response(1, 4, 3, false), data(1, 2, true),
+		    "body longer" },
 		{ "END early", response(1, 4, 3, true), none, "END before" },
 		{ "END early in DATA", response(1, 4, 1, false),
 		    data(1, 1, true), "END before" },
 		{ "no END", response(1, 3, 3, false), none, "no END" },
 		{ "no END of nothing", response(1, 0, 0, false), none,
 		    "no END" },
-		{ "no END in DATA", response(1, 3, 0, false),
-		    data(1, 3, false), "no END" },
+		{ "no END in DATA", response(1, 3, 0, false), data(1, 3, false),
+		    "no END" },
 		{ "DATA first", data(1, 3, true), none, "before RESPONSE" },
 		{ "two answers", response(1, 3, 1, false),
 		    response(1, 3, 1, false), "second RESPONSE" },
@@ -321,11 +328,11 @@ closes_after_three_breaches_in_a_minute(void **state)
 static void
 ends_one_stream_for_a_bad_value(void **state)
 {
-	static const uint8_t status[] = { 0x11, 1, 0, 0, 0, 0, 0, 1, 0, 0x42,
-		0, 0, 0, 0x43, 0, 4, 0, 0, 0, 0, 0, 0x50, 0, 2, 0, 101 };
-	static const uint8_t method[] = { 0x10, 1, 0, 0, 0, 0, 0, 1, 0, 0x40,
-		0, 1, 'g', 0, 0x41, 0, 1, '/', 0, 0x42, 0, 0, 0, 0x43, 0, 4, 0,
-		0, 0, 0, 0, 0x44, 0, 4, 0, 0, 0, 1 };
+	static const uint8_t status[] = { 0x11, 1, 0, 0, 0, 0, 0, 1, 0, 0x42, 0,
+		0, 0, 0x43, 0, 4, 0, 0, 0, 0, 0, 0x50, 0, 2, 0, 101 };
+	static const uint8_t method[] = { 0x10, 1, 0, 0, 0, 0, 0, 1, 0, 0x40, 0,
+		1, 'g', 0, 0x41, 0, 1, '/', 0, 0x42, 0, 0, 0, 0x43, 0, 4, 0, 0,
+		0, 0, 0, 0x44, 0, 4, 0, 0, 0, 1 };
 	struct pair p;
 
 	(void)state;
@@ -338,7 +345,8 @@ ends_one_stream_for_a_bad_value(void **state)
 	pair_ready(&p, &plain);
 	pair_request(&p, 1, NULL);
 	tunnel_input(p.relay.tunnel, span_of(status, sizeof(status)), 0);
-	pair_log(&p.relay, "reset 1 7 RESPONSE: STATUS 101, want 200 to 599 "
+	pair_log(&p.relay,
+	    "reset 1 7 RESPONSE: STATUS 101, want 200 to 599 "
 	    "(12.2);");
 	assert_int_equal(tunnel_phase(p.relay.tunnel), TUNNEL_READY);
 	pair_close(&p);
@@ -357,20 +365,28 @@ closes_for_what_harms_the_tunnel(void **state)
 		    "closed 4401 RESPONSE on stream 3, which was never" },
 		{ "even stream", false, data(2, 1, true),
 		    "closed 4401 DATA on stream 2" },
-		{ "reset of nothing", true, { .type = FRAME_RESET,
-		    .stream = 9, .reset.code = 1 }, "closed 4401 RESET on" },
-		{ "REQUEST skips", true, { .type = FRAME_REQUEST, .stream = 5,
-		    .end = true, .request = { .method = span_str("GET"),
-		    .path = span_str("/") } },
+		{ "reset of nothing", true,
+		    { .type = FRAME_RESET, .stream = 9, .reset.code = 1 },
+		    "closed 4401 RESET on" },
+		{ "REQUEST skips", true,
+		    { .type = FRAME_REQUEST,
+			.stream = 5,
+			.end = true,
+			.request = { .method = span_str("GET"),
+			    .path = span_str("/") } },
 		    "closed 4401 REQUEST on stream 5, want 3" },
-		{ "REQUEST again", true, { .type = FRAME_REQUEST, .stream = 1,
-		    .end = true, .request = { .method = span_str("GET"),
-		    .path = span_str("/") } },
+		{ "REQUEST again", true,
+		    { .type = FRAME_REQUEST,
+			.stream = 1,
+			.end = true,
+			.request = { .method = span_str("GET"),
+			    .path = span_str("/") } },
 		    "closed 4401 REQUEST on stream 1, want 3" },
-		{ "window too wide", false, { .type = FRAME_WINDOW,
-		    .credit = 0x7fffffff }, "closed 4403 window over" },
-		{ "stream window too wide", false, { .type = FRAME_WINDOW,
-		    .stream = 1, .credit = 0x7fffffff },
+		{ "window too wide", false,
+		    { .type = FRAME_WINDOW, .credit = 0x7fffffff },
+		    "closed 4403 window over" },
+		{ "stream window too wide", false,
+		    { .type = FRAME_WINDOW, .stream = 1, .credit = 0x7fffffff },
 		    "closed 4403 window over" },
 	};
 
@@ -409,7 +425,8 @@ closes_when_a_window_is_overrun(void **state)
 	assert_int_equal(tunnel_phase(p.relay.tunnel), TUNNEL_READY);
 	p.relay.log_len = 0;
 	pair_inject(&p.relay, &more);
-	pair_log(&p.relay, "reset 1 256 body over its window "
+	pair_log(&p.relay,
+	    "reset 1 256 body over its window "
 	    "(docs/protocol.md 12.4);closed 4403 body over its window "
 	    "(docs/protocol.md 12.4);");
 	pair_close(&p);

@@ -41,31 +41,42 @@ refuses_frames_out_of_order(void **state)
 		struct frame f;
 		const char *says;
 	} cases[] = {
-		{ "PING first", true, 0, { .type = FRAME_PING,
-		    .data = { ping + 8, 8 } }, "PING while waiting for "
+		{ "PING first", true, 0,
+		    { .type = FRAME_PING, .data = { ping + 8, 8 } },
+		    "PING while waiting for "
 		    "CHALLENGE" },
 		{ "GOAWAY for HELLO", false, 1, { .type = FRAME_GOAWAY },
 		    "GOAWAY while waiting for HELLO" },
-		{ "CLAIM while judged", false, 2, { .type = FRAME_CLAIM,
-		    .stream = 1, .claim.names = { zeros, 17 } },
+		{ "CLAIM while judged", false, 2,
+		    { .type = FRAME_CLAIM,
+			.stream = 1,
+			.claim.names = { zeros, 17 } },
 		    "CLAIM while waiting for the answer to HELLO" },
-		{ "NOTICE for WELCOME", true, 2, { .type = FRAME_NOTICE,
-		    .notice.text = { zeros, 0 } }, "NOTICE while waiting for "
+		{ "NOTICE for WELCOME", true, 2,
+		    { .type = FRAME_NOTICE, .notice.text = { zeros, 0 } },
+		    "NOTICE while waiting for "
 		    "WELCOME" },
-		{ "REQUEST to the relay", false, 3, { .type = FRAME_REQUEST,
-		    .stream = 1, .end = true, .request = {
-		    .method = { (const uint8_t *)"GET", 3 },
-		    .path = { (const uint8_t *)"/", 1 } } },
+		{ "REQUEST to the relay", false, 3,
+		    { .type = FRAME_REQUEST,
+			.stream = 1,
+			.end = true,
+			.request = { .method = { (const uint8_t *)"GET", 3 },
+			    .path = { (const uint8_t *)"/", 1 } } },
 		    "REQUEST while waiting for frames of an agent" },
-		{ "second HELLO", false, 3, { .type = FRAME_HELLO, .hello = {
-		    1, { zeros, 32 }, { zeros, 64 },
-		    { (const uint8_t *)"a", 1 }, { zeros, 16 }, 0 } },
+		{ "second HELLO", false, 3,
+		    { .type = FRAME_HELLO,
+			.hello = { 1, { zeros, 32 }, { zeros, 64 },
+			    { (const uint8_t *)"a", 1 }, { zeros, 16 }, 0 } },
 		    "HELLO while waiting" },
-		{ "RESPONSE to the agent", true, 3, { .type = FRAME_RESPONSE,
-		    .stream = 1, .end = true, .response.status = 200 },
+		{ "RESPONSE to the agent", true, 3,
+		    { .type = FRAME_RESPONSE,
+			.stream = 1,
+			.end = true,
+			.response.status = 200 },
 		    "RESPONSE while waiting for frames of a relay" },
-		{ "PENDING to the agent", true, 3, { .type = FRAME_PENDING,
-		    .stream = 1, .pending = { 1, 1 } }, "PENDING while" },
+		{ "PENDING to the agent", true, 3,
+		    { .type = FRAME_PENDING, .stream = 1, .pending = { 1, 1 } },
+		    "PENDING while" },
 	};
 
 	(void)state;
@@ -110,7 +121,8 @@ waits_ten_seconds_for_each_step(void **state)
 	pair_log(&p.relay, "closed 4408 waited 10000 ms for HELLO;");
 	assert_int_equal(tunnel_deadline(p.relay.tunnel), TUNNEL_NEVER);
 	tunnel_tick(p.agent.tunnel, p.now_ms + 10000);
-	pair_log(&p.agent, "challenge 32;closed 4408 waited 10000 ms for our "
+	pair_log(&p.agent,
+	    "challenge 32;closed 4408 waited 10000 ms for our "
 	    "HELLO;");
 	pair_close(&p);
 }
@@ -156,19 +168,20 @@ numbers_claims_and_wants_answers_in_order(void **state)
 	struct frame_claim claim = { .names = span_of(zeros, 17) };
 	struct frame_claimed claimed = { .results = span_of(zeros, 17) };
 	struct frame_unclaim unclaim = { .uuids = span_of(zeros, 16) };
-	struct frame wrong = { .type = FRAME_CLAIMED, .stream = 2,
-		.claimed = claimed };
+	struct frame wrong = {
+		.type = FRAME_CLAIMED, .stream = 2, .claimed = claimed
+	};
 	uint32_t number;
 	struct pair p;
 	struct err err;
 
 	(void)state;
 	pair_ready(&p, &plain);
-	assert_int_equal(tunnel_claim(p.agent.tunnel, &number, &claim, &err),
-	    0);
+	assert_int_equal(
+	    tunnel_claim(p.agent.tunnel, &number, &claim, &err), 0);
 	assert_int_equal(number, 1);
-	assert_int_equal(tunnel_claim(p.agent.tunnel, &number, &claim, &err),
-	    0);
+	assert_int_equal(
+	    tunnel_claim(p.agent.tunnel, &number, &claim, &err), 0);
 	assert_int_equal(number, 2);
 	tunnel_unclaim(p.agent.tunnel, &unclaim, &err);
 	pair_run(&p);
@@ -179,8 +192,8 @@ numbers_claims_and_wants_answers_in_order(void **state)
 	wrong.stream = 1;
 	pair_inject(&p.agent, &wrong);
 	pair_log(&p.agent, "closed 4401 CLAIMED 1, want 2;");
-	wrong = (struct frame){ .type = FRAME_CLAIM, .stream = 2,
-		.claim = claim };
+	wrong =
+	    (struct frame){ .type = FRAME_CLAIM, .stream = 2, .claim = claim };
 	pair_inject(&p.relay, &wrong);
 	pair_log(&p.relay, "closed 4401 CLAIM 2 behind CLAIM 2;");
 	pair_close(&p);
@@ -198,10 +211,10 @@ bounds_claims_without_an_answer(void **state)
 	(void)state;
 	pair_ready(&p, &plain);
 	for (int i = 0; i < TUNNEL_CLAIMS_OPEN_MAX; i++)
-		assert_int_equal(tunnel_claim(p.agent.tunnel, &number,
-		    &f.claim, &err), 0);
-	assert_int_equal(tunnel_claim(p.agent.tunnel, &number, &f.claim,
-	    &err), -1);
+		assert_int_equal(
+		    tunnel_claim(p.agent.tunnel, &number, &f.claim, &err), 0);
+	assert_int_equal(
+	    tunnel_claim(p.agent.tunnel, &number, &f.claim, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
 	pair_run(&p);
 	p.relay.log_len = 0;
@@ -277,14 +290,14 @@ drains_before_it_leaves(void **state)
 	(void)state;
 	pair_ready(&p, &plain);
 	id = pair_request(&p, 1, NULL);
-	tunnel_goaway(p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 5000,
-	    span_of(NULL, 0));
-	tunnel_goaway(p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 5000,
-	    span_of(NULL, 0));
+	tunnel_goaway(
+	    p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 5000, span_of(NULL, 0));
+	tunnel_goaway(
+	    p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 5000, span_of(NULL, 0));
 	assert_int_equal(tunnel_phase(p.relay.tunnel), TUNNEL_DRAINING);
 	assert_int_equal(tunnel_room(p.relay.tunnel), 0);
-	assert_int_equal(tunnel_open(p.relay.tunnel, &none, NULL, &r, &taken,
-	    &err), -1);
+	assert_int_equal(
+	    tunnel_open(p.relay.tunnel, &none, NULL, &r, &taken, &err), -1);
 	assert_int_equal(err.code, ERR_CLOSED);
 	pair_run(&p);
 	pair_log(&p.agent, "request 1 1/1 end;goaway 1 1;");
@@ -308,8 +321,8 @@ gives_unseen_streams_back(void **state)
 	pair_ready(&p, &plain);
 	pair_request(&p, 1, NULL);
 	pair_deliver(&p.agent);
-	tunnel_goaway(p.agent.tunnel, FRAME_GOAWAY_SHUTDOWN, 0, 0,
-	    span_str("wss://b"));
+	tunnel_goaway(
+	    p.agent.tunnel, FRAME_GOAWAY_SHUTDOWN, 0, 0, span_str("wss://b"));
 	pair_request(&p, 20000, NULL);
 	pair_run(&p);
 	pair_log(&p.agent, "request 1 1/1 end;");
@@ -326,8 +339,8 @@ closes_instead_of_goaway_while_greeting(void **state)
 	(void)state;
 	pair_open(&p, &plain);
 	pair_start(&p);
-	tunnel_goaway(p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 0,
-	    span_of(NULL, 0));
+	tunnel_goaway(
+	    p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 0, span_of(NULL, 0));
 	pair_log(&p.relay, "closed 1001 draining;");
 	pair_close(&p);
 }
@@ -348,11 +361,12 @@ leaves_when_its_ids_are_used_up(void **state)
 	pair_ready(&p, &c);
 	assert_int_equal(pair_request(&p, 1, NULL), FRAME_STREAM_MAX);
 	assert_int_equal(tunnel_room(p.relay.tunnel), 0);
-	assert_int_equal(tunnel_open(p.relay.tunnel, &id, NULL, &r, &taken,
-	    &err), -1);
+	assert_int_equal(
+	    tunnel_open(p.relay.tunnel, &id, NULL, &r, &taken, &err), -1);
 	assert_int_equal(err.code, ERR_CLOSED);
 	pair_run(&p);
-	pair_log(&p.agent, "request 2147483647 1/1 end;"
+	pair_log(&p.agent,
+	    "request 2147483647 1/1 end;"
 	    "goaway 3 2147483647;");
 	pair_respond(&p, FRAME_STREAM_MAX, 1, NULL);
 	pair_run(&p);
@@ -370,7 +384,8 @@ tells_open_streams_of_a_lost_tunnel(void **state)
 	pair_request(&p, 1, NULL);
 	pair_request(&p, 1, NULL);
 	tunnel_close(p.relay.tunnel, TUNNEL_CLOSE_LOST, "read: EOF");
-	pair_log(&p.relay, "reset 1 256 read: EOF;reset 3 256 read: EOF;"
+	pair_log(&p.relay,
+	    "reset 1 256 read: EOF;reset 3 256 read: EOF;"
 	    "closed 1006 read: EOF;");
 	/* Nothing is done any more, and nothing breaks. */
 	tunnel_input(p.relay.tunnel, span_of(zeros, 8), p.now_ms);
@@ -379,8 +394,8 @@ tells_open_streams_of_a_lost_tunnel(void **state)
 	tunnel_consumed(p.relay.tunnel, 1, 1);
 	tunnel_breach(p.relay.tunnel, 1, p.now_ms, "x");
 	assert_int_equal(tunnel_send(p.relay.tunnel, 1, span_of(zeros, 1)), 0);
-	tunnel_goaway(p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 0,
-	    span_of(NULL, 0));
+	tunnel_goaway(
+	    p.relay.tunnel, FRAME_GOAWAY_RESTART, 0, 0, span_of(NULL, 0));
 	tunnel_notice(p.relay.tunnel, FRAME_NOTICE_QUOTA, "x");
 	pair_log(&p.relay, "");
 	pair_close(&p);

@@ -13,8 +13,9 @@ put_frame(struct writer *w, uint8_t first, struct span payload, int len_form)
 	size_t at;
 
 	if (len_form == 0)
-		len_form = payload.len < 126 ? 7 : payload.len < 65536 ? 16 :
-		    64;
+		len_form = payload.len < 126 ? 7
+		    : payload.len < 65536    ? 16
+					     : 64;
 	writer_u8(w, first);
 	if (len_form == 7) {
 		writer_u8(w, (uint8_t)(0x80 | payload.len));
@@ -57,12 +58,12 @@ run(char *out, size_t cap, struct span in, size_t piece, struct err *err)
 				sum = sum * 31 + got.data.ptr[i];
 			if (event != WS_MORE)
 				at += (size_t)snprintf(out + at, cap - at,
-				    "%s %zu %x %u;", (const char *const[]){ "",
-				    "message", "ping", "pong", "close",
-				    "bad" }[event], got.data.len, sum,
-				    got.code);
-		} while (event != WS_MORE && event != WS_BAD &&
-		    event != WS_CLOSE);
+				    "%s %zu %x %u;",
+				    (const char *const[]){ "", "message",
+					"ping", "pong", "close", "bad" }[event],
+				    got.data.len, sum, got.code);
+		} while (
+		    event != WS_MORE && event != WS_BAD && event != WS_CLOSE);
 		assert_int_equal(len, 0);
 		free(part);
 	}
@@ -122,8 +123,8 @@ refuses_what_rfc_6455_refuses(void **state)
 			struct err err = { 0 };
 			char got[256], want[16];
 
-			run(got, sizeof(got), span_of(bad[i].bytes,
-			    bad[i].len), piece, &err);
+			run(got, sizeof(got), span_of(bad[i].bytes, bad[i].len),
+			    piece, &err);
 			snprintf(want, sizeof(want), " %u;", bad[i].code);
 			if (strncmp(got, "bad", 3) != 0)
 				fail_msg("%s: %s", bad[i].name, got);
@@ -156,7 +157,11 @@ session(void)
 	put_frame(&w, 0x80, span_of(filler + 16383, 1), 0);
 	put_frame(&w, 0x02, span_of(filler, 0), 0);
 	put_frame(&w, 0x80, span_of(filler, 7), 0);
-	put_frame(&w, 0x88, span_of("\x03\xe8" "bye", 5), 0);
+	put_frame(&w, 0x88,
+	    span_of("\x03\xe8"
+		    "bye",
+		5),
+	    0);
 	assert_true(writer_ok(&w));
 	return writer_span(&w);
 }
@@ -227,7 +232,7 @@ masks_from_any_offset(void **state)
 			for (size_t i = 0; i < len; i++)
 				assert_int_equal(bytes[i],
 				    ((const uint8_t *)bad)[i] ^
-				    key[(at + i) % 4]);
+					key[(at + i) % 4]);
 			free(bytes);
 		}
 	}
@@ -285,15 +290,15 @@ shake(struct ws_handshake *hs, const char *start, const char *fields,
 	unsigned status;
 
 	snprintf(text, sizeof(text), "%s\r\nHost: x\r\n%s\r\n", start, fields);
-	assert_int_equal(http_head_parse(&head, span_str(text), &status, err),
-	    0);
+	assert_int_equal(
+	    http_head_parse(&head, span_str(text), &status, err), 0);
 	return ws_handshake(hs, &head, speaks, err);
 }
 
-#define GET   "GET /agent/v1 HTTP/1.1"
-#define UP    "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-#define KEY   "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-#define V13   "Sec-WebSocket-Version: 13\r\n"
+#define GET "GET /agent/v1 HTTP/1.1"
+#define UP "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+#define KEY "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+#define V13 "Sec-WebSocket-Version: 13\r\n"
 #define PROTO "Sec-WebSocket-Protocol: attest-relay.v1\r\n"
 
 static const struct {
@@ -308,8 +313,9 @@ static const struct {
 	{ "body", GET, UP KEY V13 PROTO "Content-Length: 1\r\n", 400, "body" },
 	{ "no Upgrade", GET, "Connection: Upgrade\r\n" KEY V13 PROTO, 426,
 	    "no upgrade" },
-	{ "other Upgrade", GET, "Upgrade: h2c\r\nConnection: Upgrade\r\n" KEY
-	    V13 PROTO, 426, "no upgrade" },
+	{ "other Upgrade", GET,
+	    "Upgrade: h2c\r\nConnection: Upgrade\r\n" KEY V13 PROTO, 426,
+	    "no upgrade" },
 	{ "no Connection", GET, "Upgrade: websocket\r\n" KEY V13 PROTO, 426,
 	    "no upgrade" },
 	{ "no version", GET, UP KEY PROTO, 426, "Version" },
@@ -318,18 +324,21 @@ static const struct {
 	{ "two versions", GET, UP KEY V13 V13 PROTO, 426, "Version" },
 	{ "no key", GET, UP V13 PROTO, 400, "Key" },
 	{ "two keys", GET, UP KEY KEY V13 PROTO, 400, "Key" },
-	{ "key of 15 bytes", GET, UP V13 PROTO
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j\r\n", 400, "Key" },
-	{ "key not base64", GET, UP V13 PROTO
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n", 400, "Key" },
-	{ "key of 17 bytes", GET, UP V13 PROTO
-	    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWE=\r\n", 400, "Key" },
+	{ "key of 15 bytes", GET,
+	    UP V13 PROTO "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j\r\n", 400,
+	    "Key" },
+	{ "key not base64", GET,
+	    UP V13 PROTO "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!==\r\n", 400,
+	    "Key" },
+	{ "key of 17 bytes", GET,
+	    UP V13 PROTO "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZWE=\r\n", 400,
+	    "Key" },
 	{ "no subprotocol", GET, UP KEY V13, 400, "subprotocol" },
-	{ "unknown subprotocol", GET, UP KEY V13
-	    "Sec-WebSocket-Protocol: chat, attest-relay.v9\r\n", 400,
+	{ "unknown subprotocol", GET,
+	    UP KEY V13 "Sec-WebSocket-Protocol: chat, attest-relay.v9\r\n", 400,
 	    "subprotocol" },
-	{ "subprotocol in another case", GET, UP KEY V13
-	    "Sec-WebSocket-Protocol: Attest-Relay.v1\r\n", 400,
+	{ "subprotocol in another case", GET,
+	    UP KEY V13 "Sec-WebSocket-Protocol: Attest-Relay.v1\r\n", 400,
 	    "subprotocol" },
 };
 
@@ -342,10 +351,9 @@ refuses_broken_upgrades(void **state)
 	(void)state;
 	for (size_t i = 0; i < COUNT(no_upgrades); i++) {
 		if (shake(&hs, no_upgrades[i].start, no_upgrades[i].fields,
-		    &err) != -1)
+			&err) != -1)
 			fail_msg("%s: accepted", no_upgrades[i].name);
-		assert_says(no_upgrades[i].name, err.msg,
-		    no_upgrades[i].says);
+		assert_says(no_upgrades[i].name, err.msg, no_upgrades[i].says);
 		if (hs.status != no_upgrades[i].status)
 			fail_msg("%s: %u", no_upgrades[i].name, hs.status);
 	}
@@ -360,12 +368,15 @@ answers_the_example_of_the_rfc(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(shake(&hs, GET, "UPGRADE: h2c, WebSocket\r\n"
-	    "Connection: keep-alive, Upgrade\r\n" KEY V13
-	    "Sec-WebSocket-Extensions: permessage-deflate\r\n"
-	    "Origin: http://evil.example\r\n"
-	    "Sec-WebSocket-Protocol: x,attest-relay.v1\r\n"
-	    "Sec-WebSocket-Protocol: attest-relay.v2\r\n", &err), 0);
+	assert_int_equal(shake(&hs, GET,
+			     "UPGRADE: h2c, WebSocket\r\n"
+			     "Connection: keep-alive, Upgrade\r\n" KEY V13
+			     "Sec-WebSocket-Extensions: permessage-deflate\r\n"
+			     "Origin: http://evil.example\r\n"
+			     "Sec-WebSocket-Protocol: x,attest-relay.v1\r\n"
+			     "Sec-WebSocket-Protocol: attest-relay.v2\r\n",
+			     &err),
+	    0);
 	assert_string_equal(hs.accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
 	/* The peer's order decides. */
 	assert_string_equal(hs.subprotocol, "attest-relay.v1");
