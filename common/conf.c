@@ -1,5 +1,6 @@
 #include "common/conf.h"
 
+#include "common/conf_find.h"
 #include "common/conf_report.h"
 #include "common/conf_value.h"
 
@@ -178,70 +179,14 @@ join(char out[PATH_MAX_LEN], const char *a, const char *b)
 		out[PATH_MAX_LEN - 2] = '~';
 }
 
-/*
- * Unknown keys.
- */
-
-/* Levenshtein's distance of short words. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t row[64], a_len = strlen(a), b_len = strlen(b);
-
-	if (b_len >= sizeof(row) / sizeof(row[0]))
-		return SIZE_MAX;
-	for (size_t k = 0; k <= b_len; k++)
-		row[k] = k;
-	for (size_t i = 1; i <= a_len; i++) {
-		size_t corner = row[0];
-
-		row[0] = i;
-		for (size_t k = 1; k <= b_len; k++) {
-			size_t best = corner + (a[i - 1] != b[k - 1]);
-
-			corner = row[k];
-			if (row[k] + 1 < best)
-				best = row[k] + 1;
-			if (row[k - 1] + 1 < best)
-				best = row[k - 1] + 1;
-			row[k] = best;
-		}
-	}
-	return row[b_len];
-}
-
-/* What of ${key}'s name stands in the section ${prefix}; NULL: it does not. */
-static const char *
-within(const struct conf_key *key, const char *prefix)
-{
-	size_t len = strlen(prefix);
-
-	return strncmp(key->name, prefix, len) == 0 ? key->name + len : NULL;
-}
-
 static void
 complain_unknown(struct loader *l, const struct target *t, const char *word)
 {
-	char best[64] = "", part[64];
-	size_t least = strlen(word) / 3 + 2;
+	char near[CONF_FIND_MAX];
 
-	for (size_t i = 0; i < t->table->count; i++) {
-		const char *name = within(&t->table->keys[i], t->prefix);
-		size_t d;
-
-		if (name == NULL)
-			continue;
-		snprintf(
-		    part, sizeof(part), "%.*s", (int)strcspn(name, "."), name);
-		d = strlen(word) > 63 ? SIZE_MAX : distance(word, part);
-		if (d < least) {
-			least = d;
-			memcpy(best, part, sizeof(best));
-		}
-	}
-	if (best[0] != '\0')
+	if (conf_find_nearest(near, t->table, t->prefix, word))
 		COMPLAIN(l, "unknown key '%.40s%.60s'; did you mean '%s'?",
-		    t->place, word, best);
+		    t->place, word, near);
 	else
 		COMPLAIN(l, "unknown key '%.40s%.60s'", t->place, word);
 }
@@ -249,33 +194,6 @@ complain_unknown(struct loader *l, const struct target *t, const char *word)
 /*
  * Values.
  */
-
-static const struct conf_key *
-find_key(const struct target *t, const char *word)
-{
-	for (size_t i = 0; i < t->table->count; i++) {
-		const char *name = within(&t->table->keys[i], t->prefix);
-
-		if (name != NULL && strcmp(name, word) == 0)
-			return &t->table->keys[i];
-	}
-	return NULL;
-}
-
-static bool
-is_section(const struct target *t, const char *word)
-{
-	size_t len = strlen(word);
-
-	for (size_t i = 0; i < t->table->count; i++) {
-		const char *name = within(&t->table->keys[i], t->prefix);
-
-		if (name != NULL && strncmp(name, word, len) == 0 &&
-		    name[len] == '.')
-			return true;
-	}
-	return false;
-}
 
 /* The keys of a mapping whose start is the current event, up to its end. */
 static void
@@ -312,7 +230,8 @@ take_mapping(struct loader *l, const struct target *t)
 		join(place, t->place, word);
 		if (twice)
 			COMPLAIN(l, "key '%.80s' is here twice", place);
-		else if (find_key(t, word) == NULL && !is_section(t, word))
+		else if (conf_find_key(t->table, t->prefix, word) == NULL &&
+		    !conf_find_section(t->table, t->prefix, word))
 			complain_unknown(l, t, word);
 		else {
 			take_value(l, t, word, place);
@@ -427,7 +346,7 @@ static void
 take_value(struct loader *l, const struct target *t, const char *word,
     const char *place)
 {
-	const struct conf_key *key = find_key(t, word);
+	const struct conf_key *key = conf_find_key(t->table, t->prefix, word);
 	char prefix[PATH_MAX_LEN], dotted[PATH_MAX_LEN];
 	struct target section = *t;
 	const char *text;

@@ -186,6 +186,8 @@ static const struct {
 	    "4:5: error: unknown key 'owners[0].key'; did you mean 'keys'?" },
 	{ "unlike all", "name: x\nwibble: y\n",
 	    "error: unknown key 'wibble'\n" },
+	{ "dotted", "name: x\npublic.port: 1\n",
+	    "2:1: error: unknown key 'public.port'" },
 	{ "twice", "name: x\nname: y\n",
 	    "2:1: error: key 'name' is here "
 	    "twice" },
