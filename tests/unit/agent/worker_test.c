@@ -1,0 +1,288 @@
+#include "tests/unit/agent/lab.h"
+
+#include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/worker.h"
+#include "common/base64.h"
+
+#define PATIENCE_MS 30000
+
+static struct lab lab;
+static struct worker *worker;
+static int answered_fd;
+static _Atomic int registered;
+
+static void
+on_answered(void *arg)
+{
+	const uint64_t one = 1;
+
+	(void)arg;
+	if (write(answered_fd, &one, sizeof(one)) != sizeof(one))
+		abort();
+}
+
+static void
+on_registered(void *arg)
+{
+	(void)arg;
+	registered++;
+}
+
+static int
+setup(void **state)
+{
+	const struct worker_ops ops = { on_answered, on_registered, NULL };
+	struct err err = { 0 };
+
+	(void)state;
+	lab_open(&lab);
+	lab_register(&lab, "web1", NULL);
+	registered = 0;
+	answered_fd = eventfd(0, EFD_CLOEXEC);
+	assert_true(answered_fd >= 0);
+	assert_int_equal(worker_start(&worker, lab.vault, &ops, &err), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	worker_stop(worker);
+	worker = NULL;
+	(void)close(answered_fd);
+	lab_close(&lab);
+	return 0;
+}
+
+static void
+post(uint32_t stream, const char *verb, const char *body)
+{
+	char uuid[UUID_TEXT_LEN + 1];
+	char path[128];
+	struct service_request in = {
+		.method = span_str("POST"),
+		.request_id = span_str("r"),
+		.host_identity = span_str("none"),
+		.body = span_str(body),
+	};
+	struct worker_job *job;
+
+	(void)snprintf(
+	    path, sizeof(path), "/vm/%s/%s", uuid_format(uuid, &lab.vm), verb);
+	in.path = span_str(path);
+	job = worker_job_new(&in);
+	assert_non_null(job);
+	assert_null(job->in.content_type.ptr); /* absent stays absent */
+	job->stream = stream;
+	worker_post(worker, job);
+}
+
+/* Wait until ${count} jobs are answered; give each to ${fn}. */
+static void
+collect(size_t count, void (*fn)(struct worker_job *job))
+{
+	while (count > 0) {
+		struct pollfd fd = { answered_fd, POLLIN, 0 };
+		struct worker_job *jobs;
+		uint64_t n;
+
+		assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+		assert_int_equal(read(answered_fd, &n, sizeof(n)), sizeof(n));
+		for (jobs = worker_take(worker); jobs != NULL;) {
+			struct worker_job *job = jobs;
+
+			jobs = job->next;
+			fn(job);
+			worker_job_free(job);
+			assert_true(count-- > 0);
+		}
+	}
+}
+
+static uint8_t seen[300];
+
+static void
+note(struct worker_job *job)
+{
+	assert_true(job->stream < sizeof(seen));
+	seen[job->stream]++;
+	assert_int_equal(job->out.kind, SERVICE_ANSWER);
+	assert_int_equal(job->out.status, job->stream % 2 == 0 ? 200 : 422);
+}
+
+static void
+every_request_is_answered_once(void **state)
+{
+	struct vault_launch m;
+	char *body = malloc(12000);
+	char pdh[3000];
+	char chain[9000];
+	uint32_t i;
+
+	(void)state;
+	assert_non_null(body);
+	lab_message(&m, &lab);
+	(void)snprintf(body, 12000, "{\"pdh\":\"%s\",\"cert-chain\":\"%s\"}",
+	    base64_encode(pdh, sizeof(pdh), span_of(m.pdh, sizeof(m.pdh))),
+	    base64_encode(chain, sizeof(chain), span_of(m.chain, m.chain_len)));
+	memset(seen, 0, sizeof(seen));
+	for (i = 0; i < sizeof(seen); i++)
+		post(i, "launch", i % 2 == 0 ? body : "{}");
+	collect(sizeof(seen), note);
+	for (i = 0; i < sizeof(seen); i++)
+		assert_int_equal(seen[i], 1);
+	free(body);
+}
+
+static json_t *
+ask(unsigned op, struct span in, struct err *err)
+{
+	struct buf out;
+	json_t *v = NULL;
+
+	memset(err, 0, sizeof(*err));
+	buf_init(&out, OWNER_OUT_MAX, false);
+	if (worker_ask(worker, op, in, &out, err) == 0) {
+		struct span text = buf_span(&out);
+
+		v = json_loadb((const char *)text.ptr, text.len, 0, NULL);
+		assert_non_null(v);
+	}
+	buf_free(&out);
+	return v;
+}
+
+static void
+owners_questions(void **state)
+{
+	uint8_t log[12] = { 0 };
+	struct worker_name *names;
+	struct err err;
+	size_t count;
+	json_t *v;
+
+	(void)state;
+	v = ask(OWNER_LIST, (struct span){ 0 }, &err);
+	assert_int_equal(json_array_size(json_object_get(v, "vms")), 1);
+	json_decref(v);
+	v = ask(OWNER_SHOW, span_str("web1"), &err);
+	assert_string_equal(
+	    json_string_value(json_object_get(v, "name")), "web1");
+	assert_int_equal(json_integer_value(json_object_get(v, "secrets")), 1);
+	json_decref(v);
+	v = ask(OWNER_LOG, span_of(log, sizeof(log)), &err);
+	assert_int_equal(json_array_size(json_object_get(v, "lines")), 1);
+	json_decref(v);
+	v = ask(OWNER_VERIFY, (struct span){ 0 }, &err);
+	assert_true(json_is_true(json_object_get(v, "verified")));
+	json_decref(v);
+	assert_null(ask(OWNER_SHOW, span_str("web2"), &err));
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_null(ask(OWNER_SHOW, (struct span){ 0 }, &err));
+	assert_null(ask(OWNER_LOG, (struct span){ 0 }, &err));
+	assert_null(ask(OWNER_REGISTER, span_str("junk"), &err));
+	assert_null(ask(OWNER_STATUS, (struct span){ 0 }, &err));
+	assert_null(ask(99, (struct span){ 0 }, &err));
+	names = worker_names(worker, &count);
+	assert_int_equal(count, 1);
+	assert_string_equal(names[0].label, "web1");
+	free(names);
+	v = ask(OWNER_REMOVE, span_str("web1"), &err);
+	assert_non_null(v);
+	json_decref(v);
+	names = worker_names(worker, &count);
+	assert_int_equal(count, 0);
+	free(names);
+}
+
+/* A VM that was removed: its requests are not ours any more. */
+static void
+not_mine(struct worker_job *job)
+{
+	assert_int_equal(job->out.kind, SERVICE_NOT_MINE);
+}
+
+static void
+removed_vms_are_not_ours(void **state)
+{
+	struct err err;
+	json_t *v = ask(OWNER_REMOVE, span_str("web1"), &err);
+
+	(void)state;
+	assert_non_null(v);
+	json_decref(v);
+	post(1, "validate",
+	    "{\"measurement\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+	    "AAAAAAAAAAAAAAAA\",\"api-major\":1,\"api-minor\":55,"
+	    "\"build-id\":0}");
+	collect(1, not_mine);
+}
+
+/* The socket, both ends of it, over the worker. */
+static int
+answer(void *arg, unsigned op, struct span in, struct buf *out, struct err *err)
+{
+	(void)arg;
+	return worker_ask(worker, op, in, out, err);
+}
+
+static void
+signalled(void *arg, int number)
+{
+	(void)arg;
+	(void)number;
+}
+
+static void
+control_socket(void **state)
+{
+	const struct control_ops ops = { answer, signalled, NULL };
+	struct control *c = NULL;
+	struct err err = { 0 };
+	struct buf out;
+
+	(void)state;
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	assert_int_equal(
+	    control_ask(&out, &lab.state, OWNER_LIST, (struct span){ 0 }, &err),
+	    -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	if (control_start(&c, &lab.state, &ops, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(
+	    control_ask(&out, &lab.state, OWNER_LIST, (struct span){ 0 }, &err),
+	    0);
+	assert_true(buf_len(&out) > 0);
+	assert_int_equal(
+	    control_ask(&out, &lab.state, OWNER_SHOW, span_str("nobody"), &err),
+	    -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_non_null(strstr(err.msg, "nobody"));
+	control_stop(c);
+	buf_free(&out);
+}
+
+static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	T(every_request_is_answered_once),
+	T(owners_questions),
+	T(removed_vms_are_not_ours),
+	T(control_socket),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
