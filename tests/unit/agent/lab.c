@@ -274,6 +274,34 @@ lab_measure(struct vault_validate *m, struct lab *l, uint32_t guest)
 		l->platform.api.minor, l->platform.api.build };
 }
 
+uint32_t
+lab_begin(
+    struct lab *l, struct vault_launch_answer *a, struct vault_validate *m)
+{
+	struct vault_launch in;
+	uint32_t guest;
+
+	lab_message(&in, l);
+	lab_launch(a, l, &in);
+	lab_outcome(a->outcome, VAULT_OK);
+	guest = lab_start(l, a);
+	lab_measure(m, l, guest);
+	return guest;
+}
+
+uint64_t
+lab_released(struct lab *l)
+{
+	struct vault_vm_info *info = calloc(1, sizeof(*info));
+	uint64_t n;
+
+	assert_non_null(info);
+	assert_int_equal(vault_info_of(info, l->vault, &l->vm, NULL), 0);
+	n = info->released;
+	free(info);
+	return n;
+}
+
 bool
 lab_opens(struct lab *l, uint32_t guest, const struct vault_validate_answer *a,
     const char *name)

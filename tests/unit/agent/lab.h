@@ -69,6 +69,13 @@ uint32_t lab_start(struct lab *l, const struct vault_launch_answer *a);
 /** lab_measure(m, l, guest): its measurement as a validate message. */
 void lab_measure(struct vault_validate *m, struct lab *l, uint32_t guest);
 
+/** lab_begin(l, a, m): launch, start and measure; returns the guest. */
+uint32_t lab_begin(
+    struct lab *l, struct vault_launch_answer *a, struct vault_validate *m);
+
+/** lab_released(l): guests of l->vm that were let go. */
+uint64_t lab_released(struct lab *l);
+
 /** lab_opens(l, guest, a): the secure processor takes the packet, and the
  * secret in it is that of VM ${name}; false: it refuses the packet. */
 bool lab_opens(struct lab *l, uint32_t guest,
