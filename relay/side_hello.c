@@ -130,23 +130,28 @@ remember(struct side *s, const struct uuid *uuid)
 	return true;
 }
 
-/* One more for the tenant, unless it has them all. */
+/* One more for the tenant; false: that is over its quota. */
 static bool
 take_quota(struct side *s)
 {
 	struct relay *r = s->worker->relay;
-	uint32_t max = (uint32_t)r->setup->config.limits.tenant_claims;
 
-	if (atomic_fetch_add(&r->tenant_claims[s->tenant], 1) < max)
-		return true;
-	atomic_fetch_sub(&r->tenant_claims[s->tenant], 1);
-	return false;
+	return atomic_fetch_add(&r->tenant_claims[s->tenant], 1) <
+	    (uint32_t)r->setup->config.limits.tenant_claims;
 }
 
 static void
 give_quota(struct side *s)
 {
 	atomic_fetch_sub(&s->worker->relay->tenant_claims[s->tenant], 1);
+}
+
+/* A route counts where it is, also after a move: who removes it, gives. */
+static void
+forget(struct side *s, const struct uuid *uuid)
+{
+	if (route_remove(s->worker->relay->routes, uuid, s->handle))
+		give_quota(s);
 }
 
 static enum frame_result
@@ -166,18 +171,15 @@ claim_one(struct side *s, const struct frame_claim *claim,
 	    !tenants_may_claim(r->setup->tenants, s->tenant, s->key, name))
 		return FRAME_CLAIM_DENIED;
 	memcpy(route.key, s->key, sizeof(route.key));
-	if (!take_quota(s))
-		return FRAME_CLAIM_DENIED;
 	result = route_add(r->routes, &name->uuid, &route, &change);
-	if (change != ROUTE_NEW)
-		give_quota(s);
 	if (change == ROUTE_NONE)
 		return result;
-	if (s->claim_count < (uint32_t)r->setup->config.limits.claims &&
+	/* Whether it counts is known only now. */
+	if ((change != ROUTE_NEW || take_quota(s)) &&
+	    s->claim_count < (uint32_t)r->setup->config.limits.claims &&
 	    remember(s, &name->uuid))
 		return result;
-	if (route_remove(r->routes, &name->uuid, s->handle))
-		give_quota(s);
+	forget(s, &name->uuid);
 	return FRAME_CLAIM_DENIED;
 }
 
@@ -208,13 +210,6 @@ side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
 		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
 	if (ok > 0)
 		relay_routes_changed(s->worker);
-}
-
-static void
-forget(struct side *s, const struct uuid *uuid)
-{
-	if (route_remove(s->worker->relay->routes, uuid, s->handle))
-		give_quota(s);
 }
 
 void

@@ -175,6 +175,10 @@ side_response(void *arg, uint32_t stream, void *user,
 
 	if (response->body_length > JOB_BODY_MAX ||
 	    (bodiless && response->body_length > 0)) {
+		/* With its END the stream is over already, and no reset will
+		 * come for it. */
+		if (end)
+			finish(s, job, JOB_BREACH);
 		tunnel_breach(
 		    s->tunnel, stream, clock_ms(), "an answer over the limit");
 		return;

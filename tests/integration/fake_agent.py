@@ -178,6 +178,7 @@ class Tunnel:
             raise AssertionError(self.ws.head)
         self.key = key or Key()
         self.claim_number = 0
+        self.partial = {}
         kind, _, _, payload = self.recv()
         assert kind == CHALLENGE, kind
         self.challenge = parse_tlvs(payload)
@@ -242,23 +243,37 @@ class Tunnel:
 
     def request(self):
         """The next whole request: (stream, method, path, headers, body)."""
-        kind, flags, stream, payload = self.recv()
-        while kind in (PING, WINDOW, NOTICE):
+        while True:
             kind, flags, stream, payload = self.recv()
-        assert kind == REQUEST, kind
-        fields = parse_tlvs(payload)
-        body = fields.get(T_BODY, b"")
-        want, = struct.unpack(">I", fields[T_BODY_LENGTH])
-        while not flags & END:
-            kind, flags, more, payload = self.recv()
-            if kind != DATA:
-                flags = 0
+            if kind == PING:
+                self.send(PONG, 0, payload)
                 continue
-            assert more == stream
-            body += payload
-        assert len(body) == want, (len(body), want)
+            request = self.take(kind, flags, stream, payload)
+            if request is not None:
+                return request
+            assert kind in (REQUEST, DATA, RESET, WINDOW, NOTICE), kind
+
+    def take(self, kind, flags, stream, payload):
+        """Frames of requests, as they come mixed: the request that is now
+        complete, or None."""
+        if kind == REQUEST:
+            fields = parse_tlvs(payload)
+            self.partial[stream] = fields
+            fields[T_BODY] = fields.get(T_BODY, b"")
+        elif kind == DATA and stream in self.partial:
+            fields = self.partial[stream]
+            fields[T_BODY] += payload
+        else:
+            if kind == RESET:
+                self.partial.pop(stream, None)
+            return None
+        if not flags & END:
+            return None
+        del self.partial[stream]
+        want, = struct.unpack(">I", fields[T_BODY_LENGTH])
+        assert len(fields[T_BODY]) == want, (len(fields[T_BODY]), want)
         return (stream, fields[T_METHOD].decode(), fields[T_PATH].decode(),
-                dict(parse_headers(fields[T_HEADERS])), body)
+                dict(parse_headers(fields[T_HEADERS])), fields[T_BODY])
 
     def respond(self, stream, status=200, body=b"", fields=(
             ("content-type", "application/json"),), first=15000):
@@ -308,29 +323,12 @@ class Echo(threading.Thread):
     def run(self):
         try:
             while True:
-                kind, flags, stream, payload = self.tunnel.recv()
-                if kind == PING:
-                    self.tunnel.send(PONG, 0, payload)
-                if kind != REQUEST:
-                    continue
-                request = self._collect(flags, stream, payload)
+                request = self.tunnel.request()
                 self.requests.append(request)
                 answer = self.answer(request)
                 if answer is not None:
-                    self.tunnel.respond(stream, **answer)
+                    self.tunnel.respond(request[0], **answer)
         except Closed as end:
             self.code = end.code
         except (OSError, ValueError):
             pass
-
-    def _collect(self, flags, stream, payload):
-        fields = parse_tlvs(payload)
-        body = fields.get(T_BODY, b"")
-        while not flags & END:
-            kind, flags, _, payload = self.tunnel.recv()
-            if kind == DATA:
-                body += payload
-            else:
-                flags = 0
-        return (stream, fields[T_METHOD].decode(), fields[T_PATH].decode(),
-                dict(parse_headers(fields[T_HEADERS])), body)
