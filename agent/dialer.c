@@ -105,11 +105,17 @@ wait_and_dial(struct dialer *d, const char *why)
 
 	(void)secret_random(&random, sizeof(random), NULL);
 	wait = backoff_next(&d->backoff, random);
+	/* A GOAWAY may have set an earlier time already. */
+	if (d->dial_at_ms < now_ms(d) + wait)
+		wait = d->dial_at_ms > now_ms(d)
+		    ? (uint32_t)(d->dial_at_ms - now_ms(d))
+		    : 0;
 	d->dial_at_ms = now_ms(d) + wait;
 	set_state(d, DIALER_WAITING, why);
 	(void)pthread_mutex_lock(&d->lock);
 	d->status.retry_ms = wait;
 	(void)pthread_mutex_unlock(&d->lock);
+	ws_net_tick(d->net);
 	log_info(NULL, "tunnel: %s; next try in %u.%03u s", why, wait / 1000,
 	    wait % 1000);
 }
@@ -193,6 +199,7 @@ on_goaway(void *arg, struct link *l, const struct frame_goaway *goaway)
 	(void)secret_random(&random, sizeof(random), NULL);
 	d->dial_at_ms = now_ms(d) + goaway->reconnect_min_ms +
 	    (int64_t)(((uint64_t)random * (spread + 1)) >> 32);
+	ws_net_tick(d->net);
 	log_info(NULL, "tunnel: the relay is going away (code %u); moving",
 	    goaway->code);
 }
@@ -296,31 +303,42 @@ begin_stop(struct dialer *d, int64_t now)
 		ws_net_stop(d->net);
 }
 
+/* Time goes by for one link, which must not take for ever to get ready. */
 static void
+tick_link(struct dialer *d, struct link *l, int64_t now, int64_t *next)
+{
+	int64_t due;
+
+	if (l == NULL)
+		return;
+	due = link_tick(l);
+	if (due < *next)
+		*next = due;
+	if (l != d->old && !link_is_ready(l) &&
+	    now - d->started_ms > GREETING_MS)
+		link_close(l, TUNNEL_CLOSE_LOST, "no answer in time");
+}
+
+static uint32_t
 on_tick(void *arg)
 {
 	struct dialer *d = arg;
 	int64_t now = now_ms(d);
+	int64_t next = now + WS_NET_STEP_MS;
 
 	check_sleep(d);
-	if (d->current != NULL)
-		link_tick(d->current);
-	if (d->next != NULL)
-		link_tick(d->next);
-	if (d->old != NULL)
-		link_tick(d->old);
-	if (d->current != NULL && !link_is_ready(d->current) &&
-	    now - d->started_ms > GREETING_MS)
-		link_close(d->current, TUNNEL_CLOSE_LOST, "no answer in time");
-	if (d->next != NULL && !link_is_ready(d->next) &&
-	    now - d->started_ms > GREETING_MS)
-		link_close(d->next, TUNNEL_CLOSE_LOST, "no answer in time");
+	tick_link(d, d->current, now, &next);
+	tick_link(d, d->next, now, &next);
+	tick_link(d, d->old, now, &next);
 	if (d->stop && d->stop_at_ms == 0)
 		begin_stop(d, now);
 	if (d->stop_at_ms != 0 && now >= d->stop_at_ms)
 		ws_net_stop(d->net);
 	if (now >= d->dial_at_ms && d->next == NULL)
 		dial(d);
+	if (d->dial_at_ms < next)
+		next = d->dial_at_ms;
+	return next > now ? (uint32_t)(next - now) : 0;
 }
 
 static struct link *

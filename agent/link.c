@@ -272,11 +272,16 @@ link_facts(const struct link *l)
 	return &l->facts;
 }
 
-void
+int64_t
 link_tick(struct link *l)
 {
-	if (l->tunnel != NULL)
-		tunnel_tick(l->tunnel, now_ms(l));
+	uint64_t next;
+
+	if (l->tunnel == NULL)
+		return INT64_MAX;
+	tunnel_tick(l->tunnel, now_ms(l));
+	next = tunnel_deadline(l->tunnel);
+	return next > INT64_MAX ? INT64_MAX : (int64_t)next;
 }
 
 void

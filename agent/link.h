@@ -58,8 +58,9 @@ const struct link_facts *link_facts(const struct link *l);
  * and woken are NULL in it. */
 struct ws_ops link_ws_ops(void);
 
-/** link_tick(l): time goes by. */
-void link_tick(struct link *l);
+/** link_tick(l): time goes by; returns when it next matters, by the clock's
+ * boot time, or INT64_MAX. */
+int64_t link_tick(struct link *l);
 
 /** link_claim(l): claim and release what worker_names() says by now. */
 void link_claim(struct link *l);

@@ -299,9 +299,12 @@ on_timer(lws_sorted_usec_list_t *timer)
 {
 	struct ws_net *n = lws_container_of(timer, struct ws_net, timer);
 
-	n->ops.tick(n->arg);
+	uint32_t next = n->ops.tick(n->arg);
+
+	if (next > WS_NET_STEP_MS)
+		next = WS_NET_STEP_MS;
 	lws_sul_schedule(
-	    n->lws, 0, &n->timer, on_timer, (lws_usec_t)WS_NET_STEP_MS * 1000);
+	    n->lws, 0, &n->timer, on_timer, (lws_usec_t)(next + 1) * 1000);
 }
 
 static int
@@ -386,6 +389,13 @@ ws_net_stop(struct ws_net *n)
 		return;
 	n->stop = true;
 	lws_cancel_service(n->lws);
+}
+
+void
+ws_net_tick(struct ws_net *n)
+{
+	if (!n->stop)
+		lws_sul_schedule(n->lws, 0, &n->timer, on_timer, 1);
 }
 
 void

@@ -16,7 +16,7 @@
 #define WS_NET_MESSAGE_MAX 16384
 #define WS_NET_EXPORTER_LEN 32
 #define WS_NET_PIN_LEN 32
-#define WS_NET_STEP_MS 200 /* longest time between two ticks */
+#define WS_NET_STEP_MS 1000 /* longest time between two ticks */
 
 struct ws_net;
 struct ws_link;
@@ -36,7 +36,8 @@ struct ws_ops {
 	void (*message)(void *user, struct span message);
 	/* code: of the peer's close frame, or 1006 if there was none */
 	void (*closed)(void *user, unsigned code, const char *why);
-	void (*tick)(void *arg); /* at least every WS_NET_STEP_MS */
+	/* At least every WS_NET_STEP_MS; returns ms until the next one. */
+	uint32_t (*tick)(void *arg);
 	void (*woken)(void *arg);
 };
 
@@ -54,6 +55,9 @@ void ws_net_run(struct ws_net *n);
 
 /** ws_net_stop(n): ws_net_run() returns soon.  From its thread. */
 void ws_net_stop(struct ws_net *n);
+
+/** ws_net_tick(n): ops.tick soon.  From its thread. */
+void ws_net_tick(struct ws_net *n);
 
 /** ws_net_wake(n): ops.woken soon.  From any thread. */
 void ws_net_wake(struct ws_net *n);

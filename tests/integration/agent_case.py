@@ -58,6 +58,19 @@ class Authority:
         return base + ".crt", base + ".key"
 
 
+def pump(a, b):
+    """Bytes both ways until one end has no more."""
+    while True:
+        ready, _, _ = select.select([a, b], [], [], 60)
+        if not ready:
+            return
+        for near in ready:
+            data = near.recv(65536)
+            if not data:
+                return
+            (b if near is a else a).sendall(data)
+
+
 class Server:
     """Accepts on 127.0.0.1 and hands each connection to self.serve()."""
 
@@ -141,6 +154,18 @@ class TlsServer(Server):
                 tls.sendall(self.answer)
 
 
+class Forwarder(Server):
+    """A TCP balancer with one target at a time."""
+
+    def __init__(self, port):
+        self.target = port
+        super().__init__()
+
+    def serve(self, peer):
+        with socket.create_connection(("127.0.0.1", self.target), 30) as far:
+            pump(peer, far)
+
+
 class Proxy(Server):
     """An HTTP proxy that knows CONNECT, and keeps the heads it got."""
 
@@ -166,16 +191,4 @@ class Proxy(Server):
         target = self.to or head.split()[1].decode("ascii")
         host, _, port = target.rpartition(":")
         with socket.create_connection((host, int(port)), 30) as far:
-            self._pump(peer, far)
-
-    @staticmethod
-    def _pump(a, b):
-        while True:
-            ready, _, _ = select.select([a, b], [], [], 60)
-            if not ready:
-                return
-            for near in ready:
-                data = near.recv(65536)
-                if not data:
-                    return
-                (b if near is a else a).sendall(data)
+            pump(peer, far)

@@ -80,8 +80,10 @@ class Untrusted(unittest.TestCase):
         server = agent_case.TlsServer(
             *cert, answer=b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
         agent = self.run_agent(server.port)
-        server.wait(4)
-        agent.wait_line(r"(?s)next try")
+        mark = 0
+        for _ in range(4):
+            agent.wait_line("next try", mark)
+            mark = agent.mark()
         agent.stop()
         server.close()
         waits = [float(w) for w in
@@ -195,6 +197,36 @@ class Binding(harness.LabTest):
         self.owner.stop()
         self.owner.start("--allow-no-binding")
         self.assertIn("OFF", self.owner.cli("status").stdout)
+
+
+class Drained(unittest.TestCase):
+    """12.5: a relay that goes away sends its agents to the next one."""
+
+    def test_agents_move(self):
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        owner = lab.agent()
+        secret = harness.new_passphrase()
+        vm = owner.add("web1", secret)
+        old = lab.start_relay({"acme": (owner, [vm])})
+        balancer = agent_case.Forwarder(lab.relay_public)
+        self.addCleanup(balancer.close)
+        agent = harness.Process("owner", [
+            os.path.join(harness.BIN, "attest-agent"), "--state",
+            owner.state, "run", "--relay",
+            "wss://localhost:%d/sev" % balancer.port, "--ca", lab.ca.cert],
+            lab.path("owner.log"))
+        self.addCleanup(agent.kill)
+        agent.wait_line("ready: relay")
+        lab.relay_public = lab.relay_internal = 0
+        lab.start_relay({"acme": (owner, [vm])})
+        balancer.target = lab.relay_public
+        mark = agent.mark()
+        self.assertEqual(old.stop(), 0)
+        agent.wait_line("going away", mark)
+        agent.wait_line("ready: relay", mark)
+        done = lab.host("launch", *lab.guest(vm))
+        self.assertIn(secret, done.stdout)
 
 
 class Proxied(unittest.TestCase):
