@@ -174,6 +174,11 @@ static const struct conf_key relay_keys[] = {
 const struct conf_table relay_config_table =
     CONF_TABLE(relay_keys, struct relay_config);
 
+const char relay_config_head[] =
+    "relay.yaml: configuration of attest-relay, with every key and its "
+    "default, made by attest-relay --example; attest-relay --config FILE "
+    "--check says what is wrong with yours.";
+
 static int
 check_base(const char *text, struct err *err)
 {

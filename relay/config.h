@@ -85,6 +85,8 @@ struct relay_config {
 #define RELAY_AUTH_BEARER 0x2u
 
 extern const struct conf_table relay_config_table;
+/* The first lines of relay.yaml.example. */
+extern const char relay_config_head[];
 
 /* What the configuration means. */
 struct relay_setup {

@@ -4,13 +4,14 @@
 #include <getopt.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { EXIT_OK = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
     "usage: attest-relay [--config FILE] [--check]\n"
-    "       attest-relay --help | --version\n"
+    "       attest-relay --example | --help | --version\n"
     "\n"
     "The cloud's edge of remote attestation: agents of guest owners dial in,\n"
     "compute hosts post, and the relay carries the bodies unread.\n"
@@ -18,11 +19,12 @@ static const char usage[] =
     "  -c, --config FILE  configuration (default /etc/attest-relay/relay.yaml)\n"
     "      --check        check the configuration, certificates and keys, say\n"
     "                     all that is wrong with FILE:LINE:COLUMN, and end\n"
+    "      --example      print a configuration with every key and default\n"
     "      --help         this text\n"
     "      --version      name and version\n"
     "\n"
     "SIGTERM drains: agents are told to come back, requests under way are\n"
-    "answered.  A second one ends at once.  relay.yaml.example has every key.\n"
+    "answered.  A second one ends at once.\n"
     "\n"
     "exit status: 0 good, 1 bad configuration or failure, 2 usage\n"
     "\n"
@@ -31,6 +33,7 @@ static const char usage[] =
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, 'k' },
+	{ "example", no_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
 	{ 0 },
@@ -68,6 +71,18 @@ out:
 	return status;
 }
 
+static int
+print_example(void)
+{
+	char *text = conf_example(&relay_config_table, relay_config_head);
+
+	if (text == NULL)
+		return EXIT_BAD;
+	fputs(text, stdout);
+	free(text);
+	return EXIT_OK;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -83,6 +98,8 @@ main(int argc, char **argv)
 		case 'k':
 			check = true;
 			break;
+		case 'e':
+			return print_example();
 		case 'h':
 			fputs(usage, stdout);
 			return EXIT_OK;

@@ -96,7 +96,8 @@ match(struct path *out, struct span rest)
 		return PATH_NONE;
 	rest = span_of(vm.ptr + UUID_TEXT_LEN, vm.len - UUID_TEXT_LEN);
 	for (int k = PATH_NONE + 1; k < PATH_KINDS; k++)
-		if (resources[k].of_vm && span_is(rest, resources[k].tail))
+		if (resources[k].of_vm && k != PATH_KBS_RESOURCE &&
+		    span_is(rest, resources[k].tail))
 			return k;
 	vm = rest;
 	if (take(&vm, resources[PATH_KBS_RESOURCE].tail) &&

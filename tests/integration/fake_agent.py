@@ -179,6 +179,7 @@ class Tunnel:
         self.key = key or Key()
         self.claim_number = 0
         self.partial = {}
+        self.give_credit = True
         kind, _, _, payload = self.recv()
         assert kind == CHALLENGE, kind
         self.challenge = parse_tlvs(payload)
@@ -251,7 +252,8 @@ class Tunnel:
             request = self.take(kind, flags, stream, payload)
             if request is not None:
                 return request
-            assert kind in (REQUEST, DATA, RESET, WINDOW, NOTICE), kind
+            assert kind in (REQUEST, DATA, RESET, WINDOW, NOTICE,
+                            GOAWAY), kind
 
     def take(self, kind, flags, stream, payload):
         """Frames of requests, as they come mixed: the request that is now
@@ -272,6 +274,8 @@ class Tunnel:
         del self.partial[stream]
         want, = struct.unpack(">I", fields[T_BODY_LENGTH])
         assert len(fields[T_BODY]) == want, (len(fields[T_BODY]), want)
+        if want and self.give_credit:
+            self.send(WINDOW, 0, tlvs((T_CREDIT, struct.pack(">I", want))))
         return (stream, fields[T_METHOD].decode(), fields[T_PATH].decode(),
                 dict(parse_headers(fields[T_HEADERS])), fields[T_BODY])
 

@@ -1,0 +1,146 @@
+#include "relay/admit.h"
+
+#include "common/secret.h"
+
+#include <openssl/evp.h>
+#include <stdlib.h>
+
+#include "tests/unit/relay/check.h"
+
+#define TOKEN "0123456789abcdef"
+
+static struct admit_token token = { .name = "cn-17" };
+
+static const struct {
+	const char *name;
+	bool mtls, bearer;
+	const char *peer; /* SAN, or NULL */
+	size_t count;     /* Authorization fields */
+	const char *authorization;
+	const char *identity; /* NULL: refused */
+} cases[] = {
+	{ "nothing shown", true, true, NULL, 0, "", NULL },
+	{ "certificate", true, true, "cn-21", 0, "", "mtls:cn-21" },
+	{ "certificate, mtls off", false, true, "cn-21", 0, "", NULL },
+	{ "token", true, true, NULL, 1, "Bearer " TOKEN, "token:cn-17" },
+	{ "any case", true, true, NULL, 1, "bEaReR " TOKEN, "token:cn-17" },
+	{ "bearer off", true, false, NULL, 1, "Bearer " TOKEN, NULL },
+	{ "both off", false, false, "cn-21", 1, "Bearer " TOKEN, NULL },
+	{ "wrong token", true, true, NULL, 1, "Bearer 0123456789abcdeg", NULL },
+	{ "prefix", true, true, NULL, 1, "Bearer 0123456789abcde", NULL },
+	{ "longer", true, true, NULL, 1, "Bearer " TOKEN "0", NULL },
+	{ "no token", true, true, NULL, 1, "Bearer ", NULL },
+	{ "no scheme", true, true, NULL, 1, TOKEN, NULL },
+	{ "other scheme", true, true, NULL, 1, "Basic " TOKEN, NULL },
+	{ "two spaces", true, true, NULL, 1, "Bearer  " TOKEN, NULL },
+	{ "space behind", true, true, NULL, 1, "Bearer " TOKEN " ", NULL },
+	{ "empty", true, true, NULL, 1, "", NULL },
+	{ "two fields", true, true, NULL, 2, "Bearer " TOKEN, NULL },
+	{ "bad token, good certificate", true, true, "cn-21", 1, "Bearer x",
+	    NULL },
+};
+
+static void
+hosts_show_who_they_are(void **state)
+{
+	char identity[ADMIT_IDENTITY_MAX + 1];
+
+	(void)state;
+	EVP_Digest(
+	    TOKEN, strlen(TOKEN), token.sha256, NULL, EVP_sha256(), NULL);
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		size_t len = strlen(cases[i].authorization);
+		uint8_t *exact = malloc(len + 1);
+		struct admit_hosts hosts = { cases[i].mtls, cases[i].bearer,
+			&token, 1 };
+		struct admit_shown shown = { cases[i].peer, cases[i].count,
+			{ exact, len } };
+		struct err err;
+		int rc;
+
+		memcpy(exact, cases[i].authorization, len);
+		exact = realloc(exact, len != 0 ? len : 1);
+		shown.authorization.ptr = exact;
+		rc = admit_host(identity, &hosts, &shown, &err);
+		free(exact);
+		if (rc != (cases[i].identity != NULL ? 0 : -1))
+			fail_msg("%s: %d", cases[i].name, rc);
+		if (rc == 0)
+			assert_string_equal(identity, cases[i].identity);
+		else
+			assert_int_equal(err.code, ERR_UNTRUSTED);
+	}
+}
+
+static void
+nobody_without_a_list(void **state)
+{
+	char identity[ADMIT_IDENTITY_MAX + 1];
+	struct admit_hosts hosts = { true, true, NULL, 0 };
+	struct admit_shown shown = { NULL, 1, span_str("Bearer " TOKEN) };
+
+	(void)state;
+	assert_int_equal(admit_host(identity, &hosts, &shown, NULL), -1);
+}
+
+/* RFC 8032 7.1, test 2. */
+static const uint8_t key[32] = { 0x3d, 0x40, 0x17, 0xc3, 0xe8, 0x43, 0x89, 0x5a,
+	0x92, 0xb7, 0x0a, 0xa7, 0x4d, 0x1b, 0x7e, 0xbc, 0x9c, 0x98, 0x2c, 0xcf,
+	0x2e, 0xc4, 0x96, 0x8c, 0xc0, 0xcd, 0x55, 0xf1, 0x2a, 0xf4, 0x66,
+	0x0c };
+static const uint8_t signature[64] = { 0x92, 0xa0, 0x09, 0xa9, 0xf0, 0xd4, 0xca,
+	0xb8, 0x72, 0x0e, 0x82, 0x0b, 0x5f, 0x64, 0x25, 0x40, 0xa2, 0xb2, 0x7b,
+	0x54, 0x16, 0x50, 0x3f, 0x8f, 0xb3, 0x76, 0x22, 0x23, 0xeb, 0xdb, 0x69,
+	0xda, 0x08, 0x5a, 0xc1, 0xe4, 0x3e, 0x15, 0x99, 0x6e, 0x45, 0x8f, 0x36,
+	0x13, 0xd0, 0xf1, 0x1d, 0x8c, 0x38, 0x7b, 0x2e, 0xae, 0xb4, 0x30, 0x2a,
+	0xee, 0xb0, 0x0d, 0x29, 0x16, 0x12, 0xbb, 0x0c, 0x00 };
+
+static void
+signatures_are_judged_bit_by_bit(void **state)
+{
+	uint8_t text = 0x72, bad[64], other[32];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(admit_signature(span_of(key, 32),
+			     span_of(signature, 64), span_of(&text, 1), &err),
+	    0);
+	for (size_t bit = 0; bit < 64 * 8; bit++) {
+		memcpy(bad, signature, sizeof(bad));
+		bad[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(admit_signature(span_of(key, 32),
+				     span_of(bad, 64), span_of(&text, 1), &err),
+		    -1);
+		assert_int_equal(err.code, ERR_UNTRUSTED);
+	}
+	for (size_t bit = 0; bit < 32 * 8; bit++) {
+		memcpy(other, key, sizeof(other));
+		other[bit / 8] ^= (uint8_t)(1u << bit % 8);
+		assert_int_equal(
+		    admit_signature(span_of(other, 32), span_of(signature, 64),
+			span_of(&text, 1), &err),
+		    -1);
+	}
+	text = 0x73;
+	assert_int_equal(admit_signature(span_of(key, 32),
+			     span_of(signature, 64), span_of(&text, 1), &err),
+	    -1);
+	assert_int_equal(admit_signature(span_of(key, 31),
+			     span_of(signature, 64), span_of(&text, 1), &err),
+	    -1);
+	assert_int_equal(admit_signature(span_of(key, 32),
+			     span_of(signature, 63), span_of(&text, 1), &err),
+	    -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hosts_show_who_they_are),
+		cmocka_unit_test(nobody_without_a_list),
+		cmocka_unit_test(signatures_are_judged_bit_by_bit),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
