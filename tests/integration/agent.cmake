@@ -1,2 +1,3 @@
 # The agent at its edges: certificates, proxies, command line.
 integration_test(agent_dial agent_dial.py)
+integration_test(agent_tunnel agent_tunnel.py)
