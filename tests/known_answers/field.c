@@ -178,30 +178,39 @@ out:
 	return rc;
 }
 
-int
+enum kat_result
 field_secrets(struct sev_secret_entry *entries, struct secret *data, size_t cap,
     size_t *count, const json_t *c, struct err *err)
 {
 	const json_t *list = json_object_get(c, "secrets");
 
 	*count = 0;
-	if (!json_is_array(list) || json_array_size(list) > cap)
-		return want(c, "secrets", "a list of pairs", err);
+	if (!json_is_array(list) || json_array_size(list) > cap) {
+		want(c, "secrets", "a list of pairs", err);
+		return KAT_FAIL;
+	}
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *pair = json_array_get(list, i);
 		const char *guid = json_string_value(json_array_get(pair, 0));
 		const char *hex = json_string_value(json_array_get(pair, 1));
 
-		if (json_array_size(pair) != 2 || guid == NULL || hex == NULL)
-			return want(c, "secrets", "pairs of GUID and hex", err);
-		if (sev_guid_parse(&entries[i].guid, span_str(guid), err) !=
-			0 ||
-		    field_hex_text(&data[i], hex, err) != 0)
-			return err_wrap(err, "secrets");
+		if (json_array_size(pair) != 2 || guid == NULL || hex == NULL) {
+			want(c, "secrets", "pairs of GUID and hex", err);
+			return KAT_FAIL;
+		}
+		if (field_hex_text(&data[i], hex, err) != 0) {
+			err_wrap(err, "secrets");
+			return KAT_FAIL;
+		}
 		entries[i].data = secret_span(&data[i]);
 		(*count)++;
+		if (sev_guid_parse(&entries[i].guid, span_str(guid), err) !=
+		    0) {
+			err_wrap(err, "secrets");
+			return KAT_REFUSED;
+		}
 	}
-	return 0;
+	return KAT_PASS;
 }
 
 void

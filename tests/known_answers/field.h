@@ -47,9 +47,11 @@ int field_file(struct secret *out, const char *path, struct err *err);
  * field_secrets(entries, data, cap, count, c, err):
  * "secrets": pairs of GUID and hex.  ${data} holds the bytes, to be freed with
  * field_secrets_free(); both have room for ${cap}.
+ *   returns  KAT_PASS; KAT_REFUSED: a GUID that the product refuses; KAT_FAIL
  */
-int field_secrets(struct sev_secret_entry *entries, struct secret *data,
-    size_t cap, size_t *count, const json_t *c, struct err *err);
+enum kat_result field_secrets(struct sev_secret_entry *entries,
+    struct secret *data, size_t cap, size_t *count, const json_t *c,
+    struct err *err);
 void field_secrets_free(struct secret *data, size_t count);
 
 /**

@@ -183,6 +183,26 @@ check_vmsa(const struct launch_case *lc, const struct sev_ovmf *ovmf,
 	    c, "vmsa1_sha256", span_of(digest, sizeof(digest)), err);
 }
 
+/*
+ * "sev_snp_measure_says": that tool always fills the FPU fields, so its digest
+ * of an SEV-ES launch is the one of the init2 form.
+ */
+static int
+check_snp_measure(
+    const struct launch_case *lc, const json_t *c, struct err *err)
+{
+	struct launch_case init2 = *lc;
+	uint8_t digest[SEV_SHA256_LEN];
+
+	if (!field_has(c, "sev_snp_measure_says"))
+		return 0;
+	init2.variant = SEV_VMSA_INIT2;
+	if (launch_case_digest(digest, &init2, err) != 0)
+		return -1;
+	return field_same(
+	    c, "sev_snp_measure_says", span_of(digest, sizeof(digest)), err);
+}
+
 int
 launch_case_details(
     const struct launch_case *lc, const json_t *c, struct err *err)
@@ -206,7 +226,9 @@ launch_case_details(
 			return err_set(
 			    err, ERR_UNTRUSTED, "reset_addr differs");
 	}
-	return check_vmsa(lc, &ovmf, c, err);
+	if (check_vmsa(lc, &ovmf, c, err) != 0)
+		return -1;
+	return check_snp_measure(lc, c, err);
 }
 
 /* The measurement, in hex or base64 or both, and the nonce in it. */
@@ -243,6 +265,28 @@ read_launch(struct launch_case *lc, const json_t *c, struct err *err)
 	return read_measurement(lc, c, err);
 }
 
+/*
+ * "oracle_payload_len": virt-qemu-sev-validate pads by 1 to 16 bytes, where
+ * the table of the product may stay as it is.
+ */
+static int
+check_oracle_len(struct span table, const json_t *s, struct err *err)
+{
+	struct reader r = reader_of(table);
+	uint32_t said, len;
+
+	if (!field_has(s, "oracle_payload_len"))
+		return 0;
+	reader_take(&r, SEV_GUID_LEN);
+	len = reader_le32(&r); /* without padding */
+	if (field_uint(&said, s, "oracle_payload_len", UINT32_MAX, err) != 0)
+		return -1;
+	if (said != (len / 16 + 1) * 16)
+		return err_set(
+		    err, ERR_UNTRUSTED, "oracle_payload_len differs");
+	return 0;
+}
+
 /* "secret": what the owner sends, from "secrets" and a fixed IV. */
 static int
 check_packet(const struct launch_case *lc, struct span table, const json_t *s,
@@ -252,16 +296,22 @@ check_packet(const struct launch_case *lc, struct span table, const json_t *s,
 		"payload_b64", "oracle_payload_len" };
 	uint8_t header[SEV_SECRET_HEADER_LEN], iv[SEV_IV_LEN];
 	uint8_t payload[SEV_SECRET_AREA_MAX];
+	bool sealed = field_has(s, "header_b64");
 	struct sev_measure m;
 	size_t members = 0;
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
 		members += field_has(s, known[i]);
-	if (members != json_object_size(s))
-		return err_set(err, ERR_MALFORMED, "secret: unknown member");
-	if (field_same(s, "table", table, err) != 0)
+	if (!json_is_object(s) || members != json_object_size(s))
+		return err_set(err, ERR_MALFORMED, "secret: unknown shape");
+	if (sealed != field_has(s, "payload_b64") ||
+	    (!sealed && !field_has(s, "table")))
+		return err_set(err, ERR_MALFORMED,
+		    "secret: want table, or header_b64 and payload_b64");
+	if (field_same(s, "table", table, err) != 0 ||
+	    check_oracle_len(table, s, err) != 0)
 		return -1;
-	if (!field_has(s, "header_b64") && !field_has(s, "payload_b64"))
+	if (!sealed)
 		return 0;
 	if (field_fixed(iv, sizeof(iv), s, "iv", err) != 0 ||
 	    sev_measure_parse(&m, secret_span(&lc->blob), err) != 0 ||
@@ -292,11 +342,12 @@ check_secret(const struct launch_case *lc, const json_t *c, struct err *err)
 	if (field_has(c, "secret") && !field_has(c, "tek"))
 		return err_set(err, ERR_MALFORMED, "secret without tek");
 	if (sev_ovmf_parse(&ovmf, secret_span(&lc->firmware), err) == 0 &&
-	    sev_ovmf_takes_secret(&ovmf) &&
-	    ovmf.secret.size <= SEV_SECRET_AREA_MAX)
-		room.area = ovmf.secret.size;
-	if (field_secrets(
-		entries, data, SEV_SECRET_ENTRIES_MAX, &count, c, err) != 0 ||
+	    sev_ovmf_takes_secret(&ovmf))
+		room.area = ovmf.secret.size < SEV_SECRET_AREA_MAX
+		    ? ovmf.secret.size
+		    : SEV_SECRET_AREA_MAX;
+	if (field_secrets(entries, data, SEV_SECRET_ENTRIES_MAX, &count, c,
+		err) != KAT_PASS ||
 	    sev_launch_secret_table(&table, entries, count, &room, err) != 0)
 		goto out;
 	if (field_has(c, "secret") &&

@@ -11,7 +11,6 @@ struct variant {
 	struct launch_case lc;
 	struct secret owned[4];
 	size_t owned_count;
-	char cmdline[8192];
 };
 
 /* A copy of ${of} with ${extra} bytes more, owned by the variant. */
@@ -113,15 +112,19 @@ add_to(struct variant *v, const char *field, int by)
 static int
 set_cmdline(struct variant *v, const char *before, const char *after)
 {
-	struct launch_case *lc = &v->lc;
+	struct span old = v->lc.has_cmdline ? v->lc.cmdline : span_of(NULL, 0);
+	struct secret text = { NULL, 0 };
+	struct writer w;
 
-	if (!lc->has_kernel)
+	if (!v->lc.has_kernel ||
+	    own(v, &text, strlen(before) + old.len + strlen(after)) != 0)
 		return -1;
-	snprintf(v->cmdline, sizeof(v->cmdline), "%s%.*s%s", before,
-	    lc->has_cmdline ? (int)lc->cmdline.len : 0,
-	    lc->has_cmdline ? (const char *)lc->cmdline.ptr : "", after);
-	lc->cmdline = span_str(v->cmdline);
-	lc->has_cmdline = true;
+	w = writer_of(text.ptr, text.len);
+	writer_put(&w, span_str(before));
+	writer_put(&w, old);
+	writer_put(&w, span_str(after));
+	v->lc.cmdline = writer_span(&w);
+	v->lc.has_cmdline = true;
 	return 0;
 }
 
@@ -212,7 +215,7 @@ apply_fixed(struct variant *v, const char *text)
 static int
 apply(struct variant *v, const char *text)
 {
-	char a[32], b[32];
+	char a[32], b[32], way[8];
 	int n, end = 0, rc = apply_fixed(v, text);
 	size_t len = strlen(text);
 
@@ -232,12 +235,16 @@ apply(struct variant *v, const char *text)
 		v->lc.policy ^= 1u << n;
 		return 0;
 	}
-	if (sscanf(text, "%31s cpu more%n", a, &end) == 1 &&
-	    (size_t)end == len && count_word(a) > 0)
-		return add_to(v, "cpu count", count_word(a));
-	if (sscanf(text, "%31s cpu less%n", a, &end) == 1 &&
-	    (size_t)end == len && count_word(a) > 0)
-		return add_to(v, "cpu count", -count_word(a));
+	if (sscanf(text, "%31s %31s %7s%n", a, b, way, &end) == 3 &&
+	    (size_t)end == len && count_word(a) > 0 &&
+	    (strcmp(b, "cpu") == 0 || strcmp(b, "cpus") == 0)) {
+		n = count_word(a);
+		if (strcmp(way, "less") == 0)
+			n = -n;
+		else if (strcmp(way, "more") != 0)
+			return -1;
+		return add_to(v, "cpu count", n);
+	}
 	if (sscanf(text, "%31[a-z ] %d%n", a, &n, &end) == 2 &&
 	    (size_t)end == len && a[0] != '\0') {
 		a[strcspn(a, "+-")] = '\0';
@@ -268,7 +275,32 @@ changes_nothing(const struct launch_case *a, const struct launch_case *b)
 	    memcmp(da, db, sizeof(da)) == 0;
 }
 
-/* ${oracle} is virt-qemu-sev-validate's exit code, or NULL. */
+/*
+ * ${oracle} is the exit code of virt-qemu-sev-validate: 0 match, 1 mismatch, 2
+ * unsupported usage, up to 6 for other troubles; or NULL.  We refuse, with
+ * ${why}: it has to refuse as well, but for bytes behind the measurement, which
+ * it passes over.
+ */
+static int
+check_oracle(const json_t *oracle, const struct variant *v,
+    const struct err *why, struct err *err)
+{
+	json_int_t code = json_integer_value(oracle);
+
+	if (oracle == NULL)
+		return 0;
+	if (!json_is_integer(oracle) || code < 0 || code > 6)
+		return err_set(
+		    err, ERR_MALFORMED, "oracle_exit: want an exit code");
+	if (code == 0 && v->lc.blob.len <= SEV_MEASURE_BLOB_LEN)
+		return err_set(
+		    err, ERR_UNTRUSTED, "refused, and the oracle accepts it");
+	if (code == 2 && why->code == ERR_UNTRUSTED)
+		return err_set(err, ERR_UNTRUSTED,
+		    "a mismatch, and the oracle has it for wrong usage");
+	return 0;
+}
+
 static int
 judge(const struct variant *v, const struct launch_case *lc,
     const json_t *oracle, struct err *err)
@@ -280,7 +312,7 @@ judge(const struct variant *v, const struct launch_case *lc,
 	if (rc != 0 && why.code != ERR_INTERNAL && why.code != ERR_MEMORY)
 		return changes_nothing(&v->lc, lc)
 		    ? err_set(err, ERR_UNTRUSTED, "the same launch refused")
-		    : 0;
+		    : check_oracle(oracle, v, &why, err);
 	if (rc != 0)
 		return err_set(err, why.code, "%.200s", why.msg);
 	/* An absent initrd and an empty one are one launch. */

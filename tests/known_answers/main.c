@@ -88,6 +88,15 @@ run_case(const struct kat_file *file, const json_t *c, struct err *say)
 	return form->run(file, c, say);
 }
 
+/* One line a case, whatever its name holds: no control character. */
+static void
+print_text(const char *text)
+{
+	for (; *text != '\0'; text++)
+		putchar(
+		    (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+}
+
 static void
 print_case(
     struct tally *t, const struct kat_file *file, const json_t *c, size_t at)
@@ -112,12 +121,32 @@ print_case(
 		t->failed++;
 		break;
 	}
-	printf("%s %s: ", word, file->path);
+	printf("%s ", word);
+	print_text(file->path);
+	printf(": ");
 	if (name != NULL)
-		printf("%s", name);
+		print_text(name);
 	else
 		printf("case %zu", at);
-	printf("%s%s\n", say.msg[0] != '\0' ? ": " : "", say.msg);
+	printf("%s", say.msg[0] != '\0' ? ": " : "");
+	print_text(say.msg);
+	putchar('\n');
+}
+
+/* A sum that cannot be read would be one that is not compared. */
+static int
+check_hashes(json_t *hashes, struct err *err)
+{
+	const char *name;
+	json_t *value;
+
+	if (hashes != NULL && !json_is_object(hashes))
+		return err_set(
+		    err, ERR_MALFORMED, "firmware_sha256: want an object");
+	json_object_foreach(
+	    hashes, name, value) if (!json_is_string(value)) return err_set(err,
+	    ERR_MALFORMED, "firmware_sha256: %s: want a string", name);
+	return 0;
 }
 
 static int
@@ -137,6 +166,9 @@ check_file(const json_t *root, struct err *err)
 	json_object_foreach(object, name, value) if (rc == 0 &&
 	    !listed(known, name)) rc = err_set(err, ERR_MALFORMED,
 	    "unknown member \"%s\" of a known-answer file", name);
+	if (rc == 0)
+		rc = check_hashes(
+		    json_object_get(object, "firmware_sha256"), err);
 	json_decref(object);
 	return rc;
 }
@@ -177,7 +209,11 @@ run_file(struct tally *t, const char *path)
 		print_case(t, &file, json_array_get(cases, i), i + 1);
 out:
 	if (err.code != ERR_NONE) {
-		printf("FAIL %s: %s\n", path, err.msg);
+		printf("FAIL ");
+		print_text(path);
+		printf(": ");
+		print_text(err.msg);
+		putchar('\n');
 		t->failed++;
 	}
 	json_decref(root);
@@ -196,5 +232,8 @@ main(int argc, char **argv)
 		run_file(&t, argv[i]);
 	printf("%zu passed, %zu failed, %zu skipped\n", t.passed, t.failed,
 	    t.skipped);
+	/* An answer that nobody can read is none. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return 1;
 	return t.failed == 0 ? 0 : 1;
 }

@@ -10,22 +10,35 @@
 	}
 
 /*
- * "expect": "error: ..." turns a case round: the product must refuse.  ${rc}
- * is the product's answer, ${err} its words.
+ * What a call of the product comes to.  A fault of our own is no refusal.
  */
 static enum kat_result
-settle(const json_t *c, int rc, struct err *err)
+answer(int rc, const struct err *err)
+{
+	if (rc == 0)
+		return KAT_PASS;
+	return err->code == ERR_INTERNAL || err->code == ERR_MEMORY ||
+		err->code == ERR_IO
+	    ? KAT_FAIL
+	    : KAT_REFUSED;
+}
+
+/*
+ * "expect": "error: ..." turns a case round: the product must refuse.  Only a
+ * refusal by the product counts, not a case that is wrong in itself.
+ */
+static enum kat_result
+settle(const json_t *c, enum kat_result got, struct err *err)
 {
 	const char *expect = field_text(c, "expect");
 
 	if (!field_has(c, "expect"))
-		return rc == 0 ? KAT_PASS : KAT_FAIL;
+		return got == KAT_PASS ? KAT_PASS : KAT_FAIL;
 	if (expect == NULL || strncmp(expect, "error", 5) != 0)
 		err_set(err, ERR_MALFORMED, "expect: want \"error: ...\"");
-	else if (rc == 0)
+	else if (got == KAT_PASS)
 		err_set(err, ERR_UNTRUSTED, "accepted, want %.200s", expect);
-	else if (err->code != ERR_INTERNAL && err->code != ERR_MEMORY &&
-	    err->code != ERR_IO)
+	else if (got == KAT_REFUSED)
 		return KAT_PASS;
 	return KAT_FAIL;
 }
@@ -153,11 +166,11 @@ run_measure(const struct kat_file *file, const json_t *c, struct err *say)
 	build = (struct sev_build){ (uint8_t)major, (uint8_t)minor,
 		(uint8_t)build_id };
 	rc = sev_measure_verify(&m, tik, &build, policy, digest, say);
-	return settle(c, rc, say);
+	return settle(c, answer(rc, say), say);
 }
 
 /* A secret for one measurement: table, header and payload. */
-static int
+static enum kat_result
 seal(const json_t *c, const struct sev_secret_entry *entries, size_t count,
     struct err *err)
 {
@@ -165,7 +178,8 @@ seal(const json_t *c, const struct sev_secret_entry *entries, size_t count,
 	uint8_t header[SEV_SECRET_HEADER_LEN], payload[SEV_SECRET_AREA_MAX];
 	uint8_t tik[SEV_TK_LEN], tek[SEV_TK_LEN];
 	struct sev_measure m;
-	int rc = -1;
+	enum kat_result result = KAT_FAIL;
+	int rc;
 
 	if (field_fixed(tik, sizeof(tik), c, "tik", err) != 0 ||
 	    field_fixed(tek, sizeof(tek), c, "tek", err) != 0 ||
@@ -176,38 +190,65 @@ seal(const json_t *c, const struct sev_secret_entry *entries, size_t count,
 		err_set(err, ERR_MALFORMED, "iv_b64: %zu bytes", iv.len);
 		goto out;
 	}
-	if (sev_measure_parse(&m, secret_span(&blob), err) != 0 ||
-	    sev_launch_secret_table(&table, entries, count, NULL, err) != 0 ||
-	    sev_launch_secret_seal(header, payload, secret_span(&table), tek,
-		tik, iv.ptr, m.mac, err) != 0 ||
-	    field_same_b64(
-		c, "header_b64", span_of(header, sizeof(header)), err) != 0 ||
-	    field_same_b64(
-		c, "payload_b64", span_of(payload, table.len), err) != 0)
-		goto out;
-	rc = 0;
+	rc = sev_measure_parse(&m, secret_span(&blob), err);
+	if (rc == 0)
+		rc = sev_launch_secret_table(&table, entries, count, NULL, err);
+	if (rc == 0)
+		rc = sev_launch_secret_seal(header, payload,
+		    secret_span(&table), tek, tik, iv.ptr, m.mac, err);
+	result = answer(rc, err);
+	if (result == KAT_PASS &&
+	    (field_same_b64(
+		 c, "header_b64", span_of(header, sizeof(header)), err) != 0 ||
+		field_same_b64(
+		    c, "payload_b64", span_of(payload, table.len), err) != 0))
+		result = KAT_FAIL;
 out:
 	secret_free(&table);
 	secret_free(&iv);
 	secret_free(&blob);
-	return rc;
+	return result;
 }
 
 static enum kat_result
 run_secret(const struct kat_file *file, const json_t *c, struct err *say)
 {
-	struct sev_secret_entry entries[SEV_SECRET_ENTRIES_MAX];
-	struct secret data[SEV_SECRET_ENTRIES_MAX] = { EMPTY };
+	struct sev_secret_entry entries[SEV_SECRET_ENTRIES_MAX + 1];
+	struct secret data[SEV_SECRET_ENTRIES_MAX + 1] = { EMPTY };
+	enum kat_result result;
 	size_t count;
-	int rc;
 
 	(void)file;
-	rc = field_secrets(
-	    entries, data, SEV_SECRET_ENTRIES_MAX, &count, c, say);
-	if (rc == 0)
-		rc = seal(c, entries, count, say);
+	if (field_has(c, "expect") == field_has(c, "header_b64") ||
+	    field_has(c, "header_b64") != field_has(c, "payload_b64")) {
+		err_set(say, ERR_MALFORMED,
+		    "want either header_b64 and payload_b64, or expect");
+		return KAT_FAIL;
+	}
+	/* One over the limit, which the product has to refuse. */
+	result = field_secrets(
+	    entries, data, SEV_SECRET_ENTRIES_MAX + 1, &count, c, say);
+	if (result == KAT_PASS)
+		result = seal(c, entries, count, say);
 	field_secrets_free(data, count);
-	return settle(c, rc, say);
+	return settle(c, result, say);
+}
+
+/* A refusal has no other answers that could be compared with anything. */
+static int
+check_answers(const json_t *c, struct err *err)
+{
+	static const char *const answers[] = { "hash_table", "reset_addr",
+		"vmsa0_sha256", "vmsa1_sha256" };
+
+	if (field_has(c, "expect") == field_has(c, "launch_digest"))
+		return err_set(
+		    err, ERR_MALFORMED, "want either launch_digest or expect");
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++)
+		if (field_has(c, "expect") && field_has(c, answers[i]))
+			return err_set(
+			    err, ERR_MALFORMED, "%s beside expect", answers[i]);
+	return 0;
 }
 
 static enum kat_result
@@ -216,13 +257,9 @@ run_digest(const struct kat_file *file, const json_t *c, struct err *say)
 	struct launch_case lc = { .cpus = 0 };
 	uint8_t digest[SEV_SHA256_LEN];
 	enum kat_result result = KAT_FAIL;
-	int rc;
 
-	if (field_has(c, "expect") == field_has(c, "launch_digest")) {
-		err_set(
-		    say, ERR_MALFORMED, "want either launch_digest or expect");
+	if (check_answers(c, say) != 0)
 		goto out;
-	}
 	result = field_firmware(&lc.firmware, file, c, say);
 	if (result != KAT_PASS)
 		goto out;
@@ -234,13 +271,13 @@ run_digest(const struct kat_file *file, const json_t *c, struct err *say)
 	/* vCPUs are measured with SEV-ES only. */
 	if (!field_has(c, "policy") && lc.cpus > 0)
 		lc.policy = SEV_POLICY_NODBG | SEV_POLICY_ES;
-	rc = launch_case_digest(digest, &lc, say);
-	if (rc == 0)
-		rc = field_same(
-		    c, "launch_digest", span_of(digest, sizeof(digest)), say);
-	if (rc == 0)
-		rc = launch_case_details(&lc, c, say);
-	result = settle(c, rc, say);
+	result = answer(launch_case_digest(digest, &lc, say), say);
+	if (result == KAT_PASS &&
+	    (field_same(c, "launch_digest", span_of(digest, sizeof(digest)),
+		 say) != 0 ||
+		launch_case_details(&lc, c, say) != 0))
+		result = KAT_FAIL;
+	result = settle(c, result, say);
 out:
 	launch_case_free(&lc);
 	return result;
@@ -250,6 +287,8 @@ static const char *const kdf_members[] = { "context", NULL };
 static const char *const session_members[] = { "wrap_mac", "policy_mac",
 	"master_secret", "kek", "kik", NULL };
 static const char *const refusal[] = { "expect", NULL };
+static const char *const secret_members[] = { "expect", "header_b64",
+	"payload_b64", NULL };
 static const char *const digest_members[] = { "expect", "launch_digest",
 	"kernel", "initrd", "cmdline", "policy", "cpus", "cpu", "cpu_signature",
 	"vmsa_variant", "hash_table", "reset_addr", "vmsa0_sha256",
@@ -266,10 +305,8 @@ const struct kat_form kat_public_forms[] = {
 	    { "api_major", "api_minor", "build_id", "policy", "launch_digest",
 		"nonce", "tik", "measure" },
 	    refusal, run_measure },
-	{ "secret",
-	    { "tik", "tek", "iv_b64", "launch_measure_b64", "secrets",
-		"header_b64", "payload_b64" },
-	    refusal, run_secret },
+	{ "secret", { "tik", "tek", "iv_b64", "launch_measure_b64", "secrets" },
+	    secret_members, run_secret },
 	{ "digest", { "firmware" }, digest_members, run_digest },
 };
 const size_t kat_public_form_count =

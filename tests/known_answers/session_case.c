@@ -22,12 +22,20 @@ read_pem(EVP_PKEY **out, const json_t *c, const char *name, struct err *err)
 {
 	const char *text = field_text(c, name);
 	BIO *bio = text == NULL ? NULL : BIO_new_mem_buf(text, -1);
+	EVP_PKEY_CTX *ctx;
+	bool halves;
 
 	*out =
 	    bio == NULL ? NULL : PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
 	BIO_free(bio);
 	if (*out == NULL)
 		return err_set(err, ERR_MALFORMED, "%s: no private key", name);
+	ctx = EVP_PKEY_CTX_new(*out, NULL);
+	halves = ctx != NULL && EVP_PKEY_pairwise_check(ctx) == 1;
+	EVP_PKEY_CTX_free(ctx);
+	if (!halves)
+		return err_set(err, ERR_UNTRUSTED,
+		    "%s: private and public key are not of one pair", name);
 	return 0;
 }
 
@@ -153,6 +161,25 @@ as_owner(struct session_case *s, const json_t *c, struct err *err)
 	return 0;
 }
 
+/* The platform's private key is of the PDH that the session was made for. */
+static int
+check_pdh(const struct session_case *s, EVP_PKEY *own, struct err *err)
+{
+	EVP_PKEY *pdh = NULL;
+	bool same;
+
+	if (s->pdh_raw.len == 0)
+		return 0;
+	if (sev_key_ec(&pdh, &s->pdh, err) != 0)
+		return err_wrap(err, "pdh_cert_b64");
+	same = EVP_PKEY_eq(own, pdh) == 1;
+	EVP_PKEY_free(pdh);
+	if (same)
+		return 0;
+	return err_set(err, ERR_UNTRUSTED,
+	    "pdh_private_pem is not the key of pdh_cert_b64");
+}
+
 /* The secure processor's way to the same shared point. */
 static int
 as_platform(struct session_case *s, const json_t *c, struct err *err)
@@ -164,6 +191,7 @@ as_platform(struct session_case *s, const json_t *c, struct err *err)
 	int rc = -1;
 
 	if (read_pem(&own, c, "pdh_private_pem", err) != 0 ||
+	    check_pdh(s, own, err) != 0 ||
 	    sev_key_ec(&peer, &s->godh, err) != 0)
 		goto out;
 	ctx = EVP_PKEY_CTX_new(own, NULL);
@@ -226,6 +254,10 @@ run(const struct kat_file *file, const json_t *c, struct err *say)
 	if (read_case(&s, c, say) != 0)
 		goto out;
 	platform = s.has_godh && field_has(c, "pdh_private_pem");
+	if (!platform && field_has(c, "pdh_private_pem")) {
+		err_set(say, ERR_MALFORMED, "pdh_private_pem without a GODH");
+		goto out;
+	}
 	if ((s.has_scalar && as_owner(&s, c, say) != 0) ||
 	    (platform && as_platform(&s, c, say) != 0))
 		goto out;
