@@ -187,30 +187,39 @@ listen_on(void *arg)
 	}
 }
 
+/* A socket's path is short; where the folder's is too long for one, the way
+ * goes by its open descriptor. */
 static int
-make_address(struct sockaddr_un *out, const char *path, struct err *err)
+make_address(
+    struct sockaddr_un *out, const struct state *state, struct err *err)
 {
+	char path[STATE_PATH_MAX];
+	int n;
+
 	memset(out, 0, sizeof(*out));
 	out->sun_family = AF_UNIX;
-	if (strlen(path) >= sizeof(out->sun_path))
-		return err_set(err, ERR_USAGE,
-		    "%s: longer than the %zu characters that a socket's path "
-		    "may have",
-		    path, sizeof(out->sun_path) - 1);
-	memcpy(out->sun_path, path, strlen(path) + 1);
+	(void)state_path(path, state, CONTROL_SOCKET);
+	if (strlen(path) < sizeof(out->sun_path)) {
+		memcpy(out->sun_path, path, strlen(path) + 1);
+		return 0;
+	}
+	n = snprintf(out->sun_path, sizeof(out->sun_path),
+	    "/proc/self/fd/%d/%s", state->dir_fd, CONTROL_SOCKET);
+	if (n < 0 || (size_t)n >= sizeof(out->sun_path))
+		return err_set(err, ERR_USAGE, "%s: path too long", path);
 	return 0;
 }
 
 /* A socket is left behind by kill -9; the lock of the folder says that no one
  * listens on it. */
 static int
-open_socket(struct control *c, struct err *err)
+open_socket(struct control *c, const struct state *state, struct err *err)
 {
 	struct sockaddr_un address;
 	mode_t mask;
 	int rc;
 
-	if (make_address(&address, c->path, err) != 0)
+	if (make_address(&address, state, err) != 0)
 		return -1;
 	(void)unlink(c->path);
 	c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -259,7 +268,7 @@ control_start(struct control **out, const struct state *state,
 		(void)err_set(err, ERR_INTERNAL, "%s", strerror(errno));
 		goto fail;
 	}
-	if (open_socket(c, err) != 0)
+	if (open_socket(c, state, err) != 0)
 		goto fail;
 	if (pthread_create(&c->thread, NULL, listen_on, c) != 0) {
 		(void)err_set(err, ERR_INTERNAL, "no thread for the socket");
@@ -315,13 +324,11 @@ int
 control_ask(struct buf *out, const struct state *state, unsigned op,
     struct span in, struct err *err)
 {
-	char path[STATE_PATH_MAX];
 	struct sockaddr_un address;
 	int rc = -1;
 	int fd;
 
-	(void)state_path(path, state, CONTROL_SOCKET);
-	if (make_address(&address, path, err) != 0)
+	if (make_address(&address, state, err) != 0)
 		return -1;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)

@@ -273,12 +273,38 @@ control_socket(void **state)
 	buf_free(&out);
 }
 
+/* A socket's path may have 107 characters; a folder's may have more. */
+static void
+control_socket_in_a_deep_folder(void **state)
+{
+	const struct control_ops ops = { answer, signalled, NULL };
+	struct control *c = NULL;
+	struct state deep;
+	struct err err = { 0 };
+	char dir[256];
+	struct buf out;
+
+	(void)state;
+	(void)snprintf(dir, sizeof(dir), "%s/%0120d", lab.dir, 0);
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	assert_int_equal(state_open(&deep, dir, &err), 0);
+	if (control_start(&c, &deep, &ops, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_int_equal(
+	    control_ask(&out, &deep, OWNER_LIST, (struct span){ 0 }, &err), 0);
+	control_stop(c);
+	state_close(&deep);
+	assert_int_equal(rmdir(dir), 0);
+	buf_free(&out);
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(every_request_is_answered_once),
 	T(owners_questions),
 	T(removed_vms_are_not_ours),
 	T(control_socket),
+	T(control_socket_in_a_deep_folder),
 };
 
 int
