@@ -33,10 +33,6 @@ class Claims(harness.LabTest):
         process = stranger.start(ready=False)
         process.wait_line(r"4402|(?i:refused|unknown key)")
 
-    def test_same_key_newer_tunnel_wins(self):
-        done = self.lab.host("launch", *self.lab.guest(self.vm))
-        self.assertEqual(opened(done), self.passphrase)
-
     def test_self_certifying_uuid(self):
         state = self.lab.agent("second")
         path = self.lab.file("pass", b"certified")
