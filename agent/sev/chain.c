@@ -70,9 +70,15 @@ settle(
 		old = out->cert[p].raw;
 		raw = sev.raw;
 	}
-	if (out->has[p] && !span_equal(old, raw))
+	if (p == SEV_ARK && out->has[p] && span_equal(to->body, amd.body) &&
+	    (to->signature.len == 0 || amd.signature.len == 0)) {
+		/* AMD's file of Naples beside a whole ARK: keep the whole. */
+		if (amd.signature.len == 0)
+			return 0;
+	} else if (out->has[p] && !span_equal(old, raw)) {
 		return err_set(
 		    err, ERR_MALFORMED, "given twice with different bytes");
+	}
 	out->has[p] = true;
 	if (p >= SEV_ASK)
 		*to = amd;

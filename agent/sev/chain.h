@@ -34,9 +34,9 @@ struct sev_chain {
  * ASK+ARK file, or any other split of them.
  *   lifetime  ${out} holds spans into ${in}
  *   errors    ERR_MALFORMED: a certificate that is none, out of order, given
- *             twice with different bytes, or bytes left over; ERR_NOT_FOUND: a
- *             blob that starts with no certificate at all; ${out} is then
- *             unusable
+ *             twice with different bytes (but for the signature that AMD left
+ *             out of a Naples ARK), or bytes left over; ERR_NOT_FOUND: a blob
+ *             that starts with no certificate at all; ${out} is then unusable
  *   source    55766 5.10 (PDH_CERT_EXPORT), appendices B and C
  * Absent certificates are no error here: see ${out}->has.
  */

@@ -125,6 +125,35 @@ refuses_other_orders_and_leftovers(void **state)
 	}
 }
 
+/* AMD's file of Naples lacks the ARK's signature; an export may have it. */
+static void
+keeps_the_whole_ark(void **state)
+{
+	static const char *const order[2][3] = {
+		{ "ark.cert", "ark-published-576.cert", NULL },
+		{ "ark-published-576.cert", "ark.cert", NULL },
+	};
+	struct sev_chain chain;
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture f[FILES_MAX];
+		struct span in[FILES_MAX];
+		size_t n = load(f, in, order[i]);
+
+		assert_int_equal(sev_chain_parse(&chain, in, n, &err), 0);
+		assert_int_equal(chain.ark.signature.len, 256);
+		/* Another body is another ARK. */
+		f[i].ptr[100] ^= 1;
+		assert_int_not_equal(sev_chain_parse(&chain, in, n, &err), 0);
+		fixture_says("another body", &err, "given twice");
+		f[i].ptr[100] ^= 1;
+		while (n > 0)
+			fixture_free(&f[--n]);
+	}
+}
+
 /* No length but those of whole certificates parses. */
 static void
 refuses_every_cut(void **state)
@@ -154,6 +183,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(accepts_every_sensible_split),
 		cmocka_unit_test(refuses_other_orders_and_leftovers),
+		cmocka_unit_test(keeps_the_whole_ark),
 		cmocka_unit_test(refuses_every_cut),
 	};
 
