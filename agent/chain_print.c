@@ -42,13 +42,13 @@ verdict_json(bool trusted, const struct sev_verdict *v, const char *why)
 
 	if (!trusted)
 		return dump(json_pack("{s:s, s:b, s:s, s:s}", "schema",
-		    "attest-agent.chain-verify/1", "trusted", 0, "failed-check",
+		    CHAIN_PRINT_VERDICT, "trusted", 0, "failed-check",
 		    v->failed == SEV_CHECK_NONE ? "format"
 						: sev_check_name(v->failed),
 		    "reason", why));
 	return dump(json_pack(
 	    "{s:s, s:b, s:s, s:i, s:i, s:b, s:b, s:{s:s, s:s, s:s, s:s, s:s}}",
-	    "schema", "attest-agent.chain-verify/1", "trusted", 1, "generation",
+	    "schema", CHAIN_PRINT_VERDICT, "trusted", 1, "generation",
 	    sev_generation_name(v->generation), "api-major", v->api_major,
 	    "api-minor", v->api_minor, "self-owned", v->self_owned,
 	    "cek-replaced", v->cek_replaced, "sha256", "pdh",
@@ -87,10 +87,11 @@ chain_print_verdict(
 static json_t *
 sig_json(const struct sev_sig *sig)
 {
-	return json_pack("{s:s, s:i, s:s, s:i}", "usage",
-	    sev_usage_name(sig->usage), "usage-code", (int)sig->usage,
+	/* Codes of a slot may be any 32 bits. */
+	return json_pack("{s:s, s:I, s:s, s:I}", "usage",
+	    sev_usage_name(sig->usage), "usage-code", (json_int_t)sig->usage,
 	    "algorithm", sev_algo_name(sig->algo), "algorithm-code",
-	    (int)sig->algo);
+	    (json_int_t)sig->algo);
 }
 
 static json_t *
@@ -99,11 +100,12 @@ cert_json(const struct sev_cert *c, const char *key)
 	char qx[2 * SEV_EC_NUMBER_LEN + 1], qy[2 * SEV_EC_NUMBER_LEN + 1];
 
 	return json_pack(
-	    "{s:s, s:s, s:i, s:i, s:s, s:i, s:i, s:s, s:s, s:s, s:[o, o]}",
+	    "{s:s, s:s, s:i, s:i, s:s, s:I, s:I, s:s, s:s, s:s, s:[o, o]}",
 	    "usage", sev_usage_name(c->usage), "format", "sev", "api-major",
 	    c->api_major, "api-minor", c->api_minor, "algorithm",
-	    sev_algo_name(c->algo), "algorithm-code", (int)c->algo, "curve",
-	    (int)c->curve, "qx-le", hex_encode(qx, sizeof(qx), c->qx), "qy-le",
+	    sev_algo_name(c->algo), "algorithm-code", (json_int_t)c->algo,
+	    "curve", (json_int_t)c->curve, "qx-le",
+	    hex_encode(qx, sizeof(qx), c->qx), "qy-le",
 	    hex_encode(qy, sizeof(qy), c->qy), "sha256", key, "signatures",
 	    sig_json(&c->sig[0]), sig_json(&c->sig[1]));
 }
@@ -235,7 +237,7 @@ chain_print_certs(const struct sev_chain *chain, bool json, struct err *err)
 		}
 	}
 	if (json &&
-	    dump(json_pack("{s:s, s:o}", "schema", "attest-agent.chain-show/1",
+	    dump(json_pack("{s:s, s:o}", "schema", CHAIN_PRINT_CERTS,
 		"certificates", list)))
 		return err_set(err, ERR_MEMORY, "no memory for JSON");
 	return 0;

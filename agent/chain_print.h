@@ -3,6 +3,10 @@
 
 #include "agent/sev/sev.h"
 
+/* The member "schema" of either kind of JSON. */
+#define CHAIN_PRINT_VERDICT "attest-agent.chain-verify/1"
+#define CHAIN_PRINT_CERTS "attest-agent.chain-show/1"
+
 /**
  * chain_print_verdict(trusted, v, why, json):
  * Say on stdout what sev_chain_verify() found; ${why} only if not trusted.

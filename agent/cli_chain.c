@@ -7,6 +7,7 @@
 #include "agent/chain_print.h"
 #include "agent/offline_chain.h"
 #include "agent/offline_file.h"
+#include "agent/offline_report.h"
 
 #define MANY 16 /* of each repeatable option */
 
@@ -218,7 +219,10 @@ cli_chain(int argc, char **argv)
 	}
 out:
 	if (status == 2 && err.code != ERR_NONE)
-		fprintf(stderr, "attest-agent chain: %s\n", err.msg);
+		offline_report("chain",
+		    strcmp(what, "verify") == 0 ? CHAIN_PRINT_VERDICT
+						: CHAIN_PRINT_CERTS,
+		    q.json, &err);
 	offline_chain_free(&q.chain_blobs);
 	offline_chain_free(&q.side_blobs);
 	return status;

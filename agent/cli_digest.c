@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "agent/offline_launch.h"
+#include "agent/offline_report.h"
 #include "common/hex.h"
 
 static const char usage[] =
@@ -22,6 +23,8 @@ static const char usage[] =
     "\n"
     "  attest-agent digest --firmware OVMF.amdsev.fd --kernel vmlinuz \\\n"
     "      --cmdline 'console=ttyS0' --policy 7 --cpus 2 --cpu-sig 0xa00f11\n";
+
+#define SCHEMA "attest-agent.digest/1"
 
 enum { OPT_JSON = 256, OPT_HELP };
 
@@ -45,10 +48,9 @@ print_json(const struct sev_launch *launch, const char *digest, struct err *err)
 	if (sev_hash_sha256(hash, launch->firmware, err) != 0)
 		return -1;
 	hex_encode(firmware, sizeof(firmware), span_of(hash, sizeof(hash)));
-	root = json_pack("{s:s, s:s, s:s, s:s, s:I}", "schema",
-	    "attest-agent.digest/1", "launch-digest", digest, "scheme",
-	    es ? "amd-sev-es" : "amd-sev", "firmware-hash", firmware, "policy",
-	    (json_int_t)launch->policy);
+	root = json_pack("{s:s, s:s, s:s, s:s, s:I}", "schema", SCHEMA,
+	    "launch-digest", digest, "scheme", es ? "amd-sev-es" : "amd-sev",
+	    "firmware-hash", firmware, "policy", (json_int_t)launch->policy);
 	if (root != NULL && es)
 		json_object_set_new(
 		    root, "cpu-count", json_integer(launch->vcpus.count));
@@ -113,7 +115,7 @@ cli_digest(int argc, char **argv)
 	rc = run(&l, json, &err);
 out:
 	if (rc != 0)
-		fprintf(stderr, "attest-agent digest: %s\n", err.msg);
+		offline_report("digest", SCHEMA, json, &err);
 	offline_launch_free(&l);
 	return rc == 0 ? 0 : 2;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/offline_file.h"
+#include "agent/offline_report.h"
 #include "agent/sev/sev.h"
 #include "common/hex.h"
 
@@ -18,6 +19,8 @@ static const char usage[] =
     "Exit status: 0 shown, 1 no OVMF table in it, 2 usage or unreadable.\n"
     "\n"
     "  attest-agent ovmf show /usr/share/OVMF/OVMF_CODE_4M.fd\n";
+
+#define SCHEMA "attest-agent.ovmf/1"
 
 enum { OPT_JSON = 256, OPT_HELP };
 
@@ -40,7 +43,7 @@ static void
 print_json(const struct sev_ovmf *o, const char *sha256)
 {
 	json_t *root = json_pack("{s:s, s:s, s:o, s:o, s:o, s:o}", "schema",
-	    "attest-agent.ovmf/1", "sha256", sha256, "reset-vector",
+	    SCHEMA, "sha256", sha256, "reset-vector",
 	    o->has_reset ? json_integer(o->reset) : json_null(), "secret-area",
 	    area_json(&o->secret, sev_ovmf_takes_secret(o)), "hash-area",
 	    area_json(&o->hashes, sev_ovmf_takes_hashes(o)),
@@ -147,6 +150,6 @@ cli_ovmf(int argc, char **argv)
 	}
 	status = show(argv[optind + 1], json, &err);
 	if (status != 0)
-		fprintf(stderr, "attest-agent ovmf: %s\n", err.msg);
+		offline_report("ovmf", SCHEMA, json, &err);
 	return status;
 }

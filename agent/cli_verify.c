@@ -6,6 +6,7 @@
 
 #include "agent/offline_file.h"
 #include "agent/offline_launch.h"
+#include "agent/offline_report.h"
 #include "common/base64.h"
 #include "common/hex.h"
 
@@ -29,6 +30,8 @@ static const char usage[] =
     "\n"
     "  attest-agent verify --tik tik.bin --digest \"$D\" --policy 3 \\\n"
     "      --measurement \"$M\" --api-major 1 --api-minor 55 --build-id 21\n";
+
+#define SCHEMA "attest-agent.verify/1"
 
 enum {
 	OPT_TIK = 256,
@@ -209,9 +212,9 @@ print(
 			printf("mismatch: %s\n", err->msg);
 		return;
 	}
-	root = json_pack("{s:s, s:b, s:s, s:s?}", "schema",
-	    "attest-agent.verify/1", "match", status == 0, "launch-digest", hex,
-	    "reason", status == 0 ? NULL : err->msg);
+	root = json_pack("{s:s, s:b, s:s, s:s?}", "schema", SCHEMA, "match",
+	    status == 0, "launch-digest", hex, "reason",
+	    status == 0 ? NULL : err->msg);
 	if (root != NULL)
 		json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	putchar('\n');
@@ -240,7 +243,7 @@ cli_verify(int argc, char **argv)
 		print(&q, status, hex, &err);
 out:
 	if (status == 2)
-		fprintf(stderr, "attest-agent verify: %s\n", err.msg);
+		offline_report("verify", SCHEMA, q.json, &err);
 	offline_launch_free(&q.launch);
 	return status;
 }

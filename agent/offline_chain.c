@@ -142,6 +142,8 @@ offline_chain_load(struct offline_blobs *out, const char *path, struct err *err)
 		return -1;
 	rc = offline_chain_add(out, &bytes, err);
 	secret_free(&bytes);
+	if (rc == 0 && out->blob[out->count - 1].len == 0)
+		rc = err_set(err, ERR_MALFORMED, "0 bytes, want certificates");
 	return rc == 0 ? 0 : err_wrap(err, "%s", path);
 }
 

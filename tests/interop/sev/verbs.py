@@ -22,16 +22,34 @@ def run(want, *args, says=None):
     """Exit status, and words on stdout or stderr."""
     global ran
     ran += 1
-    args = [os.path.join(FIXTURES, a)
-            if a.startswith(("certs/", "firmware/")) else a for a in args]
+    args = [os.path.join(FIXTURES, a) if isinstance(a, str) and
+            a.startswith(("certs/", "firmware/")) else a for a in args]
     got = subprocess.run([*PROGRAM, *args], capture_output=True, text=True,
-                         check=False, timeout=60)
+                         errors="replace", check=False, timeout=60)
     assert got.returncode == want, (args, want, got)
     out = got.stdout + got.stderr
     assert says is None or says in out, (args, says, out)
     if want == 2:
-        assert got.stderr and not got.stdout, got
+        assert got.stderr
+        check_no_answer(args, got)
     return got.stdout
+
+
+def check_no_answer(args, got):
+    """Nothing on stdout, and with --json an object that says why."""
+    if "--json" not in args:
+        assert not got.stdout, got
+        at = 2 if args[0] in ("chain", "ovmf") else 1
+        got = subprocess.run([*PROGRAM, *args[:at], "--json", *args[at:]],
+                             capture_output=True, text=True, errors="replace",
+                             check=False, timeout=60)
+        assert got.returncode == 2
+    if got.stderr.startswith("usage:"):
+        return
+    answer = json.loads(got.stdout)
+    assert sorted(answer) == ["error", "schema"], answer
+    assert answer["error"] in got.stderr or answer["error"] == "see stderr"
+    assert args[0] in answer["schema"], answer
 
 
 def check_verify_chain(tmp):
@@ -66,6 +84,8 @@ def check_verify_chain(tmp):
                    NAPLES + "cek.cert"],
                   [NAPLES + "chain-sev.bin",
                    NAPLES + "ask_ark_naples-as-published.cert"],
+                  [full, NAPLES + "ask_ark_naples-as-published.cert"],
+                  [NAPLES + "ask_ark_naples-as-published.cert", full],
                   ["--cek", NAPLES + "cek.cert", pdh, qemu],
                   ["--cloud-cert", NAPLES + "oca.cert", full],
                   ["--full", full],
@@ -104,7 +124,7 @@ def check_verify_chain(tmp):
     run(2, "chain", "judge", full, says="usage")
 
 
-def check_show():
+def check_show(tmp):
     text = run(0, "chain", "show", GENOA + "query-sev-capabilities.json")
     for word in ("PDH", "PEK", "OCA", "CEK", "P-384", "API 1.55",
                  "AMD's signature is missing"):
@@ -114,7 +134,18 @@ def check_show():
     assert [c["usage"] for c in certs] == ["PDH", "PEK", "OCA", "CEK", "ASK",
                                            "ARK"]
     assert certs[5]["pinned"] == "naples" and certs[4]["bits"] == 2048
+    # A slot's codes may be any 32 bits; they are no negative numbers.
+    with open(os.path.join(FIXTURES, NAPLES, "pdh.cert"), "rb") as f:
+        odd = f.read()[:1564] + b"\xff" * 520
+    path = os.path.join(tmp, "odd.cert")
+    with open(path, "wb") as f:
+        f.write(odd)
+    slot = json.loads(run(0, "chain", "show", "--json", path))[
+        "certificates"][0]["signatures"][1]
+    assert slot["usage-code"] == slot["algorithm-code"] == 0xffffffff, slot
     run(2, "chain", "show", "/nonexistent", says="No such file")
+    # A name that is no UTF-8 still makes JSON.
+    run(2, "chain", "show", b"/nonexistent\xff", says="No such file")
 
 
 def check_digest():
@@ -198,6 +229,8 @@ def check_ovmf():
     assert answer["hash-area"] == {"base": 0x810c00, "size": 1024,
                                    "usable": True}
     run(1, "ovmf", "show", NAPLES + "pdh.cert", says="no OVMF footer")
+    answer = json.loads(run(1, "ovmf", "show", "--json", NAPLES + "pdh.cert"))
+    assert "no OVMF footer" in answer["error"]
     run(2, "ovmf", "show", "/nonexistent", says="No such file")
     run(2, "ovmf", "show", says="usage")
     run(2, "ovmf", says="usage")
@@ -210,7 +243,7 @@ def main():
         assert all(len(line) <= 80 for line in text.split("\n")), verb
     with tempfile.TemporaryDirectory() as tmp:
         check_verify_chain(tmp)
-        check_show()
+        check_show(tmp)
         check_digest()
         check_verify(tmp)
         check_ovmf()
