@@ -293,7 +293,7 @@ check_links(const struct judge *j, struct err *err)
 	return SEV_CHECK_NONE;
 }
 
-/* An OCA's self-signature tells nothing of who made it; the owner's list does. */
+/* An OCA's self-signature says nothing of its maker; the owner's list does. */
 static enum sev_check
 check_cloud(const struct judge *j, struct sev_verdict *out, struct err *err)
 {

@@ -2,6 +2,7 @@
 
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
 #include <string.h>
@@ -45,11 +46,15 @@ sev_key_point(uint8_t out[SEV_KEY_POINT_LEN], const struct sev_cert *cert,
 static int
 from_params(EVP_PKEY **out, const char *type, OSSL_PARAM *params)
 {
-	EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
-	int ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
-	    EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) == 1;
+	EVP_PKEY_CTX *ctx;
+	int ok;
 
+	ERR_set_mark();
+	ctx = EVP_PKEY_CTX_new_from_name(NULL, type, NULL);
+	ok = ctx != NULL && EVP_PKEY_fromdata_init(ctx) == 1 &&
+	    EVP_PKEY_fromdata(ctx, out, EVP_PKEY_PUBLIC_KEY, params) == 1;
 	EVP_PKEY_CTX_free(ctx);
+	ERR_pop_to_mark();
 	return ok ? 0 : -1;
 }
 
@@ -136,7 +141,7 @@ out:
 	return rc;
 }
 
-/* r and s, 72 bytes each, to the DER that OpenSSL reads; freed by the caller. */
+/* r and s, 72 bytes each, to the DER that OpenSSL reads; the caller frees. */
 static int
 ec_signature(uint8_t **out, size_t *len, struct span field, struct err *err)
 {
@@ -206,6 +211,8 @@ sev_key_verify(EVP_PKEY *key, uint32_t algo, struct span text, struct span sig,
 	size_t len = 0;
 	int rc = -1;
 
+	/* A bad signature is no trouble of the thread's next TLS call. */
+	ERR_set_mark();
 	if (rsa ? rsa_signature(&der, &len, key, sig, err)
 		: ec_signature(&der, &len, sig, err))
 		goto out;
@@ -231,5 +238,6 @@ sev_key_verify(EVP_PKEY *key, uint32_t algo, struct span text, struct span sig,
 out:
 	EVP_MD_CTX_free(ctx);
 	OPENSSL_free(der);
+	ERR_pop_to_mark();
 	return rc;
 }

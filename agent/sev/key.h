@@ -6,7 +6,10 @@
 #include "agent/sev/amd_cert.h"
 #include "agent/sev/cert.h"
 
-/* Wire keys and signatures, as OpenSSL wants them.  Inside agent/sev only. */
+/*
+ * Wire keys and signatures, as OpenSSL wants them.  Inside agent/sev only.
+ * Nothing here leaves an error in OpenSSL's queue of the thread.
+ */
 
 #define SEV_KEY_POINT_LEN 97 /* 0x04, X, Y: an uncompressed P-384 point */
 

@@ -130,15 +130,14 @@ int
 sev_root_add_ask(struct sev_root *roots, size_t count,
     const struct sev_amd_cert *ask, struct err *err)
 {
-	err_set(err, ERR_UNTRUSTED, "an ASK, and none of %zu ARKs signed it",
-	    count);
 	for (size_t i = 0; i < count; i++) {
 		if (roots[i].has_ask ||
-		    sev_amd_link_verify(&roots[i].ark, ask, err) != 0)
+		    sev_amd_link_verify(&roots[i].ark, ask, NULL) != 0)
 			continue;
 		roots[i].ask = *ask;
 		roots[i].has_ask = true;
 		return 0;
 	}
-	return -1;
+	return err_set(err, ERR_UNTRUSTED,
+	    "an ASK, and none of %zu ARKs signed it", count);
 }

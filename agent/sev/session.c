@@ -2,6 +2,7 @@
 
 #include <openssl/bn.h>
 #include <openssl/ec.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/obj_mac.h>
 #include <string.h>
@@ -214,11 +215,13 @@ sev_session_agree(uint8_t z[SEV_P384_LEN], uint8_t godh_cert[SEV_CERT_LEN],
 	}
 	BN_set_flags(k, BN_FLG_CONSTTIME);
 	BN_CTX_start(bn);
+	ERR_set_mark();
 	if (BN_is_zero(k) || BN_cmp(k, EC_GROUP_get0_order(group)) >= 0)
 		err_set(err, ERR_USAGE,
 		    "a private scalar outside 1..n-1: draw another");
 	else
 		rc = multiply(z, godh_cert, group, point, k, bn, err);
+	ERR_pop_to_mark();
 	BN_CTX_end(bn);
 out:
 	BN_clear_free(k);

@@ -78,6 +78,7 @@ def check_verify_chain(tmp):
         "%-20s: %s\n" % item for item in reply.items()).encode())
     torn = write("torn.json", b'{"return": {"pdh": "AQAA"}}')
     short = write("short.bin", read(full)[:-1])
+    no_ca = write("no-ca.bin", read(SYNTHETIC + "chain-full.bin")[:8336])
     for files in ([full], [NAPLES + "chain-sev.bin"], [wrapped], [one_line],
                   [bare], [qmp], [virsh],
                   [pdh, NAPLES + "pek.cert", NAPLES + "oca.cert",
@@ -90,7 +91,9 @@ def check_verify_chain(tmp):
                   ["--cloud-cert", NAPLES + "oca.cert", full],
                   ["--full", full],
                   ["--root", SYNTHETIC + "ark.cert",
-                   SYNTHETIC + "chain-full.bin"]):
+                   SYNTHETIC + "chain-full.bin"],
+                  ["--root", SYNTHETIC + "ask.cert",
+                   "--root", SYNTHETIC + "ark.cert", no_ca]):
         run(0, *verify, *files, says="verified")
         assert json.loads(run(0, *verify, "--json", *files))["trusted"]
     for files, says in (
@@ -116,6 +119,9 @@ def check_verify_chain(tmp):
             ([write("big", bytes(300000))], "more than"),
             (["--root", pdh, full], "usage"),
             (["--root", "/nonexistent", full], "No such file"),
+            (["--root", NAPLES + "ask.cert",
+              "--root", SYNTHETIC + "ark.cert", full],
+             "none of 1 ARKs signed it"),
             (["--cek", pdh, full], "has no CEK"),
             (["--cloud-cert", pdh, full], "has no OCA"),
             (["--frobnicate", full], "--help")):
