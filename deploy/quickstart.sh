@@ -102,6 +102,8 @@ on() {
 	exec "$@"
 }
 
+: >"$work/relay.log" >"$work/agent.log"
+
 # ready NAME PID LOG: wait until the program says so.
 ready() {
 	timeout 30 grep -q -m1 'ready: ' <(tail -n +1 -f --pid="$2" "$3") || {
