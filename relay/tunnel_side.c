@@ -75,12 +75,13 @@ on_tunnel_closed(void *arg, unsigned code, const char *why)
 	uint8_t words[CLOSE_WORDS_MAX];
 	struct writer w = writer_of(words, sizeof(words));
 
+	/* Told once it is true: no route leads here any more. */
+	side_leave(s);
+	side_return_queued(s);
 	if (s->joined)
 		log_info(&s->subject, "down: %s (%u)", why, code);
 	else
 		log_warn(&s->subject, "tunnel refused: %s (%u)", why, code);
-	side_leave(s);
-	side_return_queued(s);
 	slab_remove(&s->worker->tunnels, s->handle);
 	loop_timer_cancel(&s->timer);
 	if (s->conn == NULL || code == TUNNEL_CLOSE_LOST)

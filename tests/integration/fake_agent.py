@@ -253,7 +253,7 @@ class Tunnel:
             if request is not None:
                 return request
             assert kind in (REQUEST, DATA, RESET, WINDOW, NOTICE,
-                            GOAWAY), kind
+                            GOAWAY, PONG), kind
 
     def take(self, kind, flags, stream, payload):
         """Frames of requests, as they come mixed: the request that is now
