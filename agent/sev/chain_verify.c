@@ -83,11 +83,16 @@ check_complete(const struct judge *j, struct err *err)
 	return SEV_CHECK_NONE;
 }
 
+/* Some slot says that an ASK signed it, by an algorithm that an ASK has. */
 static bool
 names_ask(const struct sev_cert *cek)
 {
-	return cek->sig[0].usage == SEV_USAGE_ASK ||
-	    cek->sig[1].usage == SEV_USAGE_ASK;
+	for (size_t i = 0; i < 2; i++)
+		if (cek->sig[i].usage == SEV_USAGE_ASK &&
+		    (cek->sig[i].algo == SEV_ALGO_RSA_SHA256 ||
+			cek->sig[i].algo == SEV_ALGO_RSA_SHA384))
+			return true;
+	return false;
 }
 
 /*

@@ -153,6 +153,11 @@ replaces_an_unsigned_cek(void **state)
 	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
 	assert_true(v.cek_replaced);
 	assert_int_equal(v.cek_index, 1);
+	/* A slot without an algorithm is empty, whoever is named in it. */
+	f.ptr[CEK_AT + 1044] = SEV_USAGE_ASK;
+	f.ptr[CEK_AT + 1045] = 0;
+	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
+	assert_true(v.cek_replaced);
 	/* Its signature must still be AMD's. */
 	right.ptr[1100] ^= 1;
 	chain_wants("badly signed", fixture_span(&f), &trust, SEV_CHECK_ASK_CEK,
