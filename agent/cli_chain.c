@@ -225,5 +225,5 @@ out:
 		    q.json, &err);
 	offline_chain_free(&q.chain_blobs);
 	offline_chain_free(&q.side_blobs);
-	return status;
+	return offline_written("chain", status);
 }

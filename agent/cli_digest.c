@@ -117,5 +117,5 @@ out:
 	if (rc != 0)
 		offline_report("digest", SCHEMA, json, &err);
 	offline_launch_free(&l);
-	return rc == 0 ? 0 : 2;
+	return offline_written("digest", rc == 0 ? 0 : 2);
 }

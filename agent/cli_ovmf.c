@@ -151,5 +151,5 @@ cli_ovmf(int argc, char **argv)
 	status = show(argv[optind + 1], json, &err);
 	if (status != 0)
 		offline_report("ovmf", SCHEMA, json, &err);
-	return status;
+	return offline_written("ovmf", status);
 }

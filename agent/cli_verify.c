@@ -245,5 +245,5 @@ out:
 	if (status == 2)
 		offline_report("verify", SCHEMA, q.json, &err);
 	offline_launch_free(&q.launch);
-	return status;
+	return offline_written("verify", status);
 }

@@ -1,7 +1,9 @@
 #include "agent/offline_report.h"
 
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 void
 offline_report(
@@ -20,4 +22,13 @@ offline_report(
 		json_dumpf(root, stdout, JSON_INDENT(2) | JSON_PRESERVE_ORDER);
 	putchar('\n');
 	json_decref(root);
+}
+
+int
+offline_written(const char *verb, int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	fprintf(stderr, "attest-agent %s: stdout: %s\n", verb, strerror(errno));
+	return 2;
 }

@@ -13,4 +13,11 @@
 void offline_report(
     const char *verb, const char *schema, bool json, const struct err *err);
 
+/**
+ * offline_written(verb, status):
+ * ${status}, or 2 and words on stderr if stdout did not take the answer: a
+ * digest that is not there must not look like one that is.
+ */
+int offline_written(const char *verb, int status);
+
 #endif

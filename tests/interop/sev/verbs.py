@@ -242,6 +242,19 @@ def check_ovmf():
     run(2, "ovmf", says="usage")
 
 
+def check_full():
+    """An answer that stdout does not take is none."""
+    fw = os.path.join(FIXTURES, "firmware/synthetic-fw-a.bin")
+    chain = os.path.join(FIXTURES, NAPLES, "chain-full.bin")
+    for args in (("digest", "--firmware", fw), ("ovmf", "show", fw),
+                 ("ovmf", "show", "--json", fw), ("chain", "show", chain),
+                 ("chain", "verify", "--json", chain)):
+        with open("/dev/full", "w", encoding="utf8") as full:
+            got = subprocess.run([*PROGRAM, *args], stdout=full, text=True,
+                                 stderr=subprocess.PIPE, check=False)
+        assert got.returncode == 2 and "stdout" in got.stderr, got
+
+
 def main():
     for verb in (("chain",), ("chain", "verify"), ("chain", "show"),
                  ("digest",), ("verify",), ("ovmf",), ("ovmf", "show")):
@@ -253,6 +266,7 @@ def main():
         check_digest()
         check_verify(tmp)
         check_ovmf()
+        check_full()
     print("%d command lines" % ran)
 
 
