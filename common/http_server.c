@@ -347,6 +347,11 @@ on_data(void *arg, uint8_t *ptr, size_t len)
 		}
 		if (rest.len == 0)
 			break;
+		if (conn_congested(s->conn)) {
+			/* Who does not take answers gets no more of them. */
+			conn_pause(s->conn);
+			break;
+		}
 		if (s->state == IDLE) {
 			s->state = HEAD;
 			loop_timer_set(&s->timer, s->settings->head_ms);
@@ -368,9 +373,18 @@ on_data(void *arg, uint8_t *ptr, size_t len)
 	return took;
 }
 
+static void
+on_drained(void *arg)
+{
+	struct http_server *s = arg;
+
+	conn_resume(s->conn);
+}
+
 static const struct conn_ops server_ops = {
 	.open = on_open,
 	.data = on_data,
+	.drained = on_drained,
 	.closed = on_closed,
 };
 

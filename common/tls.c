@@ -41,6 +41,12 @@ tls_error(struct err *err, const char *what)
 	    err, ERR_IO, "%s: %s", what, reason != NULL ? reason : "failed");
 }
 
+const char *
+tls_library(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION);
+}
+
 /* No file of ours has a passphrase; a prompt would hang a daemon. */
 static int
 no_passphrase(char *buf, int size, int rwflag, void *arg)

@@ -69,6 +69,9 @@ bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
 int tls_exporter(struct ssl_st *ssl, uint8_t *out, size_t len,
     const char *label, struct err *err);
 
+/** tls_library(): name and version of the library, for people. */
+const char *tls_library(void);
+
 /** tls_error(err, what): ERR_IO with the words of OpenSSL's queue, which is
  * then empty.  Returns -1. */
 int tls_error(struct err *err, const char *what);

@@ -48,6 +48,9 @@ void host_dispatch(struct host *h);
  * ${code} if it still works on it, release all. */
 void host_end(struct host *h, enum frame_reset code);
 
+/** host_drain_held(w): nobody they could wait for will come here any more. */
+void host_drain_held(struct worker *w);
+
 /** host_timer(h): the timer of the request. */
 void host_timer(void *arg);
 

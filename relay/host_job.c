@@ -218,6 +218,10 @@ hold(struct host *h)
 	const struct relay_config *c = &r->setup->config;
 	uint64_t now = clock_ms();
 
+	if (atomic_load(&r->draining)) {
+		fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
+		return false;
+	}
 	if (h->wait_due_ms == 0)
 		h->wait_due_ms = now + c->timeouts.agent_wait;
 	if (h->wait_due_ms > h->due_ms)
@@ -273,6 +277,15 @@ host_wake_held(struct worker *w)
 		next = TAILQ_NEXT(h, held_link);
 		host_dispatch(h);
 	}
+}
+
+void
+host_drain_held(struct worker *w)
+{
+	struct host *h;
+
+	while ((h = TAILQ_FIRST(&w->held)) != NULL)
+		fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
 }
 
 static void

@@ -279,6 +279,7 @@ host_drain_all(struct worker *w)
 		next = TAILQ_NEXT(h, link);
 		http_close_after(h->http);
 	}
+	host_drain_held(w);
 }
 
 void

@@ -222,6 +222,7 @@ on_accept(void *arg, unsigned events)
 		fd = accept4(l->fd, (struct sockaddr *)&sa, &len,
 		    SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
+			all->full_told = false;
 			deal(l, fd, &sa);
 			continue;
 		}

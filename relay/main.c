@@ -2,7 +2,6 @@
 #include "relay/serve.h"
 
 #include <getopt.h>
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -105,7 +104,7 @@ main(int argc, char **argv)
 			return EXIT_OK;
 		case 'v':
 			printf("attest-relay %s (%s)\n", ATTEST_VERSION,
-			    OpenSSL_version(OPENSSL_VERSION));
+			    tls_library());
 			return EXIT_OK;
 		default:
 			fputs(usage, stderr);

@@ -2,9 +2,11 @@
 
 import json
 import os
+import ssl
 import unittest
-import uuid
 
+import harness
+from harness import run
 from relay_case import RelayCase
 
 TOKEN = "Authorization: Bearer @\r\n"
@@ -296,8 +298,6 @@ class Http(RelayCase):
             b"", client=c, token=False, extra="Authorization: Bearer x\r\n"),
             401, "host-unauthenticated")
         # Resumed or not, the certificate stays; another CA's does not pass.
-        import harness
-        import ssl
         other = harness.Ca(self.lab.folder, "other")
         cert, key = other.issue("cn-22", ["DNS:cn-21.example"],
                                 usage="clientAuth")
@@ -318,8 +318,23 @@ class Http(RelayCase):
 
 
 class Tls(RelayCase):
-    def test_t25_no_early_data_and_no_old_versions(self):
-        import ssl
+    def test_t25_no_ticket_allows_early_data(self):
+        session = os.path.join(self.lab.folder, "session")
+        reach = ["openssl", "s_client", "-connect",
+                 "127.0.0.1:%d" % self.lab.relay_internal,
+                 "-servername", "localhost", "-CAfile", self.lab.ca.cert]
+        text = self.head("GET", path="/sev/.well-known/attest-relay",
+                         extra="Connection: close\r\n")
+        early = os.path.join(self.lab.folder, "early")
+        with open(early, "w", encoding="ascii") as out:
+            out.write(text)
+        run(reach + ["-ign_eof", "-sess_out", session], input=text)
+        done = run(reach + ["-ign_eof", "-sess_in", session, "-early_data",
+                            early], ok=None, input=text)
+        self.assertIn("Reused, TLSv1.3", done.stdout)
+        self.assertNotIn("Early data was accepted", done.stdout)
+
+    def test_no_old_versions(self):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             self.client(tls12=True)
 
