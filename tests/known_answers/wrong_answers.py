@@ -161,7 +161,8 @@ def check_chains(root):
     bad += [dict(good, patches=[[99999, "00"]]), dict(good, patches=[[1]]),
             dict(good, patches=[[-1, "00"]]), dict(good, truncate_to=99999),
             dict(good, append_hex="0"), dict(good, file="absent.bin"),
-            dict(good, surprise=1), dict(good, fails_at="pek-pdh")]
+            dict(good, surprise=1), dict(good, fails_at="pek-pdh"),
+            dict(good, fails_at=7)]
     none_passes(root, folder + "changed.json", bad)
 
 
