@@ -44,7 +44,9 @@ post(struct link *l, uint32_t stream, const struct service_request *in)
 	}
 	job->link = l->id;
 	job->stream = stream;
-	worker_post(l->config->worker, job);
+	if (worker_post(l->config->worker, job) != 0)
+		tunnel_reset(l->tunnel, stream, FRAME_RESET_REFUSED,
+		    "too many requests at once");
 }
 
 /* The head must live until the body is there: keep it as a copied job. */

@@ -32,6 +32,7 @@ struct worker {
 	pthread_cond_t told;              /* a question was answered */
 	struct worker_job *first, **last; /* posted */
 	struct worker_job *done, **done_last;
+	size_t queued; /* posted, at work or done, and not yet taken */
 	struct question *questions;
 	struct worker_name *names; /* owned */
 	size_t name_count;
@@ -106,8 +107,8 @@ update_names(struct worker *w)
 	free(info);
 }
 
-/* One transaction over everything that was queued. */
-static void
+/* One transaction over everything that was queued; false: it was lost. */
+static bool
 run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
 {
 	struct err err = { 0 };
@@ -124,7 +125,7 @@ run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
 	if (rc == 0)
 		rc = vault_commit(w->vault, &err);
 	if (rc == 0)
-		return;
+		return true;
 	log_error(NULL, "state cannot be written: %s", err.msg);
 	for (j = jobs; j != NULL; j = j->next)
 		service_storage(&j->out, j->in.request_id);
@@ -133,6 +134,7 @@ run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
 			(void)err_set(q->err, err.code, "%s", err.msg);
 		q->rc = -1;
 	}
+	return false;
 }
 
 static bool
@@ -213,7 +215,8 @@ work(void *arg)
 
 		changed = changes_names(asked);
 		if (jobs != NULL || asked != NULL || vault_is_due(w->vault))
-			run_batch(w, jobs, asked);
+			/* What was not committed is not to be claimed. */
+			changed = run_batch(w, jobs, asked) && changed;
 		else
 			vault_erase_traces(w->vault);
 		if (changed)
@@ -289,24 +292,36 @@ worker_stop(struct worker *w)
 	worker_free(w);
 }
 
-void
+int
 worker_post(struct worker *w, struct worker_job *job)
 {
+	bool full;
+
 	job->next = NULL;
 	(void)pthread_mutex_lock(&w->lock);
-	*w->last = job;
-	w->last = &job->next;
-	(void)pthread_cond_signal(&w->work);
+	full = w->queued >= WORKER_QUEUE_MAX;
+	if (!full) {
+		w->queued++;
+		*w->last = job;
+		w->last = &job->next;
+		(void)pthread_cond_signal(&w->work);
+	}
 	(void)pthread_mutex_unlock(&w->lock);
+	if (full)
+		worker_job_free(job);
+	return full ? -1 : 0;
 }
 
 struct worker_job *
 worker_take(struct worker *w)
 {
 	struct worker_job *jobs;
+	const struct worker_job *j;
 
 	(void)pthread_mutex_lock(&w->lock);
 	jobs = w->done;
+	for (j = jobs; j != NULL; j = j->next)
+		w->queued--;
 	w->done = NULL;
 	w->done_last = &w->done;
 	(void)pthread_mutex_unlock(&w->lock);

@@ -49,8 +49,15 @@ int worker_start(struct worker **out, struct vault *v,
 /** worker_stop(w): do what is queued, end the thread, release. */
 void worker_stop(struct worker *w);
 
-/** worker_post(w, job): takes ${job}.  Any thread. */
-void worker_post(struct worker *w, struct worker_job *job);
+/* Requests between worker_post() and worker_take().  A relay that cancels its
+ * streams has used up none of them, so streams alone are no limit. */
+#define WORKER_QUEUE_MAX 1024
+
+/**
+ * worker_post(w, job): takes ${job} in every case.  Any thread.
+ *   errors  -1: WORKER_QUEUE_MAX are on their way; nothing was done
+ */
+int worker_post(struct worker *w, struct worker_job *job);
 
 /** worker_take(w): all jobs answered so far, a list; any thread. */
 struct worker_job *worker_take(struct worker *w);

@@ -3,11 +3,14 @@
 #include <jansson.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "agent/control.h"
@@ -85,7 +88,7 @@ post(uint32_t stream, const char *verb, const char *body)
 	assert_non_null(job);
 	assert_null(job->in.content_type.ptr); /* absent stays absent */
 	job->stream = stream;
-	worker_post(worker, job);
+	assert_int_equal(worker_post(worker, job), 0);
 }
 
 /* Wait until ${count} jobs are answered; give each to ${fn}. */
@@ -229,6 +232,97 @@ removed_vms_are_not_ours(void **state)
 	collect(1, not_mine);
 }
 
+/* A relay that cancels as fast as it asks must not fill our memory. */
+static void
+the_queue_has_an_end(void **state)
+{
+	const struct service_request in = { .method = span_str("GET") };
+	size_t taken = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < WORKER_QUEUE_MAX; i++)
+		assert_int_equal(worker_post(worker, worker_job_new(&in)), 0);
+	assert_int_equal(worker_post(worker, worker_job_new(&in)), -1);
+	while (taken < WORKER_QUEUE_MAX) {
+		struct worker_job *jobs = worker_take(worker);
+
+		while (jobs != NULL) {
+			struct worker_job *job = jobs;
+
+			jobs = job->next;
+			worker_job_free(job);
+			taken++;
+		}
+		sched_yield();
+	}
+	assert_int_equal(worker_post(worker, worker_job_new(&in)), 0);
+}
+
+/* A registration that did not reach the disk is not claimed at the relay. */
+static void
+lost_registrations_are_not_claimed(void **state)
+{
+	const struct rlimit none = { 1, RLIM_INFINITY };
+	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
+	static const uint8_t key[UUID_KEY_LEN] = { 7 };
+	struct register_plan *p = calloc(1, sizeof(*p));
+	struct registration *r = NULL;
+	struct secret bytes = { 0 };
+	struct worker_name *names;
+	struct err err = { 0 };
+	size_t count;
+	json_t *v;
+
+	(void)state;
+	assert_non_null(p);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	lab_plan(p, "web2", NULL);
+	assert_int_equal(register_finish(&r, p, key, &err), 0);
+	assert_int_equal(registration_encode(&bytes, r, &err), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	v = ask(OWNER_REGISTER, secret_span(&bytes), &err);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+	assert_null(v);
+	assert_int_equal(err.code, ERR_IO);
+	names = worker_names(worker, &count);
+	assert_int_equal(count, 1);
+	free(names);
+	assert_int_equal(registered, 0);
+	v = ask(OWNER_REGISTER, secret_span(&bytes), &err);
+	assert_non_null(v);
+	json_decref(v);
+	names = worker_names(worker, &count);
+	assert_int_equal(count, 2);
+	free(names);
+	secret_free(&bytes);
+	registration_free(r);
+	register_free(p);
+	free(p);
+}
+
+/* Lines of the log outlive their VM, and are found by its UUID. */
+static void
+log_of_a_removed_vm(void **state)
+{
+	uint8_t in[12 + UUID_TEXT_LEN];
+	char text[UUID_TEXT_LEN + 1];
+	struct writer w = writer_of(in, sizeof(in));
+	struct err err;
+	json_t *v;
+
+	(void)state;
+	v = ask(OWNER_REMOVE, span_str("web1"), &err);
+	assert_non_null(v);
+	json_decref(v);
+	writer_be64(&w, 0);
+	writer_be32(&w, 0);
+	writer_put(&w, span_str(uuid_format(text, &lab.vm)));
+	v = ask(OWNER_LOG, writer_span(&w), &err);
+	assert_int_equal(json_array_size(json_object_get(v, "lines")), 2);
+	json_decref(v);
+}
+
 /* The socket, both ends of it, over the worker. */
 static int
 answer(void *arg, unsigned op, struct span in, struct buf *out, struct err *err)
@@ -303,6 +397,9 @@ static const struct CMUnitTest tests[] = {
 	T(every_request_is_answered_once),
 	T(owners_questions),
 	T(removed_vms_are_not_ours),
+	T(the_queue_has_an_end),
+	T(lost_registrations_are_not_claimed),
+	T(log_of_a_removed_vm),
 	T(control_socket),
 	T(control_socket_in_a_deep_folder),
 };
