@@ -77,6 +77,24 @@ check_private(
 	return 0;
 }
 
+/* A link on the way is the owner's business (a home folder is often behind
+ * one), but SQLite's NOFOLLOW, which guards the file, refuses any of them. */
+static int
+resolve(struct state *s, struct err *err)
+{
+	char *real = realpath(s->dir, NULL);
+	int n = -1;
+
+	if (real != NULL)
+		n = snprintf(s->dir, sizeof(s->dir), "%s", real);
+	free(real);
+	if (n <= 0 || (size_t)n >= sizeof(s->dir))
+		return err_set(err, ERR_USAGE,
+		    "state folder: its real path cannot be told, or is too "
+		    "long");
+	return 0;
+}
+
 int
 state_open(struct state *out, const char *dir, struct err *err)
 {
@@ -97,7 +115,8 @@ state_open(struct state *out, const char *dir, struct err *err)
 	if (out->dir_fd < 0)
 		return err_set(
 		    err, ERR_IO, "%s: %s", out->dir, strerror(errno));
-	if (check_private(out->dir_fd, out->dir, "", S_IFDIR, err) != 0) {
+	if (check_private(out->dir_fd, out->dir, "", S_IFDIR, err) != 0 ||
+	    resolve(out, err) != 0) {
 		state_close(out);
 		return -1;
 	}

@@ -8,7 +8,8 @@
 /*
  * The agent's state folder: agent.key, seal.key, agent.db, generation,
  * agent.lock and agent.sock.  It belongs to us alone: 0700, files 0600; what
- * is wider, somebody else's or a symbolic link is refused, never repaired.
+ * is wider, somebody else's or, of the files, a symbolic link is refused,
+ * never repaired.
  */
 struct state {
 	char dir[512];

@@ -293,8 +293,18 @@ store_close(struct store *s)
 int
 store_begin(struct store *s, struct err *err)
 {
+	int moved = 0;
+
 	if (s->open)
 		return err_set(err, ERR_INTERNAL, "a transaction is open");
+	/* SQLite would go on writing into a file that has no name any more:
+	 * what is released then would be logged nowhere. */
+	if (sqlite3_file_control(
+		s->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) != SQLITE_OK ||
+	    moved != 0)
+		return err_set(err, ERR_IO,
+		    STORE_DB ": was removed or replaced while in use; start "
+			     "the agent again");
 	if (store_step(s, STORE_Q_BEGIN, err) != 0)
 		return -1;
 	s->saved_seq = s->audit_seq;

@@ -125,6 +125,48 @@ values_come_back(void **unused)
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 }
 
+/* Written into a file without a name, a line of the log is lost. */
+static void
+a_store_that_was_moved_takes_nothing(void **unused)
+{
+	struct err err = { 0 };
+	char copy[128];
+	char path[128];
+
+	(void)unused;
+	put("a", "one");
+	(void)snprintf(path, sizeof(path), "%s/agent.db", dir);
+	(void)snprintf(copy, sizeof(copy), "%s/copy.db", dir);
+	assert_int_equal(rename(path, copy), 0);
+	assert_int_equal(store_begin(store, &err), -1);
+	assert_int_equal(err.code, ERR_IO);
+	assert_non_null(strstr(err.msg, "removed or replaced"));
+	assert_int_equal(rename(copy, path), 0);
+	put("a", "two");
+}
+
+/* Home folders are links at times. */
+static void
+a_link_on_the_way_is_fine(void **unused)
+{
+	struct err err = { 0 };
+	char real[64];
+	char link[128];
+
+	(void)unused;
+	put("a", "one");
+	close_store();
+	(void)snprintf(real, sizeof(real), "%s", dir);
+	(void)snprintf(link, sizeof(link), "%s-link", dir);
+	assert_int_equal(symlink(real, link), 0);
+	if (state_open(&state, link, &err) != 0 ||
+	    state_lock(&state, 0, &err) != 0 ||
+	    store_open(&store, &state, &err) != 0)
+		fail_msg("%s", err.msg);
+	put("a", "two");
+	assert_int_equal(unlink(link), 0);
+}
+
 static void
 rollback_forgets(void **unused)
 {
@@ -421,6 +463,8 @@ folder_must_be_ours_alone(void **unused)
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(values_come_back),
+	T(a_store_that_was_moved_takes_nothing),
+	T(a_link_on_the_way_is_fine),
 	T(rollback_forgets),
 	T(altered_rows_do_not_open),
 	T(every_bit_of_a_sealed_value_counts),
