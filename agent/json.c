@@ -130,9 +130,12 @@ json_read(json_t **out, struct span in, size_t max, struct err *err)
 	v = json_loadb(
 	    (const char *)in.ptr, in.len, JSON_REJECT_DUPLICATES, &why);
 	/* why.text may quote the input: line and column say enough. */
-	if (v == NULL)
-		return err_set(err, ERR_MALFORMED, "not JSON at %d:%d",
-		    why.line, why.column);
+	if (v == NULL) {
+		(void)err_set(err, ERR_MALFORMED, "not JSON at %d:%d", why.line,
+		    why.column);
+		secret_wipe(&why, sizeof(why));
+		return -1;
+	}
 	if (!json_is_object(v)) {
 		json_decref(v);
 		return err_set(err, ERR_MALFORMED, "JSON: want an object");

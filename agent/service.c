@@ -152,7 +152,10 @@ static void
 fill_asker(struct vault_asker *out, const struct service_request *in)
 {
 	copy_text(out->request_id, sizeof(out->request_id), in->request_id);
-	copy_text(out->identity, sizeof(out->identity), in->host_identity);
+	/* Cut short it might be the name of another. */
+	copy_text(out->identity, sizeof(out->identity),
+	    in->host_identity.len < sizeof(out->identity) ? in->host_identity
+							  : span_str("none"));
 	if (out->request_id[0] == '\0')
 		copy_text(
 		    out->request_id, sizeof(out->request_id), span_str("-"));

@@ -31,6 +31,7 @@ read_u8(struct json_in *in, const char *name, uint8_t *out, bool *has)
 static void
 read_hints(struct json_in *in, struct policy_hints *h)
 {
+	uint8_t cmdline[SEV_SHA256_LEN];
 	uint64_t n = 0;
 	bool major = false;
 	bool minor = false;
@@ -44,6 +45,8 @@ read_hints(struct json_in *in, struct policy_hints *h)
 	h->has_firmware = json_hash(in, "firmware-hash", h->firmware);
 	h->has_kernel = json_hash(in, "kernel-hash", h->kernel);
 	h->has_initrd = json_hash(in, "initrd-hash", h->initrd);
+	/* Some hash the text, QEMU the text and its NUL: judge its form only. */
+	(void)json_hash(in, "cmdline-hash", cmdline);
 }
 
 /* Only for the owner's eyes, as what the host claims to be. */

@@ -394,6 +394,19 @@ vault_expire(struct vault *v, struct vault_vm *vm)
 	}
 }
 
+void
+vault_settle(struct vault *v, struct vault_vm *vm, struct session *s)
+{
+	int64_t age = times_boot_ms(&v->clock) - s->since_boot_ms;
+
+	if (s->state == SESSION_OPEN && age >= v->life_ms)
+		vault_end_session(
+		    v, vm, s, "expired", "no measurement came in time");
+	else if ((s->state == SESSION_RELEASED || s->state == SESSION_FROZEN) &&
+	    age >= v->replay_ms)
+		vault_end_session(v, vm, s, NULL, "");
+}
+
 static bool
 list_is_due(
     const struct session *s, int64_t now, int64_t life_ms, int64_t replay_ms)

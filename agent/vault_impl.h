@@ -81,6 +81,9 @@ void vault_end_session(struct vault *v, struct vault_vm *vm, struct session *s,
 /** vault_expire(v, vm): end what has expired of one VM. */
 void vault_expire(struct vault *v, struct vault_vm *vm);
 
+/** vault_settle(v, vm, s): ${s} ends now if it should have ended already. */
+void vault_settle(struct vault *v, struct vault_vm *vm, struct session *s);
+
 /** vault_limit(v, vm, err): may one more guest be released now? */
 int vault_limit(struct vault *v, struct vault_vm *vm, struct err *err);
 

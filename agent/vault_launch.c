@@ -83,7 +83,9 @@ answer_again(struct vault_launch_answer *out, struct vault *v,
 	s = find_key(vm->open, in);
 	if (s == NULL)
 		s = find_key(vm->ended, in);
-	if (s == NULL)
+	if (s != NULL)
+		vault_settle(v, vm, s);
+	if (s == NULL || s->state == SESSION_CLOSED)
 		return false;
 	if (memcmp(s->body, in->body, sizeof(s->body)) != 0) {
 		out->outcome = VAULT_IDEM_MISMATCH;
@@ -92,7 +94,7 @@ answer_again(struct vault_launch_answer *out, struct vault *v,
 	if (store_get(&stored, v->store, STORE_LAUNCH_ANSWER,
 		span_of(s->id.bytes, sizeof(s->id.bytes)), &err) != 0 ||
 	    get_answer(out, secret_span(&stored), &err) != 0) {
-		vault_fail(v, &err);
+		memset(out, 0, sizeof(*out));
 		out->outcome = VAULT_STORAGE;
 	} else {
 		out->outcome = VAULT_OK;

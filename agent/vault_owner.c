@@ -149,6 +149,11 @@ check_free(const struct vault *v, const struct registration *r, struct err *err)
 	char text[UUID_TEXT_LEN + 1];
 	size_t i;
 
+	/* Judged before anything is written: a refusal costs the others of
+	 * the batch nothing. */
+	if (v->vm_count >= VAULT_VMS_MAX)
+		return err_set(err, ERR_LIMIT, "%d VMs are registered already",
+		    VAULT_VMS_MAX);
 	if (vault_vm_find(v, &r->vm) != NULL)
 		return err_set(err, ERR_CONFLICT,
 		    "UUID %s is registered already", uuid_format(text, &r->vm));

@@ -45,7 +45,8 @@ lose(struct vault_validate_answer *out, struct vault *v, const struct err *err)
 }
 
 /* A repeat: the stored bytes, never sealed anew (T7), and no new line of log,
- * or repeats could fill the disk. */
+ * or repeats could fill the disk.  One that cannot be read has changed
+ * nothing, so the others of the batch need not suffer from it. */
 static void
 answer_again(
     struct vault_validate_answer *out, struct vault *v, const struct session *s)
@@ -55,10 +56,12 @@ answer_again(
 
 	if (store_get(&stored, v->store, STORE_RELEASE_ANSWER,
 		span_of(s->id.bytes, sizeof(s->id.bytes)), &err) != 0 ||
-	    get_answer(out, secret_span(&stored), &err) != 0)
-		lose(out, v, &err);
-	else
+	    get_answer(out, secret_span(&stored), &err) != 0) {
+		memset(out, 0, sizeof(*out));
+		out->outcome = VAULT_STORAGE;
+	} else {
 		out->outcome = VAULT_OK;
+	}
 	secret_free(&stored);
 }
 
@@ -311,20 +314,6 @@ validate_any(struct vault_validate_answer *out, struct vault *v,
 					   "none of the registered digests");
 }
 
-/* A session that should have ended already ends now. */
-static void
-settle(struct vault *v, struct vault_vm *vm, struct session *s)
-{
-	int64_t age = times_boot_ms(&v->clock) - s->since_boot_ms;
-
-	if (s->state == SESSION_OPEN && age >= v->life_ms)
-		vault_end_session(
-		    v, vm, s, "expired", "no measurement came in time");
-	else if ((s->state == SESSION_RELEASED || s->state == SESSION_FROZEN) &&
-	    age >= v->replay_ms)
-		vault_end_session(v, vm, s, NULL, "");
-}
-
 void
 vault_validate(struct vault_validate_answer *out, struct vault *v,
     const struct vault_validate *in)
@@ -355,7 +344,7 @@ vault_validate(struct vault_validate_answer *out, struct vault *v,
 	if (named != NULL && !uuid_equal(&named->vm, &in->vm))
 		named = NULL;
 	if (named != NULL)
-		settle(v, vm, named);
+		vault_settle(v, vm, named);
 	else
 		vault_expire(v, vm);
 	if (named != NULL && named->state == SESSION_CLOSED)

@@ -219,12 +219,49 @@ ended_sessions_leave_nothing(void **state)
 	secret_free(&sealed);
 }
 
+/* One record that rots is the loss of one answer, not of a batch. */
+static void
+a_rotten_answer_harms_no_other(void **state)
+{
+	struct vault_validate_answer answer;
+	struct vault_launch_answer launch;
+	struct vault_validate_answer good;
+	struct vault_validate rotten;
+	struct vault_validate m;
+	char path[STATE_PATH_MAX];
+	struct err err = { 0 };
+	sqlite3 *db = NULL;
+	uint32_t guest;
+
+	(void)state;
+	(void)lab_begin(&lab, &launch, &rotten);
+	lab_validate(&answer, &lab, &rotten);
+	lab_outcome(answer.outcome, VAULT_OK);
+	assert_int_equal(
+	    sqlite3_open(state_path(path, &lab.state, "agent.db"), &db), 0);
+	assert_int_equal(
+	    sqlite3_exec(db, "UPDATE record SET value=zeroblob(99) WHERE tab=4",
+		NULL, NULL, NULL),
+	    SQLITE_OK);
+	(void)sqlite3_close(db);
+	guest = lab_begin(&lab, &launch, &m);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	vault_validate(&answer, lab.vault, &rotten);
+	vault_validate(&good, lab.vault, &m);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	lab_outcome(answer.outcome, VAULT_STORAGE);
+	assert_true(is_zeros(answer.payload, sizeof(answer.payload)));
+	lab_outcome(good.outcome, VAULT_OK);
+	assert_true(lab_opens(&lab, guest, &good, "web1"));
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(no_keys_without_randomness),
 	T(no_packet_without_randomness),
 	T(no_release_without_disk),
 	T(ended_sessions_leave_nothing),
+	T(a_rotten_answer_harms_no_other),
 };
 
 int

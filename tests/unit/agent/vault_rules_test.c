@@ -259,6 +259,50 @@ idempotency_keys(void **state)
 	lab_launch(&again, &lab, &in);
 	lab_outcome(again.outcome, VAULT_OK);
 	assert_false(uuid_equal(&first.session_id, &again.session_id));
+	/* At the very end of its life, before any sweep came by. */
+	lab.boot_ms += LIFE - 1;
+	lab_launch(&first, &lab, &in);
+	assert_memory_equal(&first, &again, sizeof(first));
+	lab.boot_ms += 1;
+	lab_launch(&first, &lab, &in);
+	lab_outcome(first.outcome, VAULT_OK);
+	assert_false(uuid_equal(&first.session_id, &again.session_id));
+}
+
+/* The 4097th VM is refused, and costs the others of its batch nothing. */
+static void
+vms_are_capped(void **state)
+{
+	static const uint8_t key[UUID_KEY_LEN] = { 7 };
+	struct register_plan *p = calloc(1, sizeof(*p));
+	struct registration *one = NULL;
+	struct secret bytes = { 0 };
+	struct err err = { 0 };
+	size_t i;
+
+	(void)state;
+	assert_non_null(p);
+	lab_plan(p, "web1", NULL);
+	assert_int_equal(register_finish(&one, p, key, &err), 0);
+	assert_int_equal(registration_encode(&bytes, one, &err), 0);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	for (i = 0; i <= VAULT_VMS_MAX; i++) {
+		struct registration *r = NULL;
+
+		assert_int_equal(
+		    registration_decode(&r, secret_span(&bytes), &err), 0);
+		(void)snprintf(r->name, sizeof(r->name), "web%zu", i);
+		memcpy(r->vm.bytes, &i, sizeof(i));
+		assert_int_equal(vault_register(lab.vault, r, &err),
+		    i < VAULT_VMS_MAX ? 0 : -1);
+	}
+	assert_int_equal(err.code, ERR_LIMIT);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	assert_int_equal(vault_count(lab.vault), VAULT_VMS_MAX);
+	secret_free(&bytes);
+	registration_free(one);
+	register_free(p);
+	free(p);
 }
 
 static void
@@ -336,6 +380,7 @@ static const struct CMUnitTest tests[] = {
 	T(removal_ends_sessions),
 	T(names_and_uuids_are_unique),
 	T(no_secret_no_packet),
+	T(vms_are_capped),
 };
 
 int
