@@ -54,6 +54,12 @@ demands_pss_with_a_salt_as_long_as_the_digest(void **state)
 		resign_slot(cek, 0, 0x0010, SEV_ALGO_RSA_SHA384, field);
 		chain_wants(ways[i].name, fixture_span(&full), &trust,
 		    ways[i].check, NULL);
+		/* A slot must name the ASK, be the signature good or not. */
+		resign_slot(cek, 0, SEV_USAGE_CEK, SEV_ALGO_RSA_SHA384, field);
+		field[0] ^= 1;
+		resign_slot(cek, 1, SEV_USAGE_ASK, SEV_ALGO_RSA_SHA384, field);
+		chain_wants(ways[i].name, fixture_span(&full), &trust,
+		    SEV_CHECK_ASK_CEK, "no trusted ASK");
 		resign_slot(cek, 1, SEV_USAGE_NONE, SEV_ALGO_NONE, field);
 	}
 	EVP_PKEY_free(ask);

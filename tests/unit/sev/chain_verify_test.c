@@ -158,7 +158,13 @@ replaces_an_unsigned_cek(void **state)
 	f.ptr[CEK_AT + 1045] = 0;
 	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
 	assert_true(v.cek_replaced);
-	/* Its signature must still be AMD's. */
+	/* It must be a CEK, and its signature must still be AMD's. */
+	right.ptr[8] ^= 1;
+	sev_cert_parse(&ceks[1], fixture_span(&right), NULL);
+	chain_wants("no CEK", fixture_span(&f), &trust, SEV_CHECK_CEK_KEY,
+	    "usage 0x1005");
+	right.ptr[8] ^= 1;
+	sev_cert_parse(&ceks[1], fixture_span(&right), NULL);
 	right.ptr[1100] ^= 1;
 	chain_wants("badly signed", fixture_span(&f), &trust, SEV_CHECK_ASK_CEK,
 	    "no trusted ASK");

@@ -1,5 +1,6 @@
 #include "tests/unit/sev/fixture.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static struct fixture fw;
@@ -175,11 +176,27 @@ cmdline_ends_with_a_nul(void **state)
 	fixture_says("NUL", &err, "NUL inside");
 }
 
+static void
+refuses_firmware_over_the_limit(void **state)
+{
+	size_t len = SEV_OVMF_LEN_MAX + 1;
+	uint8_t *image = calloc(1, len), digest[SEV_SHA256_LEN];
+	struct sev_launch in = { .firmware = span_of(image, len), .policy = 1 };
+	struct err err = { ERR_NONE, "" };
+
+	(void)state;
+	assert_non_null(image);
+	assert_int_equal(sev_digest_launch(digest, &in, &err), -1);
+	fixture_says("64 MiB and 1", &err, "want 1 to 67108864");
+	free(image);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_launches_that_cannot_be),
+		cmocka_unit_test(refuses_firmware_over_the_limit),
 		cmocka_unit_test(refuses_firmware_that_is_none),
 		cmocka_unit_test(many_counts_are_as_one_by_one),
 		cmocka_unit_test(files_are_as_built_pages),

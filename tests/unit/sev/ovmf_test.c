@@ -204,6 +204,19 @@ reads_real_images(void **state)
 	}
 }
 
+static void
+wants_room_for_the_whole_hash_table(void **state)
+{
+	struct sev_ovmf o = { .hashes = { true, 0x80cc00, 176 } };
+
+	(void)state;
+	assert_true(sev_ovmf_takes_hashes(&o));
+	o.hashes.size = 175;
+	assert_false(sev_ovmf_takes_hashes(&o));
+	o.hashes = (struct sev_ovmf_area){ true, 0, 1024 };
+	assert_false(sev_ovmf_takes_hashes(&o));
+}
+
 int
 main(void)
 {
@@ -213,6 +226,7 @@ main(void)
 		cmocka_unit_test(finds_no_table_where_none_is),
 		cmocka_unit_test(stops_at_fewer_bytes_than_an_entry),
 		cmocka_unit_test(reads_real_images),
+		cmocka_unit_test(wants_room_for_the_whole_hash_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

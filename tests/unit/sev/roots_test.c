@@ -118,6 +118,37 @@ finds_generations_by_name(void **state)
 	assert_string_equal(sev_generation_name(SEV_GENERATIONS), "?");
 }
 
+/* 55766 B: the exponent is 65537, the modulus as long as it says, and odd. */
+static void
+refuses_keys_that_are_none(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t at;
+		uint8_t byte;
+	} bad[] = {
+		{ "exponent 3", 64, 3 },
+		{ "a longer exponent", 64 + 511, 1 },
+		{ "a shorter modulus", 64 + 512 + 511, 0 },
+		{ "an even modulus", 64 + 512, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		struct fixture f = fixture_load("certs/roots/milan/ark.cert");
+		struct err err = { ERR_NONE, "" };
+		struct sev_root root;
+
+		f.ptr[bad[i].at] = bad[i].byte;
+		assert_int_equal(
+		    sev_root_parse(&root, fixture_span(&f), &err), -1);
+		fixture_says(bad[i].name, &err,
+		    "ARK without an odd modulus of 4096 bits and exponent "
+		    "65537");
+		fixture_free(&f);
+	}
+}
+
 int
 main(void)
 {
@@ -125,6 +156,7 @@ main(void)
 		cmocka_unit_test(pins_the_published_certificates),
 		cmocka_unit_test(takes_an_operators_root),
 		cmocka_unit_test(refuses_roots_that_are_none),
+		cmocka_unit_test(refuses_keys_that_are_none),
 		cmocka_unit_test(finds_generations_by_name),
 	};
 
