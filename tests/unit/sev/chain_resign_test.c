@@ -1,6 +1,7 @@
-/* Chains signed anew with the published private keys of fixtures/certs/synthetic-a. */
+/* Chains signed anew with the published keys of fixtures/certs/synthetic-a. */
 #include "tests/unit/sev/chain_judge.h"
 
+#include <openssl/core_names.h>
 #include <openssl/rsa.h>
 #include <stdio.h>
 #include <string.h>
@@ -160,6 +161,54 @@ real_genoa_links_hold_over_noise(void **state)
 	fixture_free(&ca);
 }
 
+/* A self-signed ARK of 2048 bits that is nobody's. */
+static void
+make_ark(uint8_t out[SEV_AMD_CERT_2048_LEN])
+{
+	uint8_t field[SEV_CERT_SIG_LEN];
+	EVP_PKEY *key = EVP_RSA_gen(2048);
+	BIGNUM *n = NULL;
+
+	assert_int_equal(
+	    EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_N, &n), 1);
+	memset(out, 0, SEV_AMD_CERT_2048_LEN);
+	out[0] = 1;
+	memset(out + 4, 0x77, 32); /* key id and certifying key id */
+	out[57] = out[61] = 8;     /* 2048 bits */
+	out[64] = out[66] = 1;     /* 65537 */
+	assert_int_equal(BN_bn2lebinpad(n, out + 320, 256), 256);
+	resign_rsa(field, key, RSA_PKCS1_PSS_PADDING, 32, false,
+	    span_of(out, SEV_AMD_ARK_2048_NO_SIG));
+	memcpy(out + SEV_AMD_ARK_2048_NO_SIG, field, 256);
+	BN_free(n);
+	EVP_PKEY_free(key);
+}
+
+/* Only AMD's own ARK of Naples may lack its signature. */
+static void
+wants_an_operators_ark_whole(void **state)
+{
+	uint8_t ark[SEV_AMD_CERT_2048_LEN];
+	struct fixture four = fixture_load(SYNTHETIC "chain-full.bin");
+	struct fixture blob;
+	struct sev_root root;
+	struct sev_trust trust = { .roots = &root, .root_count = 1 };
+
+	(void)state;
+	make_ark(ark);
+	assert_int_equal(
+	    sev_root_parse(&root, span_of(ark, sizeof(ark)), NULL), 0);
+	blob = fixture_join(
+	    fixture_of(four.ptr, CA_AT), fixture_load(NAPLES "ask.cert"));
+	blob = fixture_join(blob, fixture_of(ark, sizeof(ark)));
+	chain_wants("whole", fixture_span(&blob), &trust, SEV_CHECK_ARK_ASK,
+	    "not the key id of the ARK");
+	chain_wants("without its signature", span_of(blob.ptr, blob.len - 256),
+	    &trust, SEV_CHECK_ARK_SELF, "ARK by itself");
+	fixture_free(&blob);
+	fixture_free(&four);
+}
+
 int
 main(void)
 {
@@ -167,6 +216,7 @@ main(void)
 		cmocka_unit_test(demands_pss_with_a_salt_as_long_as_the_digest),
 		cmocka_unit_test(takes_ecdsa_with_sha384),
 		cmocka_unit_test(real_genoa_links_hold_over_noise),
+		cmocka_unit_test(wants_an_operators_ark_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
