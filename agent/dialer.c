@@ -9,6 +9,7 @@
 
 #include "agent/backoff.h"
 #include "agent/link.h"
+#include "agent/plain.h"
 #include "common/log.h"
 
 #define GREETING_MS 30000 /* from dialling to ready */
@@ -64,9 +65,11 @@ set_state(struct dialer *d, enum dialer_state state, const char *why)
 	if (d->status.state != state || state == DIALER_WAITING)
 		d->status.since_wall_ms = times_wall_ms(&d->options.clock);
 	d->status.state = state;
-	if (why != NULL)
+	if (why != NULL) {
 		(void)snprintf(d->status.last_error,
 		    sizeof(d->status.last_error), "%s", why);
+		(void)plain(d->status.last_error);
+	}
 	(void)pthread_mutex_unlock(&d->lock);
 }
 
@@ -97,14 +100,20 @@ stop_for_good(struct dialer *d, const char *why)
 	ws_net_stop(d->net);
 }
 
+static uint32_t
+next_wait(struct dialer *d)
+{
+	uint32_t random = 0;
+
+	(void)secret_random(&random, sizeof(random), NULL);
+	return backoff_next(&d->backoff, random);
+}
+
 static void
 wait_and_dial(struct dialer *d, const char *why)
 {
-	uint32_t random = 0;
-	uint32_t wait;
+	uint32_t wait = next_wait(d);
 
-	(void)secret_random(&random, sizeof(random), NULL);
-	wait = backoff_next(&d->backoff, random);
 	/* A GOAWAY may have set an earlier time already. */
 	if (d->dial_at_ms < now_ms(d) + wait)
 		wait = d->dial_at_ms > now_ms(d)
@@ -133,7 +142,7 @@ dial(struct dialer *d)
 		if (d->current == NULL)
 			wait_and_dial(d, err.msg);
 		else
-			d->dial_at_ms = now_ms(d) + BACKOFF_FIRST_MS;
+			d->dial_at_ms = now_ms(d) + next_wait(d);
 		return;
 	}
 	(void)pthread_mutex_lock(&d->lock);
@@ -190,15 +199,23 @@ on_goaway(void *arg, struct link *l, const struct frame_goaway *goaway)
 	    ? goaway->reconnect_max_ms - goaway->reconnect_min_ms
 	    : 0;
 	struct dialer *d = arg;
+	int64_t lived = d->ready_ms != 0 ? now_ms(d) - d->ready_ms : 0;
 	uint32_t random = 0;
+	int64_t wait;
 
 	if (l != d->current || goaway->code == FRAME_GOAWAY_SUPERSEDED) {
 		log_info(NULL, "tunnel: the relay has a newer one of this key");
 		return;
 	}
 	(void)secret_random(&random, sizeof(random), NULL);
-	d->dial_at_ms = now_ms(d) + goaway->reconnect_min_ms +
+	wait = goaway->reconnect_min_ms +
 	    (int64_t)(((uint64_t)random * (spread + 1)) >> 32);
+	/* A relay that sends every tunnel away would have us dial without a
+	 * pause. */
+	backoff_ended(&d->backoff, lived);
+	if (lived < BACKOFF_STABLE_MS)
+		wait += next_wait(d);
+	d->dial_at_ms = now_ms(d) + wait;
 	ws_net_tick(d->net);
 	log_info(NULL, "tunnel: the relay is going away (code %u); moving",
 	    goaway->code);
@@ -262,9 +279,9 @@ on_over(void *arg, struct link *l, unsigned code, const char *why)
 		current_over(d, code, why);
 	else if (l == d->next) {
 		d->next = NULL;
-		/* Still served by the current one; try again soon. */
+		/* Still served by the current one; try again later. */
 		if (d->stop_at_ms == 0)
-			d->dial_at_ms = now_ms(d) + BACKOFF_FIRST_MS;
+			d->dial_at_ms = now_ms(d) + next_wait(d);
 	}
 	link_free(l);
 }

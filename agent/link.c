@@ -5,11 +5,13 @@
 #include <string.h>
 
 #include "agent/link_impl.h"
+#include "agent/plain.h"
 
 #define SOFTWARE "attest-agent/" ATTEST_VERSION
 #define STREAMS 256 /* as many as a busy cloud can make use of */
 #define PING_LEAST_MS 20000u
 #define PING_SPREAD_MS 5000u
+#define NOTICES 16          /* of a tunnel, that are logged */
 #define SKEW_WARN_MS 300000 /* docs/threat-model.md T26 */
 
 static uint64_t
@@ -26,6 +28,7 @@ copy_text(char *out, size_t cap, struct span in)
 	if (len > 0)
 		memcpy(out, in.ptr, len);
 	out[len] = '\0';
+	(void)plain(out);
 }
 
 /* A name that is no relay of ours, or a hello that anybody could replay. */
@@ -121,6 +124,10 @@ on_goaway(void *arg, const struct frame_goaway *goaway)
 {
 	struct link *l = arg;
 
+	/* Saying it again changes nothing, and would fill the log. */
+	if (l->leaving)
+		return;
+	l->leaving = true;
 	l->config->goaway(l->config->arg, l, goaway);
 }
 
@@ -152,6 +159,8 @@ on_notice(void *arg, const struct frame_notice *notice)
 {
 	struct link *l = arg;
 
+	if (++l->notices > NOTICES)
+		return;
 	log_warn(&l->subject, "the relay says: %.*s", (int)notice->text.len,
 	    (const char *)notice->text.ptr);
 }

@@ -33,6 +33,8 @@ struct link {
 	bool welcome; /* WELCOME came */
 	bool ready;   /* and every claim was answered once */
 	bool retired;
+	bool leaving; /* the relay said GOAWAY */
+	size_t notices;
 	unsigned code; /* why the tunnel ended, before the transport did */
 	char why[160];
 };

@@ -432,6 +432,11 @@ ws_dial(struct ws_net *n, void *user, struct err *err)
 	info.protocol = n->subprotocol;
 	info.local_protocol_name = protocols[0].name;
 	info.ssl_connection = LCCSCF_USE_SSL;
+	/* lws cuts its own copy of the name at the first colon, so that "[" is
+	 * all it would look for in a certificate for an IPv6 address.  Ours,
+	 * in make_tls(), is part of the handshake, and knows it is one. */
+	if (strchr(n->url.host, ':') != NULL)
+		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	info.userdata = l;
 	info.retry_and_idle_policy = &no_pings;
 	l->dialing = true;

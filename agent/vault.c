@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/plain.h"
 #include "agent/vault_impl.h"
 
 static const char *const outcome_names[VAULT_OUTCOMES] = {
@@ -47,15 +48,6 @@ vault_fail(struct vault *v, const struct err *err)
 	v->failed = true;
 }
 
-/* What hosts say ends up in lines of log: printable ASCII only. */
-static void
-make_plain(char *text)
-{
-	for (; *text != '\0'; text++)
-		if (*text < ' ' || *text > '~')
-			*text = '?';
-}
-
 static void
 keep_line(struct vault *v, const struct store_audit *row)
 {
@@ -89,7 +81,7 @@ vault_audit(struct vault *v, const struct uuid *vm, const struct uuid *session,
 	va_start(ap, fmt);
 	(void)vsnprintf(row.detail, sizeof(row.detail), fmt, ap);
 	va_end(ap);
-	make_plain(row.detail);
+	(void)plain(row.detail); /* hosts have a say in it */
 	if (store_audit_add(v->store, &row, &err) != 0)
 		vault_fail(v, &err);
 	else

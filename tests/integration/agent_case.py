@@ -58,6 +58,15 @@ class Authority:
         return base + ".crt", base + ".key"
 
 
+def has_ipv6():
+    """Whether there is a [::1] here."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+        return True
+    except OSError:
+        return False
+
+
 def pump(a, b):
     """Bytes both ways until one end has no more."""
     while True:
@@ -72,10 +81,12 @@ def pump(a, b):
 
 
 class Server:
-    """Accepts on 127.0.0.1 and hands each connection to self.serve()."""
+    """Accepts on loopback and hands each connection to self.serve()."""
 
-    def __init__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host="127.0.0.1"):
+        self.listener = socket.create_server(
+            (host, 0), family=socket.AF_INET6 if ":" in host
+            else socket.AF_INET)
         self.port = self.listener.getsockname()[1]
         self.more = threading.Condition()
         self.count = 0
@@ -136,14 +147,15 @@ class Server:
 class TlsServer(Server):
     """A relay by certificate alone: notes what it is told inside TLS."""
 
-    def __init__(self, cert, key, answer=b"", version=None):
+    def __init__(self, cert, key, answer=b"", version=None,
+                 host="127.0.0.1"):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         if version:
             self.context.maximum_version = version
         self.answer = answer
         self.heard = b""
-        super().__init__()
+        super().__init__(host)
 
     def serve(self, peer):
         peer.settimeout(30)

@@ -46,6 +46,38 @@ class Untrusted(unittest.TestCase):
     def test_expired(self):
         self.refused(self.ca.issue(self.lab.path("e"), "localhost", -3, -1))
 
+    def test_addresses(self):
+        """A relay by address: its certificate must have that address, as an
+        address; a DNS name that looks like one is none."""
+        cases = (
+            ("127.0.0.1", "IP:127.0.0.1", True),
+            ("127.0.0.1", "DNS:127.0.0.1", False),
+            ("127.0.0.1", "IP:127.0.0.2", False),
+            ("127.0.0.1", "DNS:localhost", False),
+            ("[::1]", "IP:::1", True),
+            ("[::1]", "IP:::2", False),
+            ("[::1]", "DNS:ip6", False),
+            ("[::1]", "DNS:localhost", False),
+        )
+        for host, san, good in cases:
+            if ":" in host and not agent_case.has_ipv6():
+                continue
+            with self.subTest(host=host, san=san):
+                server = agent_case.TlsServer(
+                    *self.lab.ca.issue("address", [san]),
+                    answer=b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n",
+                    host=host.strip("[]"))
+                agent = harness.Process("owner", [
+                    os.path.join(harness.BIN, "attest-agent"), "--state",
+                    self.owner.state, "run", "--relay",
+                    "wss://%s:%d" % (host, server.port), "--ca",
+                    self.lab.ca.cert], self.lab.path("owner.log"))
+                agent.wait_line(r"tunnel: .*next try")
+                server.wait(1)
+                self.assertEqual(agent.stop(), 0)
+                server.close()
+                self.assertEqual(server.heard != b"", good)
+
     def test_self_signed(self):
         self.refused(self.ca.issue(self.lab.path("s"), "localhost",
                                    self_signed=True))

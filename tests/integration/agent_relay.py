@@ -162,8 +162,12 @@ class Tunnel:
             (wire.T_MIN, struct.pack(">I", low)),
             (wire.T_MAX, struct.pack(">I", high)))))
 
-    def close(self, code):
-        self.send(struct.pack(">H", code), opcode=8)
+    def notice(self, text):
+        self.send(frame(wire.NOTICE, 0, wire.tlvs(
+            (wire.T_CODE, struct.pack(">I", 3)), (wire.T_TEXT, text))))
+
+    def close(self, code, why=b""):
+        self.send(struct.pack(">H", code) + why, opcode=8)
 
     def end(self, timeout=PATIENCE):
         """Read until the agent closes; the code it gives."""

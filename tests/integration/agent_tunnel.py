@@ -148,6 +148,53 @@ class Tunnels(unittest.TestCase):
         tunnel.request(1, self.path("launch"), b"{}")
         self.assertEqual(tunnel.response(1)[0], 422)
 
+    def test_hostile_words(self):
+        """T30: what a relay says reaches no terminal as it is, is JSON all
+        the same, and does not fill the log."""
+        for _ in range(100):
+            self.tunnel.notice(b"\x1b]0;notice\x07")
+            self.tunnel.goaway(1, 1, 60000, 60000)
+        self.tunnel.request(1, self.path("launch"), b"{}")
+        self.assertEqual(self.tunnel.response(1)[0], 422)
+        self.assertEqual(self.agent.output().count("notice"), 16)
+        self.assertEqual(self.agent.output().count("going away"), 1)
+        for why in b"\x1b[2Jgone\x07", b"gone \xff\xfe", b"gone" + b"\xc3" * 119:
+            mark = self.agent.mark()
+            self.tunnel.close(4000, why)
+            self.agent.wait_line("gone", mark)
+            done = self.owner.cli("status", "--json", ok=(0, 1))
+            error = json.loads(done.stdout)["last-error"]
+            self.assertTrue(error == "" or "gone" in error, error)
+            plain = self.owner.cli("status", ok=(0, 1)).stdout
+            self.assertNotIn("\x1b", plain + self.agent.output())
+            self.tunnel = self.relay.next()
+            self.agent.wait_line("ready: relay", mark)
+
+    def test_sent_away_again_and_again(self):
+        """A relay that sends every tunnel away is dialled ever less."""
+        tunnel = self.tunnel
+        for _ in range(3):
+            mark = self.agent.mark()
+            tunnel.goaway(1, 1)
+            tunnel = self.relay.next()
+            self.agent.wait_line("ready: relay", mark)
+        self.assertIn("going away", self.agent.output())
+
+    def test_flood_of_cancelled_requests(self):
+        """Requests and RESETs as fast as they go: what is too much is
+        refused, and the agent serves on."""
+        body = b" " * 60000
+        reset = wire.tlvs((wire.T_CODE, struct.pack(">I", 1)))
+        for stream in range(1, 4001, 2):
+            self.tunnel.request(stream, self.path("launch"), body, pieces=4)
+            self.tunnel.send(agent_relay.frame(wire.RESET, stream, reset))
+        self.tunnel.request(4001, self.path("launch"), b"{}")
+        while True:
+            stream, payload = self.tunnel.next(wire.RESPONSE)
+            if stream == 4001:
+                break
+        self.assertEqual(self.agent.child.poll(), None)
+
     def test_final_codes(self):
         for code in (4402, 4409, 4426):
             with self.subTest(code):
