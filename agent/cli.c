@@ -38,6 +38,24 @@ cli_fail(const struct err *err)
 	return err->code == ERR_USAGE ? CLI_USAGE : CLI_FAILED;
 }
 
+int
+cli_fail_as(bool json, const struct err *err)
+{
+	json_t *words = json ? json_string(err->msg) : NULL;
+	json_t *v;
+
+	if (!json)
+		return cli_fail(err);
+	if (words == NULL) /* a file's name need not be UTF-8 */
+		words = json_string("see stderr");
+	v = json_pack(
+	    "{s:s,s:o}", "schema", "attest-agent.error/1", "error", words);
+	if (v != NULL)
+		cli_print_json(v);
+	json_decref(v);
+	return cli_fail(err);
+}
+
 /* No agent runs: be the vault ourselves, for one question. */
 static int
 ask_store(struct buf *out, struct state *state, unsigned op, struct span in,

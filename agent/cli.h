@@ -36,6 +36,10 @@ int cli_misuse(const char *usage, const char *fmt, ...)
  * CLI_FAILED. */
 int cli_fail(const struct err *err);
 
+/** cli_fail_as(json, err): the same, and if ${json} the words to stdout, too,
+ * as {"schema":"attest-agent.error/1","error":"..."}. */
+int cli_fail_as(bool json, const struct err *err);
+
 /**
  * cli_ask(out, cli, op, in, err):
  * Ask the running agent, or without one open the store ourselves.

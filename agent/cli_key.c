@@ -42,12 +42,12 @@ cli_key(const struct cli *cli, int argc, char **argv)
 	    (strcmp(verb, "new") != 0 && strcmp(verb, "show") != 0))
 		return cli_misuse(usage, "key: want new or show");
 	if (state_open(&state, cli->state_dir, &err) != 0)
-		return cli_fail(&err);
+		return cli_fail_as(json, &err);
 	rc = strcmp(verb, "new") == 0 ? key_new(&key, &state, &err)
 				      : key_load(&key, &state, &err);
 	state_close(&state);
 	if (rc != 0)
-		return cli_fail(&err);
+		return cli_fail_as(json, &err);
 	(void)printf(
 	    json ? "{\"key\":\"%s\"}\n" : "%s\n", key_format(text, key));
 	key_free(key);

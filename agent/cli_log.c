@@ -56,7 +56,7 @@ show(const struct cli *cli, const char *vm, uint64_t after, bool json)
 		if (!writer_ok(&w))
 			return cli_misuse(usage, "log: --vm: too long");
 		if (cli_ask(&page, cli, OWNER_LOG, writer_span(&w), &err) != 0)
-			return cli_fail(&err);
+			return cli_fail_as(json, &err);
 		lines = json_object_get(page, "lines");
 		count = json_array_size(lines);
 		for (i = 0; i < count; i++) {
@@ -77,7 +77,7 @@ verify(const struct cli *cli, bool json)
 	json_t *v = NULL;
 
 	if (cli_ask(&v, cli, OWNER_VERIFY, (struct span){ 0 }, &err) != 0)
-		return cli_fail(&err);
+		return cli_fail_as(json, &err);
 	if (json)
 		cli_print_json(v);
 	else

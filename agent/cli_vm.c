@@ -45,6 +45,18 @@ print_words(const char *head, const json_t *list)
 }
 
 static void
+print_limit(const json_t *vm)
+{
+	if (cli_number(vm, "max-instances") == 0)
+		return;
+	(void)printf(
+	    "instances  %lld at most", cli_number(vm, "max-instances"));
+	if (cli_number(vm, "per-seconds") > 0)
+		(void)printf(" in %lld s", cli_number(vm, "per-seconds"));
+	(void)printf(", then %s\n", cli_text(vm, "then"));
+}
+
+static void
 print_vm(const json_t *vm)
 {
 	const json_t *digests = json_object_get(vm, "digests");
@@ -67,11 +79,7 @@ print_vm(const json_t *vm)
 	(void)printf("firmware   at least %s build %lld\n",
 	    cli_text(vm, "min-api"), cli_number(vm, "min-build"));
 	print_words("host", json_object_get(vm, "allow-hosts"));
-	if (cli_number(vm, "max-instances") > 0)
-		(void)printf("instances  %lld at most%s, then %s\n",
-		    cli_number(vm, "max-instances"),
-		    cli_number(vm, "per-seconds") > 0 ? " in the window" : "",
-		    cli_text(vm, "then"));
+	print_limit(vm);
 	(void)printf("secrets    %lld\n", cli_number(vm, "secrets"));
 	(void)printf("released   %lld since %s\n", cli_number(vm, "released"),
 	    cli_text(vm, "registered"));
@@ -85,7 +93,7 @@ ask(const struct cli *cli, unsigned op, const char *word, bool json)
 
 	if (cli_ask(&reply, cli, op,
 		word != NULL ? span_str(word) : (struct span){ 0 }, &err) != 0)
-		return cli_fail(&err);
+		return cli_fail_as(json, &err);
 	if (json)
 		cli_print_json(reply);
 	else if (op == OWNER_LIST)

@@ -11,13 +11,14 @@
 #include "agent/register.h"
 
 static const char usage[] =
-    "usage: attest-agent vm add NAME --policy N --firmware F ... [options]\n"
-    "       attest-agent vm add [NAME] --json FILE|- [options]\n"
+    "usage: attest-agent vm add NAME|UUID --policy N --firmware F ... [options]\n"
+    "       attest-agent vm add [NAME|UUID] --json FILE|- [options]\n"
     "\n"
     "Register a VM: what may start, where, and the secret it then gets.\n"
     "\n"
     "identity  --uuid U | --new-uuid      the latter (default) makes one that\n"
-    "                                     only this agent's key can claim\n"
+    "                                     only this agent's key can claim;\n"
+    "                                     a NAME that is a UUID is the VM's\n"
     "guest     --policy N|nodbg,noks,es   --scheme amd-sev|amd-sev-es\n"
     "          --firmware F...            all images that may be used\n"
     "          --kernel F --initrd F --cmdline S\n"
@@ -39,7 +40,8 @@ static const char usage[] =
     "          --secret GUID=F...         others; or --no-secret\n"
     "          --secret-address N\n"
     "other     --json FILE                a registration in JSON, - is stdin\n"
-    "          --json                     as the last word: print JSON\n"
+    "          --json                     as the last word, or ahead of a\n"
+    "                                     flag: print JSON\n"
     "\n"
     "Secrets are never taken from arguments or the environment.\n"
     "\n"
@@ -110,8 +112,6 @@ read_option(
 	size_t len;
 	int wants;
 
-	if (cli_flag(argv, *at, "secret-prompt"))
-		return add_secret_prompt(p, err);
 	if (cli_value(&value, argc, argv, at, "json") > 0)
 		return add_json(p, value, err);
 	if (cli_value(&value, argc, argv, at, "secret-fd") > 0)
@@ -139,10 +139,10 @@ wants_json(int argc, char **argv, int at)
 }
 
 static int
-read_line(
-    struct register_plan *p, bool *json, int argc, char **argv, struct err *err)
+read_line(struct register_plan *p, int argc, char **argv, struct err *err)
 {
 	const char *name = NULL;
+	bool ask = false;
 	int i;
 
 	for (i = 1; i < argc; i++) {
@@ -150,17 +150,19 @@ read_line(
 			if (name != NULL)
 				return err_set(err, ERR_USAGE, "%s?", argv[i]);
 			name = argv[i];
-		} else if (wants_json(argc, argv, i)) {
-			*json = true;
-		} else if (read_option(p, argc, argv, &i, err) != 0) {
+		} else if (cli_flag(argv, i, "secret-prompt")) {
+			ask = true;
+		} else if (!wants_json(argc, argv, i) &&
+		    read_option(p, argc, argv, &i, err) != 0) {
 			return -1;
 		}
 	}
-	if (name != NULL)
-		return register_option(p, "name", name, err);
-	if (p->r->name[0] == '\0')
-		return err_set(err, ERR_USAGE, "give the VM a name");
-	return 0;
+	if (name != NULL && register_option(p, "name", name, err) != 0)
+		return -1;
+	if (register_identity(p, err) != 0)
+		return -1;
+	/* Last, so that nobody types a passphrase ahead of a misspelt flag. */
+	return ask ? add_secret_prompt(p, err) : 0;
 }
 
 static int
@@ -185,6 +187,19 @@ load_public(uint8_t out[UUID_KEY_LEN], const struct cli *cli, bool needed,
 	memcpy(out, key_public(key), UUID_KEY_LEN);
 	key_free(key);
 	return 0;
+}
+
+/* The same, with the notes as a list. */
+static void
+print_as_json(json_t *vm, const struct register_plan *p)
+{
+	json_t *notes = json_array();
+	size_t i;
+
+	for (i = 0; i < p->note_count; i++)
+		(void)json_array_append_new(notes, json_string(p->note[i]));
+	(void)json_object_set_new(vm, "notes", notes);
+	cli_print_json(vm);
 }
 
 static void
@@ -224,7 +239,7 @@ submit(
 	    cli_ask(&vm, cli, OWNER_REGISTER, secret_span(&bytes), err) != 0)
 		goto out;
 	if (json)
-		cli_print_json(vm);
+		print_as_json(vm, p);
 	else
 		print(vm, p);
 	rc = 0;
@@ -244,19 +259,21 @@ cli_vm_add(const struct cli *cli, int argc, char **argv)
 	bool json = false;
 	int i;
 
-	for (i = 1; i < argc; i++)
+	for (i = 1; i < argc; i++) {
 		if (cli_flag(argv, i, "help")) {
 			free(p);
 			return cli_help(usage);
 		}
+		json = json || wants_json(argc, argv, i);
+	}
 	if (p == NULL || register_init(p, read_file, NULL, &err) != 0) {
 		free(p);
 		return CLI_FAILED;
 	}
-	if (read_line(p, &json, argc, argv, &err) != 0 ||
+	if (read_line(p, argc, argv, &err) != 0 ||
 	    submit(cli, p, json, &err) != 0) {
 		(void)err_wrap(&err, "vm add");
-		status = cli_fail(&err);
+		status = cli_fail_as(json, &err);
 	}
 	register_free(p);
 	free(p);

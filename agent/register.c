@@ -82,6 +82,7 @@ set_new_uuid(struct register_plan *p, const char *value, struct err *err)
 	(void)value;
 	(void)err;
 	p->has_vm = false;
+	p->new_vm = true;
 	return 0;
 }
 
@@ -165,7 +166,6 @@ add_firmware_hash(struct register_plan *p, const char *value, struct err *err)
 		return -1;
 	(void)snprintf(f->about, sizeof(f->about), "sha256 %.16s", value);
 	p->firmware_count++;
-	p->has_firmware_hash = true;
 	return 0;
 }
 

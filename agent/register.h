@@ -34,8 +34,8 @@ struct register_plan {
 	register_read_fn *read;
 	void *read_arg;
 	struct registration *r; /* owned until register_finish() */
-	bool has_vm, has_policy, has_scheme, allow_debug, allow_naples;
-	bool no_secret, has_firmware_hash;
+	bool has_vm, new_vm; /* a UUID was given; one was asked for */
+	bool has_policy, has_scheme, allow_debug, allow_naples, no_secret;
 	struct register_firmware firmware[REGISTER_FIRMWARES_MAX];
 	size_t firmware_count;
 	bool has_kernel, has_initrd, has_cmdline;
@@ -82,6 +82,15 @@ int register_json(struct register_plan *p, struct span text, struct err *err);
 /** register_secret(p, guid, data, err): one secret, its exact bytes. */
 int register_secret(struct register_plan *p, const struct sev_guid *guid,
     struct span data, struct err *err);
+
+/**
+ * register_identity(p, err):
+ * Settle name and UUID once all is said: a VM with a UUID alone is called by
+ * it, and a name that is a UUID means that VM (the thread's form has neither,
+ * docs/protocol.md 14).
+ *   errors  ERR_USAGE: neither is there, or the name is another VM's UUID
+ */
+int register_identity(struct register_plan *p, struct err *err);
 
 /**
  * register_finish(out, p, key, err):

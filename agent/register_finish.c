@@ -185,6 +185,19 @@ digests_of(struct register_plan *p, const struct register_firmware *f,
 	return 0;
 }
 
+/* A hash beside its image says nothing more, but what else must hold. */
+static bool
+has_image(const struct register_plan *p, const struct register_firmware *f)
+{
+	size_t i;
+
+	for (i = 0; i < p->firmware_count; i++)
+		if (p->firmware[i].image.len > 0 &&
+		    memcmp(p->firmware[i].hash, f->hash, SEV_SHA256_LEN) == 0)
+			return true;
+	return false;
+}
+
 /* From a hash alone, only the plainest of launches can be computed. */
 static int
 digest_of_hash(
@@ -211,7 +224,7 @@ compute_digests(struct register_plan *p, struct err *err)
 		bool files = p->vmsa0.len > 0 || p->r->scheme == SCHEME_SEV;
 
 		if (f->image.len == 0) {
-			if (digest_of_hash(p, f, err) != 0)
+			if (!has_image(p, f) && digest_of_hash(p, f, err) != 0)
 				return -1;
 			continue;
 		}
@@ -237,6 +250,8 @@ find_area(size_t *area, struct register_plan *p, struct err *err)
 		const struct register_firmware *f = &p->firmware[i];
 		size_t has = SEV_SECRET_AREA_DEFAULT;
 
+		if (f->image.len == 0 && has_image(p, f))
+			continue;
 		if (f->image.len > 0) {
 			if (sev_ovmf_parse(
 				&ovmf, secret_span(&f->image), err) != 0)
@@ -285,6 +300,30 @@ build_table(struct register_plan *p, struct err *err)
 	return 0;
 }
 
+int
+register_identity(struct register_plan *p, struct err *err)
+{
+	struct registration *r = p->r;
+	struct uuid named;
+
+	if (r->name[0] == '\0') {
+		if (!p->has_vm)
+			return err_set(
+			    err, ERR_USAGE, "give the VM a name, or its UUID");
+		(void)uuid_format(r->name, &r->vm);
+		return 0;
+	}
+	if (uuid_parse(&named, span_str(r->name), NULL) != 0)
+		return 0;
+	if (p->new_vm || (p->has_vm && !uuid_equal(&named, &r->vm)))
+		return err_set(err, ERR_USAGE,
+		    "name %s: is the UUID of another VM", r->name);
+	p->has_vm = true;
+	r->vm = named;
+	(void)uuid_format(r->name, &r->vm);
+	return 0;
+}
+
 static int
 name_vm(struct register_plan *p, const uint8_t *key, struct err *err)
 {
@@ -322,9 +361,10 @@ register_finish(struct registration **out, struct register_plan *p,
 
 	if (!p->allow_naples)
 		r->deny_generations |= 1u << SEV_GEN_NAPLES;
-	if (check_policy(p, err) != 0 || check_kernel(p, err) != 0 ||
-	    register_roots(p, err) != 0 || compute_digests(p, err) != 0 ||
-	    build_table(p, err) != 0 || name_vm(p, key, err) != 0)
+	if (register_identity(p, err) != 0 || check_policy(p, err) != 0 ||
+	    check_kernel(p, err) != 0 || register_roots(p, err) != 0 ||
+	    compute_digests(p, err) != 0 || build_table(p, err) != 0 ||
+	    name_vm(p, key, err) != 0)
 		return -1;
 	if (registration_check(r, err) != 0)
 		return -1;

@@ -297,7 +297,9 @@ take_secret(struct register_plan *p, const json_t *v, struct err *err)
 		    err);
 	if (!json_is_string(file))
 		return refuse(err, "secrets: want a string");
-	(void)snprintf(option, sizeof(option), "%s=%.900s",
+	if (json_string_length(file) > 900)
+		return refuse(err, "secrets: file: path too long");
+	(void)snprintf(option, sizeof(option), "%s=%s",
 	    guid != NULL ? json_string_value(guid) : "luks-key",
 	    json_string_value(file));
 	return register_option(p, "secret", option, err);

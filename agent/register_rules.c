@@ -167,6 +167,7 @@ register_set_instances(
 		return -1;
 	if (p->r->max_instances == 0)
 		return err_set(err, ERR_USAGE, "want 1 instance or more");
+	p->r->per_s = 0;
 	if (value[len] == '/')
 		return duration(&p->r->per_s, value + len + 1, err);
 	return 0;

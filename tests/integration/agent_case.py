@@ -1,6 +1,7 @@
 """Servers that an agent must not trust, or has to go through."""
 
 import datetime
+import os
 import select
 import socket
 import ssl
@@ -56,6 +57,22 @@ class Authority:
                 serialization.PrivateFormat.PKCS8,
                 serialization.NoEncryption()))
         return base + ".crt", base + ".key"
+
+
+def read_until(fd, what):
+    """Bytes of a terminal until these have come, or all (None)."""
+    data = b""
+    while what is None or what not in data:
+        if not select.select([fd], [], [], 60)[0]:
+            raise AssertionError("no %r behind %r" % (what, data))
+        try:
+            more = os.read(fd, 1)
+        except OSError:  # the other end has closed
+            more = b""
+        if not more:
+            break
+        data += more
+    return data
 
 
 def has_ipv6():

@@ -2,9 +2,13 @@
 
 import base64
 import hashlib
+import json
 import os
+import pty
 import re
+import signal
 import ssl
+import termios
 import unittest
 
 import agent_case
@@ -383,6 +387,90 @@ class CommandLine(unittest.TestCase):
         for out in (listed, owner.cli("vm", "show", "b", "--json").stdout,
                     owner.cli("log", "show").stdout):
             self.assertNotIn(secret, out)
+
+    def test_json_errors(self):
+        """Whatever goes wrong, --json gives one line of JSON, and status 1
+        or 2 the words on stderr."""
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        owner = lab.agent()
+        form = lab.file("form.json", '{"policy": 1, "polcy": 2}')
+        for args, status in (
+                (("key", "new"), 1), (("vm", "show", "nobody"), 1),
+                (("vm", "remove", "nobody"), 1),
+                (("log", "show", "--vm", "nobody"), 1),
+                (("vm", "add", "a"), 2), (("vm", "add"), 2),
+                (("vm", "add", "a", "--json", form), 2),
+                (("vm", "add", "a", "--json", "/nonexistent"), 1),
+                (("vm", "add", "--bogus"), 2)):
+            with self.subTest(args):
+                done = owner.cli(*args, "--json", ok=(status,))
+                error = json.loads(done.stdout)
+                self.assertEqual(error["schema"], "attest-agent.error/1")
+                self.assertIn(error["error"], done.stderr)
+
+    def test_json_in_and_out(self):
+        """--json FILE reads, --json alone prints, in any order."""
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        owner = lab.agent()
+        vm = "57F669C2-C427-4132-BC7A-26F56B6A718C"
+        with open(harness.FIRMWARE, "rb") as image:
+            digest = hashlib.sha256(image.read())
+        with open(os.path.join(harness.PLATFORM, "oca.cert"), "rb") as cert:
+            cert = base64.b64encode(cert.read()).decode()
+        form = lab.file("form.json", json.dumps({
+            "scheme": "amd-sev", "policy": "0x1", "cpu-count": 2,
+            "cloud-cert": cert, "firmware-hashes": [digest.hexdigest()],
+            "secrets": [{"type": "luks-passphrase", "passphrase": "x"}]}))
+        for words in ((vm, "--json", form, "--json"),
+                      ("--json", form, vm, "--json"),
+                      ("--json", "--json=" + form, "--uuid", vm),
+                      ("--uuid", vm, "--json=" + form, "--json")):
+            with self.subTest(words):
+                made = json.loads(owner.cli("vm", "add", *words).stdout)
+                self.assertEqual(made["vm"], vm.lower())
+                self.assertEqual(made["name"], vm.lower())
+                self.assertTrue(made["notes"])
+                for word in vm, vm.lower(), vm[:6]:
+                    self.assertIn(vm.lower(),
+                                  owner.cli("vm", "show", word).stdout)
+                owner.cli("vm", "remove", vm)
+
+    def test_prompt(self):
+        """Asked last, twice, without echo; Ctrl-C gives the echo back."""
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        owner = lab.agent()
+        secret = harness.new_passphrase()
+        args = [os.path.join(harness.BIN, "attest-agent"), "--state",
+                owner.state, "vm", "add", "a", "--policy", "1", "--firmware",
+                harness.FIRMWARE, "--any-platform", "--secret-prompt"]
+        for words, status in (((secret, secret), 0), ((secret, "y"), 2),
+                              (("\x03",), -signal.SIGINT)):
+            child, terminal = pty.fork()
+            if child == 0:
+                os.execv(args[0], args)
+            said = b""
+            for word in words:
+                said += agent_case.read_until(terminal, b": ")
+                self.assertFalse(termios.tcgetattr(terminal)[3] &
+                                 termios.ECHO)
+                os.write(terminal, word.encode() +
+                         (b"" if word == "\x03" else b"\n"))
+                said += agent_case.read_until(
+                    terminal, b"\n" if word != "\x03" else None)
+            said += agent_case.read_until(terminal, None)
+            _, ended = os.waitpid(child, 0)
+            self.assertEqual(os.waitstatus_to_exitcode(ended), status, said)
+            self.assertNotIn(secret.encode(), said)
+            self.assertTrue(termios.tcgetattr(terminal)[3] & termios.ECHO)
+            os.close(terminal)
+        self.assertEqual(len(owner.cli("vm", "list").stdout.splitlines()), 1)
+        # A misspelt flag behind it is told before anything is asked.
+        done = harness.run([*args, "--bogus"], ok=(2,),
+                           start_new_session=True)
+        self.assertIn("unknown option --bogus", done.stderr)
 
     def test_no_terminal(self):
         lab = harness.Lab()

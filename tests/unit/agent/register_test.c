@@ -15,6 +15,11 @@
 	"00000000000000000000000000000000"                                     \
 	"00000000000000000000000000000001"
 
+#define FW_HASH                                                                \
+	"5e090f7930b36c6e13ae1901f3692d2a2ab561f7b0fdf6d466e5d825fbba29e5"
+#define SOME_UUID "57f669c2-c427-4132-bc7a-26f56b6a718c"
+#define OTHER_UUID "57f669c2-c427-4132-bc7a-26f56b6a718d"
+
 static const uint8_t agent_key[UUID_KEY_LEN] = { 7 };
 
 static int
@@ -147,6 +152,15 @@ static const struct {
 	{ { "policy", "1", "firmware-hash", HASH64, "any-platform", NULL,
 	      "no-secret", NULL, NULL },
 	    NULL },
+	{ { OK_SEV, "firmware-hash", FW_HASH, "kernel", "@SOURCES.md",
+	      "no-secret", NULL, NULL },
+	    NULL },
+	/* Who it is. */
+	{ { OK_SEV, "name", OTHER_UUID, "uuid", SOME_UUID, NULL },
+	    "another VM" },
+	{ { OK_SEV, "name", SOME_UUID, "new-uuid", NULL, NULL }, "another VM" },
+	{ { OK_SEV, "name", "../x", "no-secret", NULL, NULL }, "letters" },
+	{ { OK_SEV, "name", "", NULL }, "1 to 64" },
 	{ { OK_SEV, "secret", "luks-key", NULL }, "GUID=FILE" },
 	{ { OK_SEV, "uuid", "x", NULL }, "uuid" },
 	{ { OK_SEV, "bogus", "x", NULL }, "unknown option" },
@@ -234,6 +248,74 @@ thread_form(void **state)
 	assert_int_equal(r->deny_generations, 1u << SEV_GEN_NAPLES);
 	registration_free(r);
 	secret_free(&oca);
+}
+
+/* The thread's form has neither name nor UUID, as that is in its path. */
+static void
+names_and_uuids(void **state)
+{
+	static const struct {
+		const char *name; /* NULL: none */
+		const char *uuid;
+		const char *called; /* NULL: refused */
+		bool itself;        /* the UUID is SOME_UUID */
+	} cases[] = {
+		{ "web1", SOME_UUID, "web1", true },
+		{ NULL, SOME_UUID, SOME_UUID, true },
+		{ "57F669C2-C427-4132-BC7A-26F56B6A718C", NULL, SOME_UUID,
+		    true },
+		{ SOME_UUID, SOME_UUID, SOME_UUID, true },
+		{ "web1", NULL, "web1", false },
+		{ NULL, NULL, NULL, false },
+	};
+	struct register_plan *p = calloc(1, sizeof(*p));
+	struct uuid some;
+	size_t i;
+
+	(void)state;
+	assert_non_null(p);
+	assert_int_equal(uuid_parse(&some, span_str(SOME_UUID), NULL), 0);
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct err err = { 0 };
+
+		assert_int_equal(register_init(p, read_file, NULL, &err), 0);
+		if (cases[i].name != NULL)
+			assert_int_equal(
+			    register_option(p, "name", cases[i].name, &err), 0);
+		if (cases[i].uuid != NULL)
+			assert_int_equal(
+			    register_option(p, "uuid", cases[i].uuid, &err), 0);
+		if (register_identity(p, &err) != 0) {
+			assert_null(cases[i].called);
+			assert_non_null(strstr(err.msg, "give the VM a name"));
+		} else {
+			assert_non_null(cases[i].called);
+			assert_string_equal(p->r->name, cases[i].called);
+			assert_int_equal(
+			    p->has_vm && uuid_equal(&p->r->vm, &some),
+			    cases[i].itself);
+		}
+		register_free(p);
+	}
+	free(p);
+}
+
+/* The last word on a limit is the whole of it. */
+static void
+limits_are_replaced(void **state)
+{
+	static const char *const words[] = { OK_SEV, "no-secret", NULL,
+		"max-instances", "1/24h", "max-instances", "5", NULL };
+	struct registration *r;
+	struct err err;
+
+	(void)state;
+	r = try(words, NULL, &err);
+	if (r == NULL)
+		fail_msg("%s", err.msg);
+	assert_int_equal(r->max_instances, 5);
+	assert_int_equal(r->per_s, 0);
+	registration_free(r);
 }
 
 static void
@@ -329,6 +411,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(flags_that_will_not_do),
 	cmocka_unit_test(digests_are_computed),
 	cmocka_unit_test(thread_form),
+	cmocka_unit_test(names_and_uuids),
+	cmocka_unit_test(limits_are_replaced),
 	cmocka_unit_test(json_that_will_not_do),
 	cmocka_unit_test(stored_form),
 };
