@@ -1,5 +1,5 @@
 # The whole: relay, agent and compute host with its secure processor.
-foreach(part first crash rules load nat)
+foreach(part first crash chaos rules load nat)
   integration_test(launch_${part} launch_${part}.py)
 endforeach()
 # 12,800 launches with the sanitizers on, and alone, so that nothing else
