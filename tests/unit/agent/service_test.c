@@ -400,6 +400,92 @@ liberal_in_what_is_harmless(void **state)
 	json_decref(v);
 }
 
+/* A member in front of those of a good request, as its bytes are. */
+static unsigned
+status_with(const char *member)
+{
+	struct service_answer a;
+	char *text = malloc(JSON_BODY_MAX);
+	unsigned status;
+	int n;
+
+	assert_non_null(text);
+	n = snprintf(text, JSON_BODY_MAX, "{%s,%s", member, good_launch + 1);
+	assert_true(n > 0 && n < JSON_BODY_MAX);
+	ask(&a, path_of("launch"), NULL, NULL, span_str(text));
+	status = a.status;
+	service_answer_free(&a);
+	free(text);
+	return status;
+}
+
+/* docs/protocol.md 3, rule by rule, on both sides of each limit. */
+static void
+json_at_its_limits(void **state)
+{
+	static const struct {
+		const char *member;
+		unsigned status;
+	} cases[] = {
+		{ "\"x\":9007199254740992", 200 },
+		{ "\"x\":9007199254740993", 400 },
+		{ "\"x\":-9007199254740992", 200 },
+		{ "\"x\":-9007199254740993", 400 },
+		{ "\"x\":99999999999999999999", 400 },
+		{ "\"x\":1e400", 400 },
+		{ "\"x\":1e3", 200 },
+		{ "\"x\":-0", 200 },
+		{ "\"x\":01", 400 },
+		{ "\"x\":.5", 400 },
+		{ "\"x\":Infinity", 400 },
+		{ "\"x\":[[[[[[[1]]]]]]]", 200 }, /* 8 deep */
+		{ "\"x\":[[[[[[[[1]]]]]]]]", 400 },
+		{ "\"x\":\"[[[[[[[[[\\\"[[[\"", 200 },
+		{ "\"x\":\"\\ud800\"", 400 },
+		{ "\"x\":\"\xed\xa0\x80\"", 400 },
+		{ "\"x\":\"\xf4\x90\x80\x80\"", 400 },
+		{ "\"x\":\"\x01\"", 400 },
+		{ "\"x\":1,\"\\u0078\":2", 400 }, /* one name, two spellings */
+		{ "\"x\":{\"y\":1,\"y\":1}", 400 },
+		{ "\"x\":'y'", 400 },
+		{ "\"x\":1,", 400 },
+		{ "\"policy\":1", 200 },
+		{ "\"policy\":\"1\"", 200 },
+		{ "\"policy\":\"0x1\"", 200 },
+		{ "\"policy\":\"0X0001\"", 200 },
+		{ "\"policy\":\"01\"", 200 },
+		{ "\"policy\":-0", 403 },
+		{ "\"policy\":1.0", 422 },
+		{ "\"policy\":1e0", 422 },
+		{ "\"policy\":\" 1\"", 422 },
+		{ "\"policy\":\"1 \"", 422 },
+		{ "\"policy\":\"+1\"", 422 },
+		{ "\"policy\":\"-1\"", 422 },
+		{ "\"policy\":\"4294967296\"", 422 },
+		{ "\"policy\":\"0x100000000\"", 422 },
+		{ "\"policy\":\"99999999999999999999\"", 422 },
+		{ "\"policy\":true", 422 },
+		{ "\"cmdline-hash\":\"zz\"", 422 },
+	};
+	char many[64 * 8];
+	size_t len = 0;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (status_with(cases[i].member) != cases[i].status)
+			fail_msg(
+			    "%s: want %u", cases[i].member, cases[i].status);
+	/* With pdh and cert-chain, 64 members; then 65. */
+	for (i = 0; i < 63; i++) {
+		len += (size_t)snprintf(many + len, sizeof(many) - len,
+		    "%s\"m%zu\":1", i > 0 ? "," : "", i);
+		if (i == 61)
+			assert_int_equal(status_with(many), 200);
+	}
+	assert_int_equal(status_with(many), 400);
+}
+
 static void
 get_bytes(const json_t *v, const char *name, void *out, size_t want)
 {
@@ -485,6 +571,7 @@ static const struct CMUnitTest tests[] = {
 	T(heads_are_judged),
 	T(size_limit),
 	T(liberal_in_what_is_harmless),
+	T(json_at_its_limits),
 	T(whole_launch_in_json),
 	T(lost_disk_is_said),
 };

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/session.h"
+
 #define LIFE VAULT_LIFE_MS
 
 static struct lab lab;
@@ -269,6 +271,64 @@ idempotency_keys(void **state)
 	assert_false(uuid_equal(&first.session_id, &again.session_id));
 }
 
+static int64_t
+fixed_boot(void *arg)
+{
+	(void)arg;
+	return 5000;
+}
+
+static int64_t
+fixed_wall(void *arg)
+{
+	(void)arg;
+	return 1000000;
+}
+
+/* T26: across a reboot the wall clock tells the age; one that stands before
+ * the session, or that nobody can believe, ends it. */
+static void
+sessions_of_another_boot(void **state)
+{
+	static const struct {
+		bool same_boot;
+		int64_t since_wall_ms;
+		int64_t want_age_ms; /* -1: ages */
+	} cases[] = {
+		{ true, 2000000, 4000 },
+		{ true, 0, 4000 },
+		{ false, 1000000, 0 },
+		{ false, 400001, 599999 },
+		{ false, 400000, 600000 },
+		{ false, 1000001, -1 },
+		{ false, INT64_C(-40000000000), -1 },
+	};
+	const struct times clock = { fixed_boot, fixed_wall, NULL };
+	const uint8_t boot[2][TIMES_BOOT_ID_LEN] = { { 1 }, { 2 } };
+	struct session s = { .state = SESSION_OPEN, .since_boot_ms = 1000 };
+	uint8_t bytes[SESSION_BYTES_MAX];
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		struct err err = { 0 };
+		struct session back;
+		int64_t age;
+
+		s.since_wall_ms = cases[i].since_wall_ms;
+		session_encode(&w, &s, boot[0]);
+		assert_int_equal(session_decode(&back, writer_span(&w), &clock,
+				     boot[cases[i].same_boot ? 0 : 1], &err),
+		    0);
+		age = 5000 - back.since_boot_ms;
+		if (cases[i].want_age_ms >= 0)
+			assert_int_equal(age, cases[i].want_age_ms);
+		else
+			assert_true(age > VAULT_REMEMBER_MS);
+	}
+}
+
 /* The 4097th VM is refused, and costs the others of its batch nothing. */
 static void
 vms_are_capped(void **state)
@@ -380,6 +440,7 @@ static const struct CMUnitTest tests[] = {
 	T(removal_ends_sessions),
 	T(names_and_uuids_are_unique),
 	T(no_secret_no_packet),
+	T(sessions_of_another_boot),
 	T(vms_are_capped),
 };
 
