@@ -92,7 +92,7 @@ cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
 	if (state_open(&state, cli->state_dir, err) != 0)
 		return -1;
 	rc = control_ask(&answer, &state, op, in, err);
-	if (rc != 0 && err->code == ERR_NOT_FOUND && op != OWNER_STATUS)
+	if (rc != 0 && err->code == ERR_CLOSED && op != OWNER_STATUS)
 		rc = ask_store(&answer, &state, op, in, err);
 	if (rc != 0)
 		goto out;

@@ -335,7 +335,7 @@ control_ask(struct buf *out, const struct state *state, unsigned op,
 		return err_set(err, ERR_IO, "%s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
 		(void)err_set(err,
-		    errno == ENOENT || errno == ECONNREFUSED ? ERR_NOT_FOUND
+		    errno == ENOENT || errno == ECONNREFUSED ? ERR_CLOSED
 							     : ERR_IO,
 		    "no agent runs on %s", state->dir);
 		goto out;

@@ -60,7 +60,8 @@ void control_stop(struct control *c);
 /**
  * control_ask(out, state, op, in, err):
  * Ask the agent that runs on ${state}.
- *   errors  ERR_NOT_FOUND: none runs; ERR_IO; else what it answered
+ *   errors  ERR_CLOSED: none runs, or it is ending; ERR_IO; else what it
+ *           answered
  */
 int control_ask(struct buf *out, const struct state *state, unsigned op,
     struct span in, struct err *err);

@@ -25,6 +25,7 @@ struct question {
 
 struct worker {
 	struct vault *vault;
+	bool disk_failed; /* the last batch was lost; of the thread alone */
 	struct worker_ops ops;
 	pthread_t thread;
 	pthread_mutex_t lock; /* everything below */
@@ -107,6 +108,18 @@ update_names(struct worker *w)
 	free(info);
 }
 
+/* Said once when it begins and once when it is over: each request that comes
+ * meanwhile fails in the same way. */
+static void
+tell_disk(struct worker *w, const struct err *err)
+{
+	if (err != NULL && !w->disk_failed)
+		log_error(NULL, "state cannot be written: %s", err->msg);
+	if (err == NULL && w->disk_failed)
+		log_info(NULL, "state can be written again");
+	w->disk_failed = err != NULL;
+}
+
 /* One transaction over everything that was queued; false: it was lost. */
 static bool
 run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
@@ -124,9 +137,9 @@ run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
 		vault_sweep(w->vault);
 	if (rc == 0)
 		rc = vault_commit(w->vault, &err);
+	tell_disk(w, rc == 0 ? NULL : &err);
 	if (rc == 0)
 		return true;
-	log_error(NULL, "state cannot be written: %s", err.msg);
 	for (j = jobs; j != NULL; j = j->next)
 		service_storage(&j->out, j->in.request_id);
 	for (q = asked; q != NULL; q = q->next) {

@@ -183,6 +183,9 @@ class Dialling(harness.LabTest):
         """A running agent takes registrations and removals at once."""
         status = self.owner.cli("status").stdout
         self.assertIn("1 registered, 1 claimed", status)
+        # It is the running agent that says so, not a store of our own.
+        done = self.owner.cli("vm", "show", "nobody", ok=(1,))
+        self.assertIn("no VM of that name", done.stderr)
         self.owner.cli("vm", "remove", "web1")
         listed = self.owner.cli("vm", "list").stdout
         self.assertEqual(listed, "")

@@ -351,7 +351,7 @@ control_socket(void **state)
 	assert_int_equal(
 	    control_ask(&out, &lab.state, OWNER_LIST, (struct span){ 0 }, &err),
 	    -1);
-	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(err.code, ERR_CLOSED);
 	if (control_start(&c, &lab.state, &ops, &err) != 0)
 		fail_msg("%s", err.msg);
 	assert_int_equal(
