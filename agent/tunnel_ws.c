@@ -207,6 +207,19 @@ on_peer_close(struct ws_link *l, const void *in, size_t len)
 		    (const char *)r.rest.ptr);
 }
 
+/* "SSL err 1" is all that lws has to say of a certificate. */
+static void
+say_verdict(struct ws_link *l, struct lws *wsi)
+{
+	SSL *ssl = lws_get_ssl(wsi);
+	long verdict = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
+
+	if (l->why[0] == '\0' && verdict != X509_V_OK)
+		(void)snprintf(l->why, sizeof(l->why),
+		    "the relay's certificate is refused: %s",
+		    X509_verify_cert_error_string(verdict));
+}
+
 static int
 on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t len)
@@ -232,6 +245,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		on_peer_close(l, in, len);
 		return 0;
 	case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
+		say_verdict(l, wsi);
 		link_end(l, LOST,
 		    l->why[0] != '\0'           ? l->why
 			: in != NULL && len > 0 ? (const char *)in
