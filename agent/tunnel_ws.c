@@ -445,7 +445,9 @@ ws_dial(struct ws_net *n, void *user, struct err *err)
 	info.host = host;
 	info.protocol = n->subprotocol;
 	info.local_protocol_name = protocols[0].name;
-	info.ssl_connection = LCCSCF_USE_SSL;
+	/* By itself lws follows a redirect to wherever a server says, and then
+	 * wants a certificate for that name instead of the owner's relay. */
+	info.ssl_connection = LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
 	/* lws cuts its own copy of the name at the first colon, so that "[" is
 	 * all it would look for in a certificate for an IPv6 address.  Ours,
 	 * in make_tls(), is part of the handshake, and knows it is one. */

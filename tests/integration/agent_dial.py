@@ -113,6 +113,23 @@ class Untrusted(unittest.TestCase):
         self.assertIn("host: localhost:%d" % server.port, head)
         self.assertNotIn("sec-websocket-extensions", head)
 
+    def test_redirects_are_not_followed(self):
+        cert = self.ca.issue(self.lab.path("r"), "localhost")
+        for status in 301, 302, 303, 307, 308:
+            with self.subTest(status):
+                other = agent_case.TlsServer(*cert)
+                server = agent_case.TlsServer(*cert, answer=(
+                    "HTTP/1.1 %d Moved\r\nLocation: https://localhost:%d/x"
+                    "\r\nContent-Length: 0\r\n\r\n" % (
+                        status, other.port)).encode())
+                agent = self.run_agent(server.port)
+                agent.wait_line(r"tunnel: .*next try")
+                server.wait(1)
+                agent.stop()
+                self.assertEqual((other.count, len(other.open)), (0, 0))
+                server.close()
+                other.close()
+
     def test_back_off(self):
         """Waits stay under a cap that doubles from half a second."""
         cert = self.ca.issue(self.lab.path("b"), "localhost")
