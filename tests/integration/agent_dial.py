@@ -214,6 +214,12 @@ class Dialling(harness.LabTest):
         status = self.owner.cli("status").stdout
         self.assertIn("1 registered, 1 claimed", status)
 
+    def test_no_core_file(self):
+        """T18: a crash must not write keys to the disk."""
+        with open("/proc/%d/limits" % self.owner.process.child.pid,
+                  encoding="ascii") as limits:
+            self.assertRegex(limits.read(), r"Max core file size +0 +0 ")
+
     def test_config_file(self):
         self.owner.stop()
         path = self.lab.file("agent.yaml", (
