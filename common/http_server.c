@@ -210,6 +210,7 @@ answer_problem(struct http_server *s, enum problem problem,
 	struct http_answer a = {
 		.status = type->status, .origin = "relay", .fields = all
 	};
+	uint32_t random = 0;
 	char seconds[12];
 	size_t n = 0;
 
@@ -219,7 +220,9 @@ answer_problem(struct http_server *s, enum problem problem,
 	all[n++] = (struct http_out_field){ "content-type",
 		span_str(PROBLEM_MEDIA_TYPE) };
 	if (type->retry_after_s != 0) {
-		snprintf(seconds, sizeof(seconds), "%u", type->retry_after_s);
+		secret_random(&random, sizeof(random), NULL);
+		snprintf(seconds, sizeof(seconds), "%u",
+		    problem_wait_s(problem, random));
 		all[n++] =
 		    (struct http_out_field){ "retry-after", span_str(seconds) };
 	}

@@ -111,6 +111,14 @@ problem_of_status(unsigned status)
 	return PROBLEM_BAD_REQUEST;
 }
 
+unsigned
+problem_wait_s(enum problem p, uint32_t random)
+{
+	unsigned wait = problem_get(p)->retry_after_s, fifth = wait / 5;
+
+	return wait - fifth + random % (2 * fifth + 1);
+}
+
 static void
 put(struct writer *w, const char *s)
 {

@@ -74,6 +74,14 @@ const struct problem_type *problem_get(enum problem p);
 enum problem problem_of_status(unsigned status);
 
 /**
+ * problem_wait_s(p, random):
+ * Retry-After in seconds, within a fifth of the default and at least 1, as
+ * ${random} falls: those refused at once do not come back at once
+ * (docs/protocol.md 9).  0: no header.
+ */
+unsigned problem_wait_s(enum problem p, uint32_t random);
+
+/**
  * problem_write(w, p, origin, instance, pointer):
  * The body.  ${instance} is a request id ([A-Za-z0-9._-]{1,64}) or
  * "urn:uuid:..." and is left out if it is anything else.  ${pointer} (RFC 6901)

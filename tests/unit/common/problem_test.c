@@ -122,6 +122,43 @@ finds_the_type_of_a_status(void **state)
 	}
 }
 
+static void
+waits_within_a_fifth(void **state)
+{
+	static const struct {
+		enum problem problem;
+		unsigned least, most;
+	} rows[] = {
+		{ PROBLEM_AGENT_UNAVAILABLE, 4, 6 },
+		{ PROBLEM_IN_PROGRESS, 1, 1 },
+		{ PROBLEM_TUNNEL_LOST, 2, 2 },
+		{ PROBLEM_APPROVAL_PENDING, 8, 12 },
+		{ PROBLEM_AGENT_STORAGE, 24, 36 },
+		{ PROBLEM_NOT_FOUND, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		unsigned least = UINT32_MAX, most = 0;
+
+		for (uint32_t r = 0; r < 1000; r++) {
+			unsigned s =
+			    problem_wait_s(rows[i].problem, r * 2654435761u);
+
+			least = s < least ? s : least;
+			most = s > most ? s : most;
+		}
+		assert_int_equal(least, rows[i].least);
+		assert_int_equal(most, rows[i].most);
+	}
+	/* Never a header that says 0. */
+	for (int p = 0; p < PROBLEM_COUNT; p++)
+		for (uint32_t r = 0; r < 100; r++)
+			assert_int_equal(
+			    problem_wait_s((enum problem)p, r) == 0,
+			    problem_get((enum problem)p)->retry_after_s == 0);
+}
+
 int
 main(void)
 {
@@ -130,6 +167,7 @@ main(void)
 		cmocka_unit_test(writes_the_bytes_of_one),
 		cmocka_unit_test(echoes_nothing_odd),
 		cmocka_unit_test(finds_the_type_of_a_status),
+		cmocka_unit_test(waits_within_a_fifth),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
