@@ -1,6 +1,7 @@
 #include "relay/tenant.h"
 
 #include "common/base64.h"
+#include "common/hex.h"
 
 #include <assert.h>
 #include <search.h>
@@ -88,6 +89,35 @@ tenants_add(struct tenants *t, const char *name, bool self_certifying,
 	return 0;
 }
 
+/*
+ * Is ${key} a point of small order?  Anybody can sign for those, and the
+ * zeros of a forgotten placeholder are one (RFC 8032 leaves the check to us).
+ * The y coordinates of all eight, and the two that are not reduced.
+ */
+static bool
+is_small_order(const uint8_t key[UUID_KEY_LEN])
+{
+	static const char *const ys[] = {
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		"eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+	};
+	char text[2 * UUID_KEY_LEN + 1];
+	uint8_t y[UUID_KEY_LEN];
+
+	memcpy(y, key, sizeof(y));
+	y[UUID_KEY_LEN - 1] &= 0x7f; /* the sign of x */
+	hex_encode(text, sizeof(text), span_of(y, sizeof(y)));
+	for (size_t i = 0; i < sizeof(ys) / sizeof(ys[0]); i++)
+		if (strcmp(text, ys[i]) == 0)
+			return true;
+	return false;
+}
+
 int
 tenants_add_key(
     struct tenants *t, size_t index, const char *text, struct err *err)
@@ -111,6 +141,11 @@ tenants_add_key(
 		    "an agent's key is \"" KEY_PREFIX
 		    "\" and the base64 of %d bytes",
 		    UUID_KEY_LEN);
+	}
+	if (is_small_order(key->key)) {
+		free(key);
+		return err_set(err, ERR_UNTRUSTED,
+		    "this key is of small order: anybody can sign for it");
 	}
 	at = tsearch(key, &t->key_tree, compare_keys);
 	if (at == NULL || *at != key) {
@@ -189,13 +224,16 @@ tenants_may_claim(const struct tenants *t, size_t index,
 {
 	struct owned_vm want = { .uuid = name->uuid }, *const * found;
 	struct uuid certified;
+	bool of_key = false;
 
+	/* Before the UUID is looked up: a foreign one must not be denied
+	 * sooner than an unknown one. */
+	if (t->list[index].self_certifying && name->label.len > 0)
+		of_key = uuid_self_certifying(
+			     &certified, key, name->label, NULL) == 0 &&
+		    uuid_equal(&certified, &name->uuid);
 	found = tfind(&want, &t->vm_tree, compare_vms);
 	if (found != NULL)
 		return (*found)->tenant == index && name->label.len == 0;
-	if (!t->list[index].self_certifying || name->label.len == 0)
-		return false;
-	if (uuid_self_certifying(&certified, key, name->label, NULL) != 0)
-		return false;
-	return uuid_equal(&certified, &name->uuid);
+	return of_key;
 }
