@@ -103,12 +103,13 @@ static const struct conf_key relay_keys[] = {
 	  "Who may claim which UUIDs.", .sub = &tenant_table },
 
 	{ "limits.connections", CONF_INT, AT(limits.connections), "65536", 1,
-	  4000000, "Connections in all." },
+	  4000000, "Connections in all; agents have at most seven eighths." },
 	{ "limits.connections-per-address", CONF_INT,
 	  AT(limits.connections_per_address), "512", 1, 4000000,
 	  "Connections of one IPv4 address or IPv6 /64." },
 	{ "limits.handshakes", CONF_INT, AT(limits.handshakes), "512", 1, 100000,
-	  "TLS handshakes under way; more connections wait to be accepted." },
+	  "TLS handshakes under way on each side, public and internal; more "
+	  "connections wait to be accepted." },
 	{ "limits.handshakes-per-block", CONF_INT,
 	  AT(limits.handshakes_per_block), "256", 1, 100000,
 	  "TLS handshakes under way of one IPv4 /24 or IPv6 /48; more are "
@@ -160,7 +161,7 @@ static const struct conf_key relay_keys[] = {
 	  "Silence on a tunnel before a ping; up to a quarter more, at "
 	  "random." },
 	{ "timeouts.drain", CONF_MS, AT(timeouts.drain), "30s", 0, 3600000,
-	  "For requests under way, after SIGTERM." },
+	  "For requests under way and for agents to leave, after SIGTERM." },
 
 	{ "log.level", CONF_ENUM, AT(log_level), "info", 0, 0,
 	  "What to log.", .words = log_level_words },

@@ -23,13 +23,13 @@ struct listener {
 	int fd; /* owned */
 	bool public;
 	struct loop_fd watch;
+	struct loop_timer pause;
 };
 
 struct listeners {
 	struct relay *relay;
 	struct listener *list; /* owned */
 	size_t count;
-	struct loop_timer pause;
 	bool started;
 	bool full_told;
 };
@@ -144,16 +144,9 @@ listeners_open(struct listeners **out, struct relay *relay, char *ready,
 }
 
 static void
-watch_all(struct listeners *l, unsigned wants)
+pause_for(struct listener *l, uint64_t ms)
 {
-	for (size_t i = 0; i < l->count; i++)
-		loop_fd_want(&l->list[i].watch, wants);
-}
-
-static void
-pause_for(struct listeners *l, uint64_t ms)
-{
-	watch_all(l, 0);
+	loop_fd_want(&l->watch, 0);
 	loop_timer_set(&l->pause, ms);
 }
 
@@ -178,7 +171,8 @@ deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	struct peer peer;
 	int one = 1;
 
-	if (!peer_admit(&peer, r, source_of((const struct sockaddr *)sa))) {
+	if (!peer_admit(
+		&peer, r, source_of((const struct sockaddr *)sa), l->public)) {
 		/* Too many: by its address, its block, or in all. */
 		close(fd);
 		return;
@@ -213,10 +207,11 @@ on_accept(void *arg, unsigned events)
 		int fd;
 
 		/* Bounded and served to the end: those that wait in the
-		 * kernel's queue lose nothing. */
-		if (atomic_load(&r->handshakes) >=
+		 * kernel's queue lose nothing.  Each side has its own bound,
+		 * or half-open peers of the public one stopped the hosts. */
+		if (atomic_load(&r->handshakes[l->public]) >=
 		    (uint64_t)r->setup->config.limits.handshakes) {
-			pause_for(all, PAUSE_MS);
+			pause_for(l, PAUSE_MS);
 			return;
 		}
 		fd = accept4(l->fd, (struct sockaddr *)&sa, &len,
@@ -233,7 +228,7 @@ on_accept(void *arg, unsigned events)
 		if (!all->full_told)
 			log_error(NULL, "accept: %s", strerror(errno));
 		all->full_told = true;
-		pause_for(all, FULL_MS);
+		pause_for(l, FULL_MS);
 		return;
 	}
 }
@@ -241,19 +236,24 @@ on_accept(void *arg, unsigned events)
 static void
 on_pause_over(void *arg)
 {
-	watch_all(arg, LOOP_READ);
+	struct listener *l = arg;
+
+	loop_fd_want(&l->watch, LOOP_READ);
 }
 
 int
 listeners_start(struct listeners *l, struct loop *loop, struct err *err)
 {
-	loop_timer_init(&l->pause, loop, on_pause_over, l);
 	l->started = true;
-	for (size_t i = 0; i < l->count; i++)
-		if (loop_fd_init(&l->list[i].watch, loop, l->list[i].fd,
-			on_accept, &l->list[i], err) != 0)
+	for (size_t i = 0; i < l->count; i++) {
+		struct listener *one = &l->list[i];
+
+		loop_timer_init(&one->pause, loop, on_pause_over, one);
+		if (loop_fd_init(
+			&one->watch, loop, one->fd, on_accept, one, err) != 0)
 			return -1;
-	watch_all(l, LOOP_READ);
+		loop_fd_want(&one->watch, LOOP_READ);
+	}
 	return 0;
 }
 
@@ -263,13 +263,13 @@ listeners_close(struct listeners *l)
 	if (l == NULL)
 		return;
 	for (size_t i = 0; i < l->count; i++) {
-		if (l->started)
+		if (l->started) {
 			loop_fd_free(&l->list[i].watch);
+			loop_timer_free(&l->list[i].pause);
+		}
 		if (l->list[i].fd >= 0)
 			close(l->list[i].fd);
 	}
-	if (l->started)
-		loop_timer_free(&l->pause);
 	free(l->list);
 	free(l);
 }

@@ -107,14 +107,30 @@ relay_discharge(struct relay *r, size_t len)
 	atomic_fetch_sub(&r->memory, len);
 }
 
+static bool
+has_place(struct relay *relay, bool public)
+{
+	const struct relay_limits *l = &relay->setup->config.limits;
+	uint64_t connections = (uint64_t)l->connections;
+	uint64_t memory = l->memory;
+
+	if (public) {
+		connections -= connections / 8;
+		memory -= memory / 4; /* under the watermark of requests */
+	}
+	return atomic_load(&relay->connections) < connections &&
+	    atomic_load(&relay->memory) + RELAY_CONNECTION_COST <= memory;
+}
+
 bool
-peer_admit(struct peer *p, struct relay *relay, struct source source)
+peer_admit(
+    struct peer *p, struct relay *relay, struct source source, bool public)
 {
 	const struct relay_limits *l = &relay->setup->config.limits;
 
-	*p = (struct peer){ .relay = relay, .source = source };
-	if (atomic_load(&relay->connections) >= (uint64_t)l->connections ||
-	    atomic_load(&relay->memory) + RELAY_CONNECTION_COST > l->memory)
+	*p =
+	    (struct peer){ .relay = relay, .source = source, .public = public };
+	if (!has_place(relay, public))
 		return false;
 	if (!tally_take(relay->tally, TALLY_CONNECTIONS, source_one(source),
 		(uint32_t)l->connections_per_address))
@@ -125,7 +141,7 @@ peer_admit(struct peer *p, struct relay *relay, struct source source)
 		return false;
 	}
 	atomic_fetch_add(&relay->connections, 1);
-	atomic_fetch_add(&relay->handshakes, 1);
+	atomic_fetch_add(&relay->handshakes[public], 1);
 	atomic_fetch_add(&relay->memory, RELAY_CONNECTION_COST);
 	p->counted = true;
 	p->handshaking = true;
@@ -139,7 +155,7 @@ peer_settled(struct peer *p)
 		return;
 	p->handshaking = false;
 	tally_give(p->relay->tally, TALLY_HANDSHAKES, source_block(p->source));
-	atomic_fetch_sub(&p->relay->handshakes, 1);
+	atomic_fetch_sub(&p->relay->handshakes[p->public], 1);
 }
 
 void

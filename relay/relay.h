@@ -30,7 +30,7 @@ struct relay {
 	size_t worker_count;
 	_Atomic uint64_t next_session;
 	_Atomic uint32_t connections;
-	_Atomic uint32_t handshakes;     /* under way */
+	_Atomic uint32_t handshakes[2];  /* under way: hosts', public */
 	_Atomic uint32_t held;           /* requests that wait for an agent */
 	_Atomic uint64_t memory;         /* bytes charged */
 	_Atomic uint32_t *tenant_claims; /* owned; by tenant */
@@ -68,12 +68,16 @@ void relay_routes_changed(struct worker *from);
 struct peer {
 	struct relay *relay;
 	struct source source;
+	bool public;
 	bool handshaking;
 	bool counted;
 };
 
-/** peer_admit(p, relay, source): main, at accept; false: over a limit. */
-bool peer_admit(struct peer *p, struct relay *relay, struct source source);
+/** peer_admit(p, relay, source, public): main, at accept; false: over a limit.
+ * On the ${public} side limits come sooner, so that strangers there cannot
+ * shut out the hosts. */
+bool peer_admit(
+    struct peer *p, struct relay *relay, struct source source, bool public);
 /** peer_settled(p): its handshake is done. */
 void peer_settled(struct peer *p);
 /** peer_gone(p): once or more. */

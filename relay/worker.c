@@ -37,6 +37,7 @@ accept_peer(struct worker *w, struct message_accept *m)
 {
 	struct peer peer = { .relay = w->relay,
 		.source = m->source,
+		.public = m->public,
 		.handshaking = true,
 		.counted = true };
 	int fd = m->fd;
