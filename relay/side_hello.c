@@ -147,11 +147,13 @@ give_quota(struct side *s)
 }
 
 /* A route counts where it is, also after a move: who removes it, gives. */
-static void
+static bool
 forget(struct side *s, const struct uuid *uuid)
 {
-	if (route_remove(s->worker->relay->routes, uuid, s->handle))
-		give_quota(s);
+	if (!route_remove(s->worker->relay->routes, uuid, s->handle))
+		return false;
+	give_quota(s);
+	return true;
 }
 
 static enum frame_result
@@ -220,10 +222,13 @@ side_unclaim(void *arg, const struct frame_unclaim *unclaim)
 	struct uuid uuid;
 
 	while (frame_next_uuid(&rest, &uuid)) {
-		for (uint32_t i = 0; i < s->claim_count; i++) {
+		/* The walk is for those that are ours: made-up ones are cheap
+		 * to send. */
+		if (!forget(s, &uuid))
+			continue;
+		for (uint32_t i = s->claim_count; i-- > 0;) {
 			if (!uuid_equal(&s->claims[i], &uuid))
 				continue;
-			forget(s, &uuid);
 			s->claims[i] = s->claims[--s->claim_count];
 			break;
 		}

@@ -27,8 +27,11 @@ struct side {
 
 	/* Who it is, once welcome. */
 	bool joined;
-	bool leaving;        /* no route leads here any more */
-	unsigned close_code; /* when drained */
+	bool leaving;           /* no route leads here any more */
+	bool agent_leaves;      /* by a GOAWAY of its own */
+	unsigned close_code;    /* when drained */
+	uint32_t window_ms;     /* told with our GOAWAY */
+	uint64_t stay_until_ms; /* drained, for the agent to leave; 0: not */
 	uint8_t nonce[FRAME_NONCE_LEN];
 	uint8_t key[FRAME_KEY_LEN];
 	size_t tenant;

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DRAIN_WINDOW_MS 5000 /* docs/protocol.md 12.5 */
+/* docs/protocol.md 12.5: the window in which agents come back grows with their
+ * number, as a thousand of them are what a relay greets in a second. */
+#define WINDOW_MIN_MS 500
+#define WINDOW_MAX_MS 5000
+#define STAY_MS 1000    /* behind the window: for the new tunnel to stand */
+#define PONGS_MAX 16384 /* bytes queued, from which on pings are let be */
 #define CLOSE_WORDS_MAX (WS_HEADER_MAX + WS_CONTROL_MAX)
 
 static const char *const speaks[] = { TUNNEL_SUBPROTOCOL, NULL };
@@ -49,23 +54,41 @@ on_send(void *arg, struct span head, struct span body)
 }
 
 static void
+close_drained(struct side *s)
+{
+	tunnel_close(s->tunnel,
+	    s->close_code != 0 ? s->close_code : TUNNEL_CLOSE_OK, "drained");
+}
+
+static void
 on_goaway(void *arg, const struct frame_goaway *goaway)
 {
 	struct side *s = arg;
 
 	log_info(
 	    &s->subject, "the agent is going away (code %u)", goaway->code);
+	s->agent_leaves = true;
 	side_leave(s);
 	side_return_queued(s);
+	if (s->stay_until_ms != 0)
+		close_drained(s);
 }
 
+/* Make before break: the agent leaves once its next tunnel stands.  If it is
+ * the one to go, or that tunnel is what made us go, there is no wait. */
 static void
 on_drained(void *arg)
 {
 	struct side *s = arg;
 
-	tunnel_close(s->tunnel,
-	    s->close_code != 0 ? s->close_code : TUNNEL_CLOSE_OK, "drained");
+	if (s->agent_leaves || s->close_code == TUNNEL_CLOSE_SUPERSEDED) {
+		close_drained(s);
+		return;
+	}
+	if (s->window_ms == 0)
+		s->window_ms = WINDOW_MAX_MS; /* the tunnel's own GOAWAY */
+	s->stay_until_ms = clock_ms() + s->window_ms + STAY_MS;
+	side_touch(s);
 }
 
 static void
@@ -114,6 +137,8 @@ side_touch(struct side *s)
 
 	if (s->conn == NULL || due == TUNNEL_NEVER)
 		return;
+	if (s->stay_until_ms != 0 && s->stay_until_ms < due)
+		due = s->stay_until_ms;
 	now = clock_ms();
 	loop_timer_set(&s->timer, due > now ? due - now : 0);
 }
@@ -124,6 +149,8 @@ on_timer(void *arg)
 	struct side *s = arg;
 
 	tunnel_tick(s->tunnel, clock_ms());
+	if (s->stay_until_ms != 0 && clock_ms() >= s->stay_until_ms)
+		close_drained(s);
 	side_touch(s);
 }
 
@@ -137,6 +164,10 @@ on_pong(struct side *s, struct span data)
 	uint8_t bytes[CLOSE_WORDS_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 
+	/* RFC 6455 5.5.3 lets us leave out pongs; anybody may ping before it
+	 * has said who it is. */
+	if (conn_queued(s->conn) > PONGS_MAX)
+		return;
 	ws_put_pong(&w, data);
 	conn_write(s->conn, writer_span(&w));
 }
@@ -173,8 +204,12 @@ on_data(void *arg, uint8_t *ptr, size_t len)
 			break;
 		}
 	}
-	if (s->conn != NULL)
-		side_touch(s);
+	if (s->conn == NULL)
+		return len;
+	/* Who does not take what we say is not listened to. */
+	if (conn_congested(s->conn) && !conn_closing(s->conn))
+		conn_pause(s->conn);
+	side_touch(s);
 	return len;
 }
 
@@ -183,6 +218,7 @@ on_written(void *arg)
 {
 	struct side *s = arg;
 
+	conn_resume(s->conn);
 	loop_soon(s->worker->loop, &s->pump);
 }
 
@@ -336,16 +372,18 @@ side_upgrade(struct worker *w, struct http_server *http,
  */
 
 static void
-go_away(struct side *s, enum frame_goaway_code code, unsigned close_code)
+go_away(struct side *s, enum frame_goaway_code code, unsigned close_code,
+    uint32_t window_ms)
 {
 	s->close_code = close_code;
+	s->window_ms = window_ms;
 	side_leave(s);
 	side_return_queued(s);
 	if (tunnel_phase(s->tunnel) == TUNNEL_GREETING)
 		tunnel_close(s->tunnel, close_code, "going away");
 	else
-		tunnel_goaway(s->tunnel, code, 0, DRAIN_WINDOW_MS,
-		    (struct span){ NULL, 0 });
+		tunnel_goaway(
+		    s->tunnel, code, 0, window_ms, (struct span){ NULL, 0 });
 }
 
 void
@@ -356,17 +394,31 @@ side_supersede(struct worker *w, struct handle tunnel)
 	if (s == NULL)
 		return;
 	log_info(&s->subject, "superseded by a newer tunnel of its key");
-	go_away(s, FRAME_GOAWAY_SUPERSEDED, TUNNEL_CLOSE_SUPERSEDED);
+	go_away(
+	    s, FRAME_GOAWAY_SUPERSEDED, TUNNEL_CLOSE_SUPERSEDED, WINDOW_MAX_MS);
+}
+
+/* Workers have about the same number of tunnels. */
+static uint32_t
+drain_window(const struct worker *w)
+{
+	size_t tunnels = w->tunnels.used * w->relay->worker_count;
+
+	return tunnels < WINDOW_MIN_MS ? WINDOW_MIN_MS
+	    : tunnels < WINDOW_MAX_MS  ? (uint32_t)tunnels
+				       : WINDOW_MAX_MS;
 }
 
 void
 side_drain_all(struct worker *w)
 {
+	uint32_t window_ms = drain_window(w);
 	struct side *s, *next;
 
 	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		go_away(s, FRAME_GOAWAY_RESTART, TUNNEL_CLOSE_DRAINING);
+		go_away(
+		    s, FRAME_GOAWAY_RESTART, TUNNEL_CLOSE_DRAINING, window_ms);
 	}
 }
 

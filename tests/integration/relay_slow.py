@@ -168,6 +168,66 @@ class Flood(RelayCase):
         self.assertEqual(len(held), 30)
 
 
+class Sides(RelayCase):
+    """Strangers on the public side do not shut out the hosts."""
+
+    extra = ("limits: {connections: 16, handshakes: 4}\n"
+             "timeouts: {handshake: 20s, head: 20s}\n")
+
+    def test_half_open_public_handshakes_leave_the_hosts_theirs(self):
+        self.echo()
+        for _ in range(8):
+            self.open.append(socket.create_connection(
+                ("127.0.0.1", self.lab.relay_public), 60))
+        began = time.monotonic()
+        self.assertEqual(self.ask(b"x").body, b"x")
+        self.assertLess(time.monotonic() - began, 10)
+
+    def test_public_connections_leave_the_hosts_an_eighth(self):
+        held = []
+        for _ in range(20):
+            try:
+                held.append(self.client(port=self.lab.relay_public))
+            except (ssl.SSLError, OSError):
+                pass
+        self.assertEqual(len(held), 14)
+        c = self.client()
+        c.send("GET /sev/.well-known/attest-relay HTTP/1.1\r\n"
+               "Host: localhost\r\n\r\n")
+        self.assertEqual(c.answer().status, 200)
+
+
+class Pings(RelayCase):
+    """Memory that peers who do not read could take by asking for answers."""
+
+    def flood(self, t, ping, size):
+        """Send ${ping} over and over; the bytes that the relay took."""
+        many, sent = ping * (1 + 60000 // len(ping)), 0
+        t.ws.sock.settimeout(2)
+        try:
+            while sent < size:
+                t.ws.send_raw(many)
+                sent += len(many)
+        except TimeoutError:
+            pass
+        return sent
+
+    def test_t21_pongs_are_left_out_and_do_not_pile_up(self):
+        t = self.tunnel(hello=False)
+        size = 16 * 10 ** 6
+        ping = t.ws.encode(bytes(125), opcode=9)
+        self.assertGreaterEqual(self.flood(t, ping, size), size)
+        self.assertNotIn("reads too slowly", self.lab.relay.output())
+
+    def test_t21_an_agent_that_does_not_read_is_not_read(self):
+        t = self.tunnel()
+        size = 40 * 10 ** 6
+        ping = t.ws.encode(
+            struct.pack(">BBHI", fake_agent.PING, 0, 0, 0) + bytes(8))
+        self.assertLess(self.flood(t, ping, size), size)
+        self.assertNotIn("down:", self.lab.relay.output())
+
+
 class Memory(RelayCase):
     extra = "limits: {memory: 2MiB}\n"
 
