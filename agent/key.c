@@ -56,8 +56,8 @@ key_new(struct key **out, const struct state *state, struct err *err)
 	}
 	pem_len = BIO_get_mem_data(bio, &pem);
 	if (pem_len <= 0 ||
-	    state_write(state, KEY_FILE, span_of(pem, (size_t)pem_len), false,
-		err) != 0)
+	    state_write(state, KEY_FILE, span_of(pem, (size_t)pem_len), err) !=
+		0)
 		goto out;
 	if (key_wrap(out, pkey, err) != 0) {
 		pkey = NULL;

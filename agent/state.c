@@ -243,28 +243,54 @@ write_all(int fd, struct span in)
 	return fsync(fd);
 }
 
+/* Without a name, so that kill -9 leaves no second copy of a key; where that
+ * cannot be, under a name of its own, ${temp}. */
+static int
+open_new(char temp[64], const struct state *s, const char *name)
+{
+	int fd = -1;
+
+	temp[0] = '\0';
+	if (access("/proc/self/fd", X_OK) == 0)
+		fd = openat(
+		    s->dir_fd, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		return fd;
+	(void)snprintf(temp, 64, ".%.32s.%ld", name, (long)getpid());
+	return openat(s->dir_fd, temp,
+	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+/* A link refuses to replace what is there. */
+static int
+give_name(const struct state *s, int fd, const char *temp, const char *name)
+{
+	char path[64];
+
+	if (temp[0] != '\0')
+		return linkat(s->dir_fd, temp, s->dir_fd, name, 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return linkat(AT_FDCWD, path, s->dir_fd, name, AT_SYMLINK_FOLLOW);
+}
+
 int
-state_write(const struct state *s, const char *name, struct span in,
-    bool replace, struct err *err)
+state_write(
+    const struct state *s, const char *name, struct span in, struct err *err)
 {
 	char temp[64];
 	int rc = -1;
 	int fd;
 
-	(void)snprintf(temp, sizeof(temp), ".%.32s.%ld", name, (long)getpid());
-	fd = openat(s->dir_fd, temp,
-	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	fd = open_new(temp, s, name);
 	if (fd < 0)
 		return err_set(
-		    err, ERR_IO, "%s/%s: %s", s->dir, temp, strerror(errno));
+		    err, ERR_IO, "%s/%s: %s", s->dir, name, strerror(errno));
 	if (write_all(fd, in) != 0) {
 		(void)err_set(
-		    err, ERR_IO, "%s/%s: %s", s->dir, temp, strerror(errno));
+		    err, ERR_IO, "%s/%s: %s", s->dir, name, strerror(errno));
 		goto out;
 	}
-	/* link() refuses to replace; rename() does it in one step. */
-	if (replace ? renameat(s->dir_fd, temp, s->dir_fd, name) != 0
-		    : linkat(s->dir_fd, temp, s->dir_fd, name, 0) != 0) {
+	if (give_name(s, fd, temp, name) != 0) {
 		(void)err_set(err, errno == EEXIST ? ERR_CONFLICT : ERR_IO,
 		    "%s/%s: %s", s->dir, name,
 		    errno == EEXIST ? "exists already" : strerror(errno));
@@ -277,6 +303,7 @@ state_write(const struct state *s, const char *name, struct span in,
 	rc = 0;
 out:
 	(void)close(fd);
-	(void)unlinkat(s->dir_fd, temp, 0);
+	if (temp[0] != '\0')
+		(void)unlinkat(s->dir_fd, temp, 0);
 	return rc;
 }

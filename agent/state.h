@@ -53,11 +53,11 @@ int state_read(struct secret *out, const struct state *s, const char *name,
     size_t max, struct err *err);
 
 /**
- * state_write(s, name, in, replace, err):
- * All or nothing and durable: a new file (0600), synced, then moved there.
- *   errors  ERR_CONFLICT: it exists, and ${replace} is false; ERR_IO
+ * state_write(s, name, in, err):
+ * All or nothing and durable: a new file (0600), synced, then named.
+ *   errors  ERR_CONFLICT: it exists; ERR_IO
  */
 int state_write(const struct state *s, const char *name, struct span in,
-    bool replace, struct err *err);
+    struct err *err);
 
 #endif

@@ -111,8 +111,8 @@ load_seal(
 		    STORE_SEAL_KEY " is missing: " STORE_DB
 				   " cannot be opened without it");
 	if (secret_random(key, sizeof(key), err) == 0 &&
-	    state_write(state, STORE_SEAL_KEY, span_of(key, sizeof(key)), false,
-		err) == 0)
+	    state_write(
+		state, STORE_SEAL_KEY, span_of(key, sizeof(key)), err) == 0)
 		rc = secret_copy(&s->seal, span_of(key, sizeof(key)), err);
 	secret_wipe(key, sizeof(key));
 	return rc;

@@ -282,15 +282,16 @@ wrong_key(void **unused)
 	put("a", "one");
 	reopen_folder();
 	assert_int_equal(state_read(&key, &state, "seal.key", 64, &err), 0);
+	(void)snprintf(path, sizeof(path), "%s/seal.key", dir);
+	assert_int_equal(unlink(path), 0);
 	assert_int_equal(state_write(&state, "seal.key",
-			     span_of(other, sizeof(other)), true, &err),
+			     span_of(other, sizeof(other)), &err),
 	    0);
 	refused("seal.key is not the key of this agent.db");
-	(void)snprintf(path, sizeof(path), "%s/seal.key", dir);
 	assert_int_equal(unlink(path), 0);
 	refused("seal.key is missing");
 	assert_int_equal(
-	    state_write(&state, "seal.key", secret_span(&key), false, &err), 0);
+	    state_write(&state, "seal.key", secret_span(&key), &err), 0);
 	secret_free(&key);
 	assert_int_equal(store_open(&store, &state, &err), 0);
 }
@@ -452,7 +453,7 @@ folder_must_be_ours_alone(void **unused)
 	assert_int_equal(state_read(&v, &state, "seal.key", 31, &err), -1);
 	assert_int_equal(err.code, ERR_LIMIT);
 	assert_int_equal(
-	    state_write(&state, "seal.key", span_str("x"), false, &err), -1);
+	    state_write(&state, "seal.key", span_str("x"), &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_int_equal(chmod(dir, 0755), 0);
 	assert_int_equal(state_open(&other, dir, &err), -1);
