@@ -20,6 +20,7 @@ struct loader {
 	bool has_event;
 	bool stop; /* the file cannot be read further */
 	unsigned depth;
+	struct span text;
 	struct conf_report *report;
 };
 
@@ -55,12 +56,20 @@ static void
 complain_syntax(struct loader *l)
 {
 	const yaml_parser_t *p = &l->parser;
+	unsigned line = 1, column = 1;
 
 	/* A reader's error has no mark but an offset in bytes. */
-	if (p->error == YAML_READER_ERROR)
-		conf_report_error(l->report, 0, 0, "byte %zu: %s",
+	if (p->error == YAML_READER_ERROR) {
+		for (size_t i = 0; i < p->problem_offset && i < l->text.len;
+		     i++, column++) {
+			if (l->text.ptr[i] != '\n')
+				continue;
+			line++;
+			column = 0;
+		}
+		conf_report_error(l->report, line, column, "byte %zu: %s",
 		    p->problem_offset, p->problem);
-	else
+	} else
 		conf_report_error(l->report, (unsigned)p->problem_mark.line + 1,
 		    (unsigned)p->problem_mark.column + 1, "%s%s%s",
 		    p->context == NULL ? "" : p->context,
@@ -248,11 +257,18 @@ static void
 complain_missing(struct conf_report *report, const struct target *t,
     unsigned line, unsigned column)
 {
-	for (size_t i = 0; i < t->table->count; i++)
-		if (!t->seen[i] && t->table->keys[i].dflt == NULL)
-			conf_report_error(report, line, column,
-			    "%s%s is missing: %.200s", t->place,
-			    t->table->keys[i].name, t->table->keys[i].about);
+	char key[PATH_MAX_LEN];
+
+	for (size_t i = 0; i < t->table->count; i++) {
+		unsigned at_line = line, at_column = column;
+
+		if (t->seen[i] || t->table->keys[i].dflt != NULL)
+			continue;
+		join(key, t->place, t->table->keys[i].name);
+		conf_report_near(report, key, &at_line, &at_column);
+		conf_report_error(report, at_line, at_column,
+		    "%s is missing: %.200s", key, t->table->keys[i].about);
+	}
 }
 
 /* A whole struct from the mapping whose start is the current event. */
@@ -407,7 +423,6 @@ complain_tabs(struct conf_report *report, struct span text)
 static void
 take_document(struct loader *l, void *out, const struct conf_table *table)
 {
-	static const unsigned nowhere = 0;
 	struct target empty = { out, table, NULL, "", "" };
 	yaml_event_type_t type;
 
@@ -418,7 +433,7 @@ take_document(struct loader *l, void *out, const struct conf_table *table)
 		/* Nothing but comments: still a configuration. */
 		empty.seen = calloc(table->count, sizeof(bool));
 		if (empty.seen != NULL)
-			complain_missing(l->report, &empty, nowhere, nowhere);
+			complain_missing(l->report, &empty, 1, 1);
 		free(empty.seen);
 		return;
 	}
@@ -442,7 +457,7 @@ int
 conf_parse(void *out, const struct conf_table *table, const char *name,
     struct span text, struct conf_report *report)
 {
-	struct loader l = { .report = report };
+	struct loader l = { .text = text, .report = report };
 	struct err err;
 
 	if (report->file == NULL)

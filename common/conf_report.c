@@ -101,18 +101,30 @@ find(const struct conf_report *r, const char *key)
 	return NULL;
 }
 
+void
+conf_report_near(const struct conf_report *r, const char *key, unsigned *line,
+    unsigned *column)
+{
+	const struct conf_place *place = find(r, key);
+
+	if (place == NULL)
+		return;
+	*line = place->line;
+	*column = place->column;
+}
+
 int
 conf_complain(struct conf_report *r, const char *key, const char *fmt, ...)
 {
-	const struct conf_place *place = find(r, key);
+	unsigned line = 0, column = 0;
 	char words[384];
 	va_list ap;
 
 	va_start(ap, fmt);
 	vsnprintf(words, sizeof(words), fmt, ap);
 	va_end(ap);
-	conf_report_error(r, place == NULL ? 0 : place->line,
-	    place == NULL ? 0 : place->column, "%s: %s", key, words);
+	conf_report_near(r, key, &line, &column);
+	conf_report_error(r, line, column, "%s: %s", key, words);
 	return -1;
 }
 

@@ -14,4 +14,9 @@ void conf_report_error(struct conf_report *r, unsigned line, unsigned column,
 void conf_report_place(
     struct conf_report *r, const char *key, unsigned line, unsigned column);
 
+/** conf_report_near(r, key, line, column): the place of what stands nearest
+ * around ${key}; left as they are if nothing does. */
+void conf_report_near(const struct conf_report *r, const char *key,
+    unsigned *line, unsigned *column);
+
 #endif

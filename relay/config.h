@@ -2,14 +2,11 @@
 #define RELAY_CONFIG_H
 
 #include "common/conf.h"
-#include "common/tls.h"
-#include "relay/admit.h"
-#include "relay/tenant.h"
 
 /*
  * relay.yaml.  The table in config.c is the one place for keys, defaults,
- * bounds and words; what it cannot say is checked after it, with the place in
- * the file too.  Once loaded, nothing changes any more.
+ * bounds and words; what it cannot say is checked after it, by setup.c, with
+ * the place in the file too.
  */
 
 struct relay_listener {
@@ -87,27 +84,6 @@ struct relay_config {
 extern const struct conf_table relay_config_table;
 /* The first lines of relay.yaml.example. */
 extern const char relay_config_head[];
-
-/* What the configuration means. */
-struct relay_setup {
-	struct relay_config config;
-	struct tenants *tenants;
-	struct admit_token *tokens;
-	size_t token_count;
-	struct tls_identity *public;
-	struct tls_identity *internal;
-};
-
-/**
- * relay_setup_load(out, file, report):
- * Load ${file}, check it, read certificates and keys.
- *   lifetime  relay_setup_free(out), after failures too
- *   errors    -1: ${report} tells all of them
- */
-int relay_setup_load(
-    struct relay_setup *out, const char *file, struct conf_report *report);
-
-void relay_setup_free(struct relay_setup *s);
 
 /**
  * relay_listen_split(host, cap, port, text, err):

@@ -2,7 +2,7 @@
 #define RELAY_RELAY_H
 
 #include "common/http_server.h"
-#include "relay/config.h"
+#include "relay/setup.h"
 #include "relay/job.h"
 #include "relay/keyring.h"
 #include "relay/route.h"

@@ -1,7 +1,7 @@
 #ifndef RELAY_SERVE_H
 #define RELAY_SERVE_H
 
-#include "relay/config.h"
+#include "relay/setup.h"
 
 /**
  * serve(setup, err):

@@ -173,7 +173,7 @@ static const struct {
 	const char *text;
 	const char *says;
 } bad[] = {
-	{ "empty file", "", "t.yaml: error: name is missing: The name." },
+	{ "empty file", "", "t.yaml:1:1: error: name is missing: The name." },
 	{ "comment alone", "# x\n", "name is missing" },
 	{ "missing", "base: /\n", "t.yaml:1:1: error: name is missing" },
 	{ "unknown", "name: x\nnmae: y\n",
@@ -267,7 +267,8 @@ static const struct {
 	{ "scalar", "hello\n", "want keys and values" },
 	{ "tab", "name: x\npublic:\n\tport: 1\n", "3:1: error: tab" },
 	{ "syntax", "name: x\npublic: {port: 1\n", "t.yaml:3:1: error:" },
-	{ "bad UTF-8", "name: \"\xff\"\n", "byte 7: invalid leading UTF-8" },
+	{ "bad UTF-8", "name: \"\xff\"\n",
+	    "t.yaml:1:8: error: byte 7: invalid leading UTF-8" },
 	{ "control byte", "name: \"\x01\"\n", "control characters" },
 	{ "complex key", "? [a]\n: b\nname: x\n", "a key must be a word" },
 	{ "deep", "name: x\nwibble: [[[[[[[[[]]]]]]]]]\n",

@@ -1,4 +1,4 @@
-#include "relay/config.h"
+#include "relay/setup.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -23,6 +23,17 @@ static char path[128];
 	"  listen: [\"[::1]:0\", \"127.0.0.1:0\"]\n"                           \
 	"  certificate: $/a.crt\n"                                             \
 	"  key: $/a.key\n"
+
+#define GOOD_AT(public, internal)                                              \
+	"name: relay.example\n"                                                \
+	"public:\n"                                                            \
+	"  listen: [\"" public "\"]\n"                                         \
+			       "  certificate: $/a.crt\n"                      \
+			       "  key: $/a.key\n"                              \
+			       "internal:\n"                                   \
+			       "  listen: [\"" internal "\"]\n"                \
+			       "  certificate: $/a.crt\n"                      \
+			       "  key: $/a.key\n"
 
 static const struct {
 	const char *name;
@@ -94,6 +105,12 @@ static const struct {
 	    { "relay.yaml:10:35: error: timeouts.pending" } },
 	{ "a wait over request", GOOD "timeouts: {agent-wait: 61s}\n",
 	    { "relay.yaml:10:24: error: timeouts.agent-wait" } },
+	{ "a port twice", GOOD_AT("127.0.0.1:9", "0.0.0.0:9"),
+	    { "relay.yaml:7:12: error: internal.listen[0]: 0.0.0.0:9 is "
+	      "taken by 127.0.0.1:9 above" } },
+	{ "a port twice on one side",
+	    GOOD_AT("[::1]:9\", \"[::]:9", "1.2.3.4:9"),
+	    { "relay.yaml:3:23: error: public.listen[1]: [::]:9 is taken" } },
 	{ "all that is wrong with the files",
 	    "name: r\npublic:\n  listen: [\"x\"]\n  certificate: a\n"
 	    "  key: b\ninternal:\n  listen: [\"127.0.0.1:70000\"]\n"
@@ -102,6 +119,25 @@ static const struct {
 		"relay.yaml:7:12: error: internal.listen",
 		"70000 is no port" } },
 };
+
+/* What each of two keys says alone is wrong is told in one go. */
+#define MANY                                                                   \
+	"name: relay.example\n"                                                \
+	"workers: many\n"                                                      \
+	"public:\n"                                                            \
+	"  listen: [\"127.0.0.1:0\"]\n"                                        \
+	"  certificate: /nowhere/a.crt\n"                                      \
+	"  key: /nowhere/a.key\n"                                              \
+	"internal: {}\n"                                                       \
+	"hosts:\n"                                                             \
+	"  tokens:\n"                                                          \
+	"    - {name: a, sha256: 00}\n"                                        \
+	"    - {name: a, sha256: " HASH "}\n"                                  \
+	"tenants:\n"                                                           \
+	"  - keys: [x]\n"                                                      \
+	"  - name: b\n"                                                        \
+	"    keys: [x]\n"                                                      \
+	"    vms: [" VM ", " VM "]\n"
 
 static const struct {
 	const char *from, *to; /* a change of GOOD */
@@ -202,6 +238,39 @@ every_fault_has_its_line_and_column(void **state)
 		relay_setup_free(&s);
 		conf_report_free(&report);
 	}
+}
+
+static void
+all_faults_are_told_in_one_go(void **state)
+{
+	static const char *const says[] = {
+		":2:10: error: workers:",
+		":5:16: error: public.certificate: /nowhere/a.crt: No such",
+		":7:11: error: internal.listen is missing",
+		":10:25: error: hosts.tokens[0].sha256",
+		":11:14: error: hosts.tokens[1].name: token a is listed twice",
+		":13:5: error: tenants[0].name is missing",
+		":15:12: error: tenants[1].keys[0]",
+		":16:49: error: tenants[1].vms[1]",
+	};
+	struct conf_report report;
+	struct relay_setup s;
+
+	(void)state;
+	assert_int_equal(load(&s, &report, MANY), -1);
+	for (size_t i = 0; i < COUNT(says); i++)
+		expect_words(says[i], report.text, says[i]);
+	relay_setup_free(&s);
+	conf_report_free(&report);
+	/* Nothing at all: only what is missing. */
+	assert_int_equal(load(&s, &report, ""), -1);
+	expect_words("empty", report.text, ":1:1: error: name is missing");
+	relay_setup_free(&s);
+	conf_report_free(&report);
+	assert_int_equal(load(&s, &report, "name: a\nbase: /a\xff\n"), -1);
+	expect_words("UTF-8", report.text, ":2:9: error: byte 16: invalid");
+	relay_setup_free(&s);
+	conf_report_free(&report);
 }
 
 static void
@@ -329,6 +398,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_fault_has_its_line_and_column),
+		cmocka_unit_test(all_faults_are_told_in_one_go),
 		cmocka_unit_test(files_are_read_and_matched),
 		cmocka_unit_test(a_good_one_loads_with_its_defaults),
 		cmocka_unit_test(the_example_has_every_key_and_its_default),

@@ -1,0 +1,191 @@
+#include "relay/setup.h"
+
+#include "common/hex.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void
+load_tokens(struct relay_setup *s, struct conf_report *report)
+{
+	const struct relay_token *t = s->config.tokens.items;
+	size_t count = s->config.tokens.count;
+	char where[64];
+
+	s->tokens = calloc(count + 1, sizeof(*s->tokens));
+	if (s->tokens == NULL) {
+		conf_complain(report, "hosts.tokens", "no memory");
+		return;
+	}
+	for (size_t i = 0; i < count; i++) {
+		struct admit_token *out = &s->tokens[i];
+
+		/* Told already, if its value is missing or wrong. */
+		if (t[i].name == NULL)
+			continue;
+		snprintf(where, sizeof(where), "hosts.tokens[%zu].name", i);
+		for (size_t k = 0; k < i; k++)
+			if (t[k].name != NULL &&
+			    strcmp(t[k].name, t[i].name) == 0)
+				conf_complain(report, where,
+				    "token %s is listed twice", t[i].name);
+		out->name = t[i].name;
+		if (t[i].sha256 != NULL &&
+		    hex_decode(out->sha256, sizeof(out->sha256),
+			span_str(t[i].sha256), NULL) == 0)
+			s->token_count = i + 1;
+	}
+}
+
+static void
+load_tenant(struct relay_setup *s, size_t at, struct conf_report *report)
+{
+	const struct relay_tenant *t =
+	    (const struct relay_tenant *)s->config.tenants.items + at;
+	char *const *keys = t->keys.items, *const *vms = t->vms.items;
+	struct err err;
+	char where[64];
+	size_t index;
+
+	if (t->name == NULL)
+		return; /* told already */
+	if (tenants_add(
+		s->tenants, t->name, t->self_certifying, &index, &err) != 0) {
+		snprintf(where, sizeof(where), "tenants[%zu].name", at);
+		conf_complain(report, where, "%s", err.msg);
+		return;
+	}
+	for (size_t i = 0; i < t->keys.count; i++) {
+		snprintf(where, sizeof(where), "tenants[%zu].keys[%zu]", at, i);
+		if (tenants_add_key(s->tenants, index, keys[i], &err) != 0)
+			conf_complain(report, where, "%s", err.msg);
+	}
+	for (size_t i = 0; i < t->vms.count; i++) {
+		snprintf(where, sizeof(where), "tenants[%zu].vms[%zu]", at, i);
+		if (tenants_add_vm(s->tenants, index, vms[i], &err) != 0)
+			conf_complain(report, where, "%s", err.msg);
+	}
+}
+
+static void
+load_identity(struct tls_identity **out, const struct relay_listener *l,
+    const char *section, struct conf_report *report)
+{
+	static const char *const parts[] = { "certificate", "key",
+		"client-ca" };
+	struct tls_source source = { l->certificate, l->key, l->client_ca };
+	enum tls_part part;
+	struct err err;
+	char where[64];
+
+	if (l->certificate == NULL || l->key == NULL)
+		return; /* told already */
+	if (tls_identity_load(out, &source, &part, &err) == 0)
+		return;
+	snprintf(where, sizeof(where), "%s.%s", section, parts[part]);
+	conf_complain(report, where, "%s", err.msg);
+}
+
+static void
+check_fields(const struct relay_config *c, struct conf_report *report)
+{
+	if ((c->host_auth & RELAY_AUTH_MTLS) != 0 &&
+	    c->internal.client_ca[0] == '\0')
+		conf_complain(
+		    report, "hosts.auth", "mtls needs internal.client-ca");
+	if ((c->host_auth & RELAY_AUTH_BEARER) != 0 && c->tokens.count == 0)
+		conf_complain(report, "hosts.auth",
+		    "bearer needs at least one of hosts.tokens");
+	if (c->timeouts.pending < c->timeouts.request)
+		conf_complain(report, "timeouts.pending",
+		    "is less than timeouts.request");
+	if (c->timeouts.agent_wait > c->timeouts.request)
+		conf_complain(report, "timeouts.agent-wait",
+		    "is more than timeouts.request");
+}
+
+/* One port of one address, or of all of them: the second bind() would fail. */
+static bool
+is_clash(const char *a, const char *b)
+{
+	char host_a[64], host_b[64];
+	uint16_t port_a, port_b;
+
+	if (relay_listen_split(host_a, sizeof(host_a), &port_a, a, NULL) != 0 ||
+	    relay_listen_split(host_b, sizeof(host_b), &port_b, b, NULL) != 0)
+		return false;
+	if (port_a == 0 || port_a != port_b)
+		return false;
+	/* IPv6 sockets take IPv6 only. */
+	if ((strchr(host_a, ':') == NULL) != (strchr(host_b, ':') == NULL))
+		return false;
+	return strcmp(host_a, host_b) == 0 || strcmp(host_a, "0.0.0.0") == 0 ||
+	    strcmp(host_b, "0.0.0.0") == 0 || strcmp(host_a, "::") == 0 ||
+	    strcmp(host_b, "::") == 0;
+}
+
+static void
+check_ports(const struct relay_config *c, struct conf_report *report)
+{
+	const struct conf_list *lists[] = { &c->public.listen,
+		&c->internal.listen };
+	static const char *const names[] = { "public", "internal" };
+	size_t first = lists[0]->count, all = first + lists[1]->count;
+	char where[64];
+
+	for (size_t i = 0; i < all; i++) {
+		size_t side = i >= first, at = side ? i - first : i;
+		char *const *mine = lists[side]->items;
+
+		for (size_t k = 0; k < i; k++) {
+			char *const *items = lists[k >= first]->items;
+			const char *other = items[k >= first ? k - first : k];
+
+			if (!is_clash(mine[at], other))
+				continue;
+			snprintf(where, sizeof(where), "%s.listen[%zu]",
+			    names[side], at);
+			conf_complain(report, where, "%s is taken by %s above",
+			    mine[at], other);
+			break;
+		}
+	}
+}
+
+int
+relay_setup_load(
+    struct relay_setup *out, const char *file, struct conf_report *report)
+{
+	struct relay_config *c = &out->config;
+	struct err err;
+
+	memset(out, 0, sizeof(*out));
+	/* All that is wrong, in one go; but what two keys say of each other
+	 * would be guesswork if one of them is missing. */
+	if (conf_load(c, &relay_config_table, file, report) == 0) {
+		check_fields(c, report);
+		check_ports(c, report);
+	}
+	if (c->base != NULL && strcmp(c->base, "/") == 0)
+		c->base[0] = '\0';
+	if (tenants_new(&out->tenants, &err) != 0)
+		return conf_complain(report, "tenants", "%s", err.msg);
+	load_tokens(out, report);
+	for (size_t i = 0; i < c->tenants.count; i++)
+		load_tenant(out, i, report);
+	load_identity(&out->public, &c->public, "public", report);
+	load_identity(&out->internal, &c->internal, "internal", report);
+	return report->errors == 0 ? 0 : -1;
+}
+
+void
+relay_setup_free(struct relay_setup *s)
+{
+	tls_identity_free(s->public);
+	tls_identity_free(s->internal);
+	tenants_free(s->tenants);
+	free(s->tokens);
+	conf_free(&s->config, &relay_config_table);
+	memset(s, 0, sizeof(*s));
+}
