@@ -57,7 +57,9 @@ DOORS = (
     (r"sqlite3\.h", r"agent/store(_\w+)?\.[ch]"),
     (r"jansson\.h",
      r"agent/(json|service|service_\w+|register|register_\w+|cli|cli_\w+|"
-     r"offline_\w+|chain_print)\.[ch]"),
+     r"offline_\w+|chain_print)\.[ch]|"
+     r"launch/(answer|ask|check|json|qemu|qmp|qmp_sev|report|request|step)"
+     r"\.[ch]"),
     (r"curl/.*", r"agent/keyserver\.c|launch/service\.c"),
     (r"hiredis/.*", r"relay/directory\.c"),
     (r"libvirt/.*", r"launch/libvirt\.c"),

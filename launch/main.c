@@ -1,0 +1,107 @@
+/* attest-launch: the compute host's side. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "launch/check.h"
+#include "launch/json.h"
+#include "launch/qemu.h"
+#include "launch/report.h"
+#include "launch/step.h"
+
+static const char usage[] =
+    "usage: attest-launch COMMAND ...\n"
+    "\n"
+    "The compute host's side of remote attestation for AMD SEV and SEV-ES: it\n"
+    "gets the owner's launch session, has the guest's measurement judged, and\n"
+    "gives the guest its secret, or does not let it run.\n"
+    "\n"
+    "  qemu --service URL --uuid U [--policy N] -- qemu-system-x86_64 ...\n"
+    "           start a guest with plain QEMU; stays until it ends\n"
+    "  check --service URL\n"
+    "           is the service reached, and does it let this host in?\n"
+    "  fetch [--qemu PATH]\n"
+    "           print what this host would send for a launch\n"
+    "  launch --service URL [--uuid U] [--in FILE] [--idempotency-key K]\n"
+    "  validate --service URL [--uuid U] [--in FILE]\n"
+    "           one request each: JSON on stdin or in FILE, JSON on stdout\n"
+    "\n"
+    "  --service URL      base of the attestation service, https\n"
+    "  --ca FILE          its certificate authorities (PEM); the system's\n"
+    "                     by default\n"
+    "  --cert FILE, --key FILE\n"
+    "                     certificate of this host (mTLS)\n"
+    "  --token-file FILE  bearer token of this host\n"
+    "  --tls-min 1.2      accept TLS 1.2, too; 1.3 by default\n"
+    "  --timeout S        for a request with all its tries, and for each step\n"
+    "                     of QEMU; 120 by default\n"
+    "  --json             one object a step on stdout (always so with launch,\n"
+    "                     validate and fetch)\n"
+    "  --help, --version\n"
+    "\n"
+    "exit status: 0 good, 1 refused, 2 usage, 3 no answer in time, 4 the guest\n"
+    "as configured, 5 no SEV on this host, 6 a fault of ours, 75 the owner has\n"
+    "not approved yet\n";
+
+static const struct {
+	const char *name;
+	enum outcome (*run)(int argc, char **argv);
+} verbs[] = {
+	{ "qemu", qemu_start },
+	{ "check", check_service },
+	{ "fetch", qemu_fetch },
+	{ "launch", step_launch },
+	{ "validate", step_validate },
+};
+
+/* "--help" before a "--" is for us. */
+static bool
+wants(int argc, char **argv, const char *flag)
+{
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
+		if (strcmp(argv[i], flag) == 0)
+			return true;
+	return false;
+}
+
+/* An answer that stdout did not take is none. */
+static int
+finish(enum outcome rc)
+{
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return (int)rc;
+	report_say("stdout does not take the answer");
+	return rc == OUTCOME_OK ? OUTCOME_BUG : (int)rc;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct err err = { 0 };
+
+	if (wants(argc, argv, "--help")) {
+		(void)fputs(usage, stdout);
+		return finish(OUTCOME_OK);
+	}
+	if (wants(argc, argv, "--version")) {
+		(void)puts("attest-launch " ATTEST_VERSION);
+		return finish(OUTCOME_OK);
+	}
+	/* Whoever started us may ignore these; we wait for our children, and
+	 * stdout may be a pipe that closes. */
+	(void)signal(SIGCHLD, SIG_DFL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	json_setup();
+	if (service_setup(&err) != 0) {
+		report_say("%s", err.msg);
+		return OUTCOME_BUG;
+	}
+	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);
+	     i++)
+		if (strcmp(verbs[i].name, argv[1]) == 0)
+			return finish(verbs[i].run(argc - 1, argv + 1));
+	report_say("%s; see --help",
+	    argc > 1 ? "no such command" : "a command is needed");
+	return OUTCOME_USAGE;
+}
