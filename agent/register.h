@@ -34,7 +34,7 @@ struct register_plan {
 	register_read_fn *read;
 	void *read_arg;
 	struct registration *r; /* owned until register_finish() */
-	bool has_vm, new_vm; /* a UUID was given; one was asked for */
+	bool has_vm, new_vm;    /* a UUID was given; one was asked for */
 	bool has_policy, has_scheme, allow_debug, allow_naples, no_secret;
 	struct register_firmware firmware[REGISTER_FIRMWARES_MAX];
 	size_t firmware_count;

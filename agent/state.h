@@ -57,7 +57,7 @@ int state_read(struct secret *out, const struct state *s, const char *name,
  * All or nothing and durable: a new file (0600), synced, then named.
  *   errors  ERR_CONFLICT: it exists; ERR_IO
  */
-int state_write(const struct state *s, const char *name, struct span in,
-    struct err *err);
+int state_write(
+    const struct state *s, const char *name, struct span in, struct err *err);
 
 #endif

@@ -158,7 +158,8 @@ class Tunnels(unittest.TestCase):
         self.assertEqual(self.tunnel.response(1)[0], 422)
         self.assertEqual(self.agent.output().count("notice"), 16)
         self.assertEqual(self.agent.output().count("going away"), 1)
-        for why in b"\x1b[2Jgone\x07", b"gone \xff\xfe", b"gone" + b"\xc3" * 119:
+        for why in (b"\x1b[2Jgone\x07", b"gone \xff\xfe",
+                    b"gone" + b"\xc3" * 119):
             mark = self.agent.mark()
             self.tunnel.close(4000, why)
             self.agent.wait_line("gone", mark)
