@@ -8,8 +8,8 @@
 #include "relay/tunnel_side.h"
 
 /*
- * What tunnel_side.c (the connection), side_hello.c (who is it, and for whom)
- * and side_job.c (requests on it) share.
+ * What tunnel_side.c (the connection), side_hello.c (who is it, and for whom),
+ * side_job.c (requests on it) and side_end.c (its end) share.
  */
 
 struct side {
@@ -54,6 +54,13 @@ void side_leave(struct side *s);
 
 /** side_touch(s): after anything that may have moved the tunnel's deadline. */
 void side_touch(struct side *s);
+
+/* Ops of the tunnel about its end. */
+void side_goaway(void *arg, const struct frame_goaway *goaway);
+void side_drained(void *arg);
+
+/** side_close_drained(s): no stream is open, and nobody is waited for. */
+void side_close_drained(struct side *s);
 
 /* Ops of the tunnel about streams. */
 void side_response(void *arg, uint32_t stream, void *user,

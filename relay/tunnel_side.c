@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* docs/protocol.md 12.5: the window in which agents come back grows with their
- * number, as a thousand of them are what a relay greets in a second. */
-#define WINDOW_MIN_MS 500
-#define WINDOW_MAX_MS 5000
-#define STAY_MS 1000    /* behind the window: for the new tunnel to stand */
 #define PONGS_MAX 16384 /* bytes queued, from which on pings are let be */
 #define CLOSE_WORDS_MAX (WS_HEADER_MAX + WS_CONTROL_MAX)
 
@@ -54,44 +49,6 @@ on_send(void *arg, struct span head, struct span body)
 }
 
 static void
-close_drained(struct side *s)
-{
-	tunnel_close(s->tunnel,
-	    s->close_code != 0 ? s->close_code : TUNNEL_CLOSE_OK, "drained");
-}
-
-static void
-on_goaway(void *arg, const struct frame_goaway *goaway)
-{
-	struct side *s = arg;
-
-	log_info(
-	    &s->subject, "the agent is going away (code %u)", goaway->code);
-	s->agent_leaves = true;
-	side_leave(s);
-	side_return_queued(s);
-	if (s->stay_until_ms != 0)
-		close_drained(s);
-}
-
-/* Make before break: the agent leaves once its next tunnel stands.  If it is
- * the one to go, or that tunnel is what made us go, there is no wait. */
-static void
-on_drained(void *arg)
-{
-	struct side *s = arg;
-
-	if (s->agent_leaves || s->close_code == TUNNEL_CLOSE_SUPERSEDED) {
-		close_drained(s);
-		return;
-	}
-	if (s->window_ms == 0)
-		s->window_ms = WINDOW_MAX_MS; /* the tunnel's own GOAWAY */
-	s->stay_until_ms = clock_ms() + s->window_ms + STAY_MS;
-	side_touch(s);
-}
-
-static void
 on_tunnel_closed(void *arg, unsigned code, const char *why)
 {
 	struct side *s = arg;
@@ -120,8 +77,8 @@ static const struct tunnel_ops tunnel_ops = {
 	.data = side_data,
 	.reset = side_reset,
 	.writable = side_writable,
-	.goaway = on_goaway,
-	.drained = on_drained,
+	.goaway = side_goaway,
+	.drained = side_drained,
 	.closed = on_tunnel_closed,
 	.hello = side_hello,
 	.claim = side_claim,
@@ -150,7 +107,7 @@ on_timer(void *arg)
 
 	tunnel_tick(s->tunnel, clock_ms());
 	if (s->stay_until_ms != 0 && clock_ms() >= s->stay_until_ms)
-		close_drained(s);
+		side_close_drained(s);
 	side_touch(s);
 }
 
@@ -170,6 +127,24 @@ on_pong(struct side *s, struct span data)
 		return;
 	ws_put_pong(&w, data);
 	conn_write(s->conn, writer_span(&w));
+}
+
+/*
+ * Does more wait to be written than requests and a fair share of answers?  Then
+ * the agent asks (PING, CLAIM) and does not read, and is not read either.  Not
+ * so behind large requests on a slow line, where its answers must come in.
+ */
+static bool
+asks_too_much(const struct side *s)
+{
+	size_t most = s->worker->relay->tunnel_settings.out_low;
+	const struct job *job;
+
+	if (!conn_congested(s->conn) || conn_closing(s->conn))
+		return false;
+	TAILQ_FOREACH(job, &s->open, link)
+	most += job->sent;
+	return conn_queued(s->conn) > most;
 }
 
 static size_t
@@ -206,8 +181,7 @@ on_data(void *arg, uint8_t *ptr, size_t len)
 	}
 	if (s->conn == NULL)
 		return len;
-	/* Who does not take what we say is not listened to. */
-	if (conn_congested(s->conn) && !conn_closing(s->conn))
+	if (asks_too_much(s))
 		conn_pause(s->conn);
 	side_touch(s);
 	return len;
@@ -365,81 +339,4 @@ side_upgrade(struct worker *w, struct http_server *http,
 	challenge(s);
 	side_touch(s);
 	return HTTP_TAKEN;
-}
-
-/*
- * The end.
- */
-
-static void
-go_away(struct side *s, enum frame_goaway_code code, unsigned close_code,
-    uint32_t window_ms)
-{
-	s->close_code = close_code;
-	s->window_ms = window_ms;
-	side_leave(s);
-	side_return_queued(s);
-	if (tunnel_phase(s->tunnel) == TUNNEL_GREETING)
-		tunnel_close(s->tunnel, close_code, "going away");
-	else
-		tunnel_goaway(
-		    s->tunnel, code, 0, window_ms, (struct span){ NULL, 0 });
-}
-
-void
-side_supersede(struct worker *w, struct handle tunnel)
-{
-	struct side *s = slab_get(&w->tunnels, tunnel);
-
-	if (s == NULL)
-		return;
-	log_info(&s->subject, "superseded by a newer tunnel of its key");
-	go_away(
-	    s, FRAME_GOAWAY_SUPERSEDED, TUNNEL_CLOSE_SUPERSEDED, WINDOW_MAX_MS);
-}
-
-/* Workers have about the same number of tunnels. */
-static uint32_t
-drain_window(const struct worker *w)
-{
-	size_t tunnels = w->tunnels.used * w->relay->worker_count;
-
-	return tunnels < WINDOW_MIN_MS ? WINDOW_MIN_MS
-	    : tunnels < WINDOW_MAX_MS  ? (uint32_t)tunnels
-				       : WINDOW_MAX_MS;
-}
-
-void
-side_drain_all(struct worker *w)
-{
-	uint32_t window_ms = drain_window(w);
-	struct side *s, *next;
-
-	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		go_away(
-		    s, FRAME_GOAWAY_RESTART, TUNNEL_CLOSE_DRAINING, window_ms);
-	}
-}
-
-void
-side_close_all(struct worker *w)
-{
-	struct side *s, *next;
-
-	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		tunnel_close(s->tunnel, TUNNEL_CLOSE_DRAINING, "shutting down");
-	}
-}
-
-void
-side_free_all(struct worker *w)
-{
-	struct side *s, *next;
-
-	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
-		next = TAILQ_NEXT(s, link);
-		conn_close(s->conn, "shutting down");
-	}
 }

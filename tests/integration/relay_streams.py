@@ -474,6 +474,20 @@ class Drain(RelayCase):
         self.assertEqual(self.lab.relay.wait(), 0)
         self.assertLess(time.monotonic() - before, 20)
 
+    def test_a_superseded_tunnel_is_no_other_at_the_end(self):
+        old = self.tunnel(claim=[self.vm])
+        c = self.client()
+        c.send(self.head(length=1) + "x")
+        stream = old.request()[0]
+        new = self.tunnel()
+        self.assertEqual(old.recv()[0], GOAWAY)
+        self.lab.relay.child.send_signal(signal.SIGTERM)
+        self.assertEqual(new.recv()[0], GOAWAY)
+        old.respond(stream, body=b"late")
+        self.assertEqual(c.answer().body, b"late")
+        self.assertEqual(old.wait_close(), 4409)
+        self.assertEqual(new.wait_close(), 1001)
+
     def test_a_goaway_of_the_agent_ends_the_wait(self):
         t = self.tunnel(claim=[self.vm])
         self.lab.relay.child.send_signal(signal.SIGTERM)
