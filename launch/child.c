@@ -115,21 +115,33 @@ child_kill(struct child *c)
 	c->pid = 0;
 }
 
+static void
+our_signals(sigset_t *set)
+{
+	(void)sigemptyset(set);
+	(void)sigaddset(set, SIGTERM);
+	(void)sigaddset(set, SIGINT);
+	(void)sigaddset(set, SIGHUP);
+	(void)sigaddset(set, SIGCHLD);
+}
+
+void
+child_hold_signals(void)
+{
+	sigset_t set;
+
+	our_signals(&set);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 int
 child_wait(struct child *c)
 {
-	sigset_t set, before;
 	int status = 0, signo;
-	pid_t got = 0;
+	sigset_t set;
+	pid_t got;
 
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigaddset(&set, SIGCHLD);
-	/* Blocked first, so that no end between the check and the wait is
-	 * missed. */
-	(void)sigprocmask(SIG_BLOCK, &set, &before);
+	our_signals(&set);
 	for (;;) {
 		got = waitpid(c->pid, &status, WNOHANG);
 		if (got == c->pid || (got < 0 && errno != EINTR))
@@ -137,7 +149,6 @@ child_wait(struct child *c)
 		if (sigwait(&set, &signo) == 0 && signo != SIGCHLD)
 			(void)kill(c->pid, SIGTERM);
 	}
-	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	c->pid = 0;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);

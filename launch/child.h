@@ -31,10 +31,14 @@ int child_start(struct child *c, char *const *argv, const int pair[2],
 /** child_kill(c): end it, and see it gone.  Twice is harmless. */
 void child_kill(struct child *c);
 
+/** child_hold_signals(): from now on SIGTERM, SIGINT, SIGHUP and SIGCHLD wait
+ * for child_wait(), so that none is missed in between. */
+void child_hold_signals(void);
+
 /**
  * child_wait(c):
- * Until it ends; SIGTERM, SIGINT and SIGHUP to us become SIGTERM to it.
- * Returns its exit status, or 128 and the signal.
+ * After child_hold_signals(): until it ends; SIGTERM, SIGINT and SIGHUP to us
+ * become SIGTERM to it.  Returns its exit status, or 128 and the signal.
  */
 int child_wait(struct child *c);
 

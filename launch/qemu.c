@@ -270,9 +270,15 @@ launch(struct guest *g, struct err *err)
 	rc = start_paused(g, err);
 	if (rc != OUTCOME_OK)
 		return rc;
+	report_say("started paused, process %d", (int)g->child.pid);
+	report_step(&g->report, "started",
+	    json_pack("{s:i}", "pid", (int)g->child.pid));
 	rc = judge_and_inject(g, err);
 	if (rc != OUTCOME_OK)
 		return rc;
+	/* Until here a signal ends us, and with us the guest; a guest that
+	 * runs is asked to shut down. */
+	child_hold_signals();
 	rc = qmp_sev_run(g->qmp, g->timeout_ms, err);
 	if (rc != OUTCOME_OK)
 		return rc;

@@ -1,0 +1,5 @@
+# The compute host's side: attest-launch against a scripted service, and the
+# whole way with QEMU on the software secure processor.
+foreach(part service qemu)
+  integration_test(attest_launch_${part} attest_launch_${part}.py)
+endforeach()
