@@ -40,6 +40,17 @@ check_depth(struct span in, int max, struct err *err)
 	return 0;
 }
 
+/* An integer is compared as one: a double would round 2^53 + 1 down. */
+static bool
+is_interoperable(const json_t *v)
+{
+	if (json_is_integer(v))
+		return json_integer_value(v) <= JSON_NUMBER_MAX &&
+		    json_integer_value(v) >= -JSON_NUMBER_MAX;
+	return json_real_value(v) <= (double)JSON_NUMBER_MAX &&
+	    json_real_value(v) >= -(double)JSON_NUMBER_MAX;
+}
+
 /* Depth is limited by now. */
 static int
 check_values(json_t *v, struct err *err)
@@ -58,9 +69,7 @@ check_values(json_t *v, struct err *err)
 	} else if (json_is_array(v)) {
 		json_array_foreach(
 		    v, i, member) if (check_values(member, err) != 0) return -1;
-	} else if (json_is_number(v) &&
-	    (json_number_value(v) > (double)JSON_NUMBER_MAX ||
-		json_number_value(v) < -(double)JSON_NUMBER_MAX)) {
+	} else if (json_is_number(v) && !is_interoperable(v)) {
 		return err_set(err, ERR_LIMIT,
 		    "JSON number outside +-2^53 (RFC 7493 2.2)");
 	}

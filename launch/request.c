@@ -137,7 +137,9 @@ take_member(json_t *out, const struct member *members, const char *name,
 	if (m->kind == PASSED_OVER || json_is_null(v))
 		return 0;
 	if (check_value(m, v, err) != 0) {
-		err->code = ERR_USAGE;
+		/* Whatever broke, it is the input that wants mending. */
+		if (err != NULL)
+			err->code = ERR_USAGE;
 		return -1;
 	}
 	if (json_object_get(out, m->name) != NULL)
