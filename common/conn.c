@@ -27,6 +27,7 @@ struct conn {
 	bool congested;
 	bool reading; /* inside the data op */
 	bool write_blocked;
+	bool overrun;   /* more was written than we keep: close it */
 	size_t dropped; /* bytes, while lingering */
 	struct buf in;  /* received, not taken */
 	struct buf out; /* to be written */
@@ -400,6 +401,10 @@ on_flush(void *arg)
 
 	if (c->state != OPEN && c->state != FINISHING)
 		return;
+	if (c->overrun) {
+		conn_close(c, "reads too slowly");
+		return;
+	}
 	write_some(c);
 	if (c->state == CLOSED)
 		return;
@@ -483,10 +488,13 @@ conn_adopt(struct conn *c, const struct conn_settings *settings,
 void
 conn_write(struct conn *c, struct span bytes)
 {
-	if (c->state != OPEN || bytes.len == 0)
+	if (c->state != OPEN || bytes.len == 0 || c->overrun)
 		return;
 	if (buf_append(&c->out, bytes, NULL) != 0) {
-		conn_close(c, "reads too slowly");
+		/* Not closed here: writers are in the middle of something that
+		 * the closing would take from under them. */
+		c->overrun = true;
+		loop_soon(c->loop, &c->flush);
 		return;
 	}
 	if (buf_len(&c->out) > c->settings->out_low)
@@ -541,7 +549,7 @@ conn_finish(struct conn *c, const char *why)
 bool
 conn_closing(const struct conn *c)
 {
-	return c->state >= FINISHING;
+	return c->state >= FINISHING || c->overrun;
 }
 
 struct ssl_st *

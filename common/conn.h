@@ -57,7 +57,8 @@ int conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
 void conn_adopt(struct conn *c, const struct conn_settings *settings,
     const struct conn_ops *ops, void *arg);
 
-/** conn_write(c, bytes): queue to write; too much closes the connection. */
+/** conn_write(c, bytes): queue to write; too much closes the connection at the
+ * end of the turn, and never from inside this call. */
 void conn_write(struct conn *c, struct span bytes);
 
 /** conn_queued(c): bytes waiting to be written. */

@@ -170,10 +170,8 @@ answer_request(struct http_server *s, const struct http_answer *a,
 		    "a field of the answer is no HTTP field");
 	report(s, a, why);
 	conn_write(s->conn, writer_span(&w));
-	if (s->conn != NULL && !s->is_head)
+	if (!s->is_head)
 		conn_write(s->conn, a->body);
-	if (s->conn == NULL)
-		return 0; /* the queue was full, and it is over */
 	s->state = IDLE;
 	s->scan = (struct http_scan){ 0 };
 	s->began_us = 0;

@@ -315,11 +315,24 @@ on_timer(evutil_socket_t fd, short events, void *arg)
 	t->fn(t->arg);
 }
 
+/* Closing early beats staying for ever. */
+static void
+on_at_once(void *arg)
+{
+	struct loop_timer *t = arg;
+
+	if (t->due_ms == 0)
+		return;
+	t->due_ms = 0;
+	t->fn(t->arg);
+}
+
 void
 loop_timer_init(
     struct loop_timer *t, struct loop *l, void (*fn)(void *arg), void *arg)
 {
 	*t = (struct loop_timer){ .loop = l, .fn = fn, .arg = arg };
+	loop_task_init(&t->at_once, on_at_once, t);
 }
 
 void
@@ -331,9 +344,8 @@ loop_timer_set(struct loop_timer *t, uint64_t ms)
 	if (t->event == NULL) {
 		t->event = event_new(t->loop->base, -1, 0, on_timer, t);
 		if (t->event == NULL) {
-			/* Closing early beats staying for ever. */
-			t->due_ms = 0;
-			t->fn(t->arg);
+			/* Not here: who sets a timer is not done yet. */
+			loop_soon(t->loop, &t->at_once);
 			return;
 		}
 	}
@@ -354,6 +366,7 @@ loop_timer_free(struct loop_timer *t)
 {
 	if (t->event != NULL)
 		event_free(t->event);
+	loop_task_cancel(&t->at_once);
 	t->event = NULL;
 	t->due_ms = 0;
 	t->armed_ms = 0;

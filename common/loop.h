@@ -86,32 +86,6 @@ void loop_fd_want(struct loop_fd *w, unsigned wants);
 /** loop_fd_free(w): no callback follows.  The descriptor stays open. */
 void loop_fd_free(struct loop_fd *w);
 
-/*
- * A timer for one firing.  Moving it to a later time, as idle timers do with
- * each byte, costs no more than a store.
- */
-struct loop_timer {
-	struct loop *loop;
-	struct event *event; /* owned; NULL until first set */
-	uint64_t due_ms;     /* 0: not set */
-	uint64_t armed_ms;   /* when the event fires; 0: it does not */
-	void (*fn)(void *arg);
-	void *arg;
-};
-
-void loop_timer_init(
-    struct loop_timer *t, struct loop *l, void (*fn)(void *arg), void *arg);
-
-/** loop_timer_set(t, ms): fire once, ${ms} from now, instead of any earlier
- * plan.  Without memory for it, it fires in this turn. */
-void loop_timer_set(struct loop_timer *t, uint64_t ms);
-
-/** loop_timer_cancel(t): no callback follows. */
-void loop_timer_cancel(struct loop_timer *t);
-
-/** loop_timer_free(t): cancel, and give the memory back; may be set again. */
-void loop_timer_free(struct loop_timer *t);
-
 /* Work for the end of a turn. */
 struct loop_task {
 	TAILQ_ENTRY(loop_task) link;
@@ -121,6 +95,34 @@ struct loop_task {
 	void (*fn)(void *arg);
 	void *arg;
 };
+
+/*
+ * A timer for one firing.  Moving it to a later time, as idle timers do with
+ * each byte, costs no more than a store.
+ */
+struct loop_timer {
+	struct loop *loop;
+	struct event *event;      /* owned; NULL until first set */
+	uint64_t due_ms;          /* 0: not set */
+	uint64_t armed_ms;        /* when the event fires; 0: it does not */
+	struct loop_task at_once; /* instead, without memory for an event */
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+void loop_timer_init(
+    struct loop_timer *t, struct loop *l, void (*fn)(void *arg), void *arg);
+
+/** loop_timer_set(t, ms): fire once, ${ms} from now, instead of any earlier
+ * plan.  Without memory for it, it fires at the end of this turn, and never from
+ * inside this call. */
+void loop_timer_set(struct loop_timer *t, uint64_t ms);
+
+/** loop_timer_cancel(t): no callback follows. */
+void loop_timer_cancel(struct loop_timer *t);
+
+/** loop_timer_free(t): cancel, and give the memory back; may be set again. */
+void loop_timer_free(struct loop_timer *t);
 
 void loop_task_init(struct loop_task *t, void (*fn)(void *arg), void *arg);
 /** loop_soon(l, t): at the end of this turn; queued already: nothing. */

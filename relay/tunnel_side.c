@@ -42,10 +42,8 @@ on_send(void *arg, struct span head, struct span body)
 		return;
 	ws_put_header(&w, WS_OP_BINARY, head.len + body.len);
 	conn_write(s->conn, writer_span(&w));
-	if (s->conn != NULL)
-		conn_write(s->conn, head);
-	if (s->conn != NULL)
-		conn_write(s->conn, body);
+	conn_write(s->conn, head);
+	conn_write(s->conn, body);
 }
 
 static void
@@ -68,8 +66,7 @@ on_tunnel_closed(void *arg, unsigned code, const char *why)
 		return;
 	ws_put_close(&w, (uint16_t)code, why);
 	conn_write(s->conn, writer_span(&w));
-	if (s->conn != NULL)
-		conn_finish(s->conn, "tunnel closed");
+	conn_finish(s->conn, "tunnel closed");
 }
 
 static const struct tunnel_ops tunnel_ops = {

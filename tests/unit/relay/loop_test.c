@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 
+#include <event2/event.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -265,6 +266,64 @@ descriptors_are_watched_while_wanted(void **state)
 	close(fds[1]);
 }
 
+static bool no_memory;
+
+static void *
+give(size_t len)
+{
+	return no_memory ? NULL : malloc(len);
+}
+
+static void *
+give_more(void *ptr, size_t len)
+{
+	return no_memory ? NULL : realloc(ptr, len);
+}
+
+static void
+stop_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+ring(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+/* Whoever sets it is in the middle of something. */
+static void
+a_timer_without_memory_fires_soon_and_not_at_once(void **state)
+{
+	struct loop_timer fires, cancelled, freed, end;
+	unsigned rings[3] = { 0 };
+
+	(void)state;
+	assert_int_equal(loop_new(&loop, no_mail, NULL, NULL), 0);
+	loop_timer_init(&fires, loop, ring, &rings[0]);
+	loop_timer_init(&cancelled, loop, ring, &rings[1]);
+	loop_timer_init(&freed, loop, ring, &rings[2]);
+	loop_timer_init(&end, loop, stop_loop, loop);
+	loop_timer_set(&end, 1);
+	no_memory = true;
+	loop_timer_set(&fires, DEADLINE);
+	loop_timer_set(&cancelled, DEADLINE);
+	loop_timer_set(&freed, DEADLINE);
+	no_memory = false;
+	loop_timer_cancel(&cancelled);
+	loop_timer_free(&freed);
+	assert_int_equal(rings[0], 0);
+	assert_int_equal(loop_run(loop, NULL), 0);
+	assert_int_equal(rings[0], 1);
+	assert_int_equal(rings[1], 0);
+	assert_int_equal(rings[2], 0);
+	loop_timer_free(&fires);
+	loop_timer_free(&cancelled);
+	loop_timer_free(&end);
+	loop_free(loop);
+}
+
 int
 main(void)
 {
@@ -274,7 +333,10 @@ main(void)
 		cmocka_unit_test(timers_move_and_cancel),
 		cmocka_unit_test(a_cancelled_task_does_not_run),
 		cmocka_unit_test(descriptors_are_watched_while_wanted),
+		cmocka_unit_test(
+		    a_timer_without_memory_fires_soon_and_not_at_once),
 	};
 
+	event_set_mem_functions(give, give_more, free);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
