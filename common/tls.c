@@ -401,7 +401,7 @@ tls_exporter(struct ssl_st *ssl, uint8_t *out, size_t len, const char *label,
 	 * made to export the same bytes (RFC 7627 1). */
 	if (SSL_version(ssl) < TLS1_3_VERSION &&
 	    SSL_get_extms_support(ssl) != 1)
-		return err_set(err, ERR_INTERNAL,
+		return err_set(err, ERR_UNSUPPORTED,
 		    "TLS exporter: no extended master secret (RFC 7627)");
 	if (SSL_export_keying_material(
 		ssl, out, len, label, strlen(label), NULL, 0, 0) != 1) {

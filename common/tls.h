@@ -64,7 +64,8 @@ bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
 
 /**
  * tls_exporter(ssl, out, len, label, err):
- * Keying material (RFC 8446 7.5) without context.  errors ERR_INTERNAL
+ * Keying material (RFC 8446 7.5) without context.
+ *   errors  ERR_INTERNAL; ERR_UNSUPPORTED: no extended master secret
  */
 int tls_exporter(struct ssl_st *ssl, uint8_t *out, size_t len,
     const char *label, struct err *err);

@@ -39,6 +39,7 @@ struct side {
 	struct uuid *claims; /* owned */
 	uint32_t claim_count;
 	uint32_t claim_cap;
+	unsigned claims_told;
 
 	struct job_list open;
 	struct queue *queue; /* owned; NULL: nothing was ever queued */
