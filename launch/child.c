@@ -115,14 +115,19 @@ child_kill(struct child *c)
 	c->pid = 0;
 }
 
+/* Those that ask us to end, but what we were started to ignore (nohup). */
 static void
 our_signals(sigset_t *set)
 {
+	static const int ends[] = { SIGTERM, SIGINT, SIGHUP };
+	struct sigaction is;
+
 	(void)sigemptyset(set);
-	(void)sigaddset(set, SIGTERM);
-	(void)sigaddset(set, SIGINT);
-	(void)sigaddset(set, SIGHUP);
 	(void)sigaddset(set, SIGCHLD);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigaction(ends[i], NULL, &is) != 0 ||
+		    is.sa_handler != SIG_IGN)
+			(void)sigaddset(set, ends[i]);
 }
 
 void

@@ -10,7 +10,7 @@
 #include "launch/file.h"
 #include "launch/report.h"
 
-#define TRY_MS_MAX 60000
+#define TRY_MS_MAX 60000 /* of service_try() */
 #define CONNECT_MS_MAX 10000
 #define URL_MAX_LEN 512 /* docs/protocol.md 8 */
 
@@ -162,6 +162,10 @@ set_options(struct service *s, const struct service_config *c, struct err *err)
 	bad |= curl_easy_setopt(h, CURLOPT_PROXY, "");
 	bad |= curl_easy_setopt(
 	    h, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS_MAX);
+	/* A peer that is gone is noticed before the time is up. */
+	bad |= curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
+	bad |= curl_easy_setopt(h, CURLOPT_TCP_KEEPIDLE, 10L);
+	bad |= curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 3L);
 	bad |= curl_easy_setopt(h, CURLOPT_ERRORBUFFER, s->error);
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body);
 	bad |= curl_easy_setopt(
@@ -389,8 +393,9 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
 		enum outcome rc;
 
 		left = gone < allowed ? allowed - gone : 1;
-		perform(out, s, path, body, &fields,
-		    left < TRY_MS_MAX ? left : TRY_MS_MAX);
+		/* All that is left: a relay may hold a request for minutes
+		 * while the owner decides, and tells when it gives up. */
+		perform(out, s, path, body, &fields, left);
 		if (!retry_worth(&out->tried)) {
 			rc = final(out);
 			if (rc != OUTCOME_OK)

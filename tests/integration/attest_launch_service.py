@@ -88,6 +88,8 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class ServiceTest(unittest.TestCase):
+    tls_max = None
+
     @classmethod
     def setUpClass(cls):
         cls.lab = harness.Lab()
@@ -96,6 +98,8 @@ class ServiceTest(unittest.TestCase):
         cls.server = Server(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*cls.lab.server)
+        if cls.tls_max is not None:
+            context.maximum_version = cls.tls_max
         cls.server.socket = context.wrap_socket(
             cls.server.socket, server_side=True, do_handshake_on_connect=False)
         cls.thread = threading.Thread(target=cls.server.serve_forever)
@@ -254,6 +258,16 @@ class Retries(ServiceTest):
         self.step("launch", FACTS,
                   [problem(503, "approval-pending", **{"Retry-After": "1"}),
                    good(SESSION)])
+
+
+class OldTls(ServiceTest):
+    tls_max = ssl.TLSVersion.TLSv1_2
+
+    def test_only_if_asked_for(self):
+        _, seen, _ = self.step("launch", FACTS, [good(SESSION)], "--timeout",
+                               "1", ok=3)
+        self.assertEqual(seen, [])
+        self.step("launch", FACTS, [good(SESSION)], "--tls-min", "1.2")
 
 
 class Hostile(ServiceTest):
