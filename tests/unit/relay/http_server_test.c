@@ -30,6 +30,7 @@ struct server {
 	struct buf kept;
 	pthread_t thread;
 	unsigned requests, gone, done;
+	unsigned gone_inside; /* closings told while an answer was given */
 	unsigned last_status;
 	char last_why[256];
 	char path[64];
@@ -87,12 +88,16 @@ send_back(struct server *v)
 		.fields = &f,
 		.field_count = 1,
 		.body = buf_span(&v->kept) };
+	static const uint8_t much[300000]; /* over settings.conn.out_max */
 	struct err err;
 
+	if (strcmp(v->path, "/much") == 0)
+		a.body = span_of(much, sizeof(much));
 	if (strcmp(v->path, "/bad") == 0)
 		f.value = span_str("a\r\nb: c");
 	if (http_answer(v->http, &a, &err) != 0)
 		http_problem(v->http, PROBLEM_AGENT_PROTOCOL, NULL, 0);
+	v->gone_inside = v->gone;
 	buf_free(&v->kept);
 }
 
@@ -363,6 +368,21 @@ a_head_without_a_body_has_none(void **state)
 	finish(&v, ssl);
 }
 
+/* Whoever writes still holds what the closing would free. */
+static void
+an_answer_over_the_queue_closes_behind_its_writer(void **state)
+{
+	struct server v;
+	SSL *ssl = start(&v);
+	char out[4096];
+
+	(void)state;
+	talk(ssl, "GET /much HTTP/1.1\r\nHost: a\r\n\r\n", out, sizeof(out), 0);
+	finish(&v, ssl);
+	assert_int_equal(v.requests, 1);
+	assert_int_equal(v.gone_inside, 0);
+}
+
 static int
 make_identity(void **state)
 {
@@ -408,6 +428,8 @@ main(void)
 		cmocka_unit_test(says_100_before_a_body_that_is_wanted),
 		cmocka_unit_test(a_field_that_is_none_is_not_sent),
 		cmocka_unit_test(a_head_without_a_body_has_none),
+		cmocka_unit_test(
+		    an_answer_over_the_queue_closes_behind_its_writer),
 	};
 
 	return cmocka_run_group_tests(tests, make_identity, free_identity);
