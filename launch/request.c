@@ -8,6 +8,7 @@
 #include "launch/json.h"
 
 #define CHAIN_MIN 6252  /* PEK, OCA, CEK */
+#define HOST_MAX 256    /* bytes of a name, docs/protocol.md 4 */
 #define CHAIN_MAX 16384 /* sevctl's export with ASK and ARK fits */
 
 enum kind { BYTES, UINT, HASH, FLAG, TEXT, PASSED_OVER };
@@ -36,6 +37,7 @@ static const struct member launch_members[] = {
 	{ "kernel-hash", NULL, HASH, false, 0, 0 },
 	{ "initrd-hash", NULL, HASH, false, 0, 0 },
 	{ "cmdline-hash", NULL, HASH, false, 0, 0 },
+	{ "host", NULL, TEXT, false, 1, HOST_MAX },
 	{ "uuid", NULL, PASSED_OVER, false, 0, 0 },
 	{ "cbitpos", NULL, PASSED_OVER, false, 0, 0 },
 	{ "reduced-phys-bits", NULL, PASSED_OVER, false, 0, 0 },
@@ -166,14 +168,16 @@ build(json_t *out, const struct member *members, json_t *in, struct err *err)
 	return 0;
 }
 
-/* Shown to the owner as claimed by the host (docs/protocol.md 4). */
+/* Shown to the owner as claimed by the host (docs/protocol.md 4): the name that
+ * the input gives, else this machine's. */
 static int
 add_host(json_t *out, struct err *err)
 {
-	char name[65] = "";
+	char name[HOST_MAX + 1] = "";
 	json_t *host;
 
-	if (gethostname(name, sizeof(name) - 1) != 0)
+	json_get_text(name, sizeof(name), out, "host");
+	if (name[0] == '\0' && gethostname(name, sizeof(name) - 1) != 0)
 		name[0] = '\0';
 	host =
 	    json_pack("{s:s*, s:s, s:s}", "name", name[0] != '\0' ? name : NULL,

@@ -162,6 +162,11 @@ class Steps(ServiceTest):
         del sent["host"]
         self.assertEqual(sent, FACTS)
 
+    def test_host_of_the_manager(self):
+        _, seen, _ = self.step("launch", {**FACTS, "host": "node-17"},
+                               [good(SESSION)])
+        self.assertEqual(json.loads(seen[0][2])["host"]["name"], "node-17")
+
     def test_key_of_the_manager(self):
         _, seen, _ = self.step("launch", FACTS, [good(SESSION)],
                                "--idempotency-key", "job-17")

@@ -236,6 +236,8 @@ requests(void **state)
 		{ "firmware-hash", "\"00\"", "64 hex digits" },
 		{ "cek-signed", "1", "not of the right kind" },
 		{ "scheme", "\"\"", "not of the right kind" },
+		{ "host", "\"node-17\"", NULL },
+		{ "host", "{}", "not of the right kind" },
 		{ "Policy", "3", "Policy: unknown member" },
 		{ "session-id", "\"x\"", "unknown member" },
 	};
