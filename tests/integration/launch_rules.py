@@ -142,7 +142,16 @@ class Secrets(harness.LabTest):
         self.owner.stop()
         self.lab.relay.stop()
         with open(state, encoding="ascii") as text:
-            guest = json.load(text)["guest"]
+            saved = json.load(text)
+        guest = saved["guest"]
+        # The relay logs no body either, not even what anybody may see.
+        with open(self.lab.path("relay.log"), encoding="ascii") as text:
+            relay_log = text.read()
+        self.assertIn("POST launch", relay_log)
+        for body in saved["launch"]["request"], saved["launch"]["answer"]:
+            for value in json.loads(body).values():
+                if isinstance(value, str) and len(value) > 36:
+                    self.assertNotIn(value[:36], relay_log)
         raw = [self.passphrase.encode(), bytes.fromhex(guest["tek"]),
                bytes.fromhex(guest["tik"])]
         needles = []
