@@ -11,7 +11,13 @@ static const uint8_t place[SEV_GUID_LEN] = { 3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10,
 /* Digits of each group of the text, and so the places of the dashes. */
 static const uint8_t group[] = { 4, 2, 2, 2, 6 }; /* bytes */
 
-static const char luks_key[] = "736869e5-84f0-4973-92ec-06879ce3da0b";
+/* Names for GUIDs of secrets that are in use; any other is the owner's. */
+static const struct {
+	const char *name;
+	const char *guid;
+} names[] = {
+	{ "luks-key", "736869e5-84f0-4973-92ec-06879ce3da0b" },
+};
 
 int
 sev_guid_parse(struct sev_guid *out, struct span in, struct err *err)
@@ -19,8 +25,9 @@ sev_guid_parse(struct sev_guid *out, struct span in, struct err *err)
 	struct reader r;
 	size_t at = 0;
 
-	if (span_is(in, "luks-key"))
-		in = span_str(luks_key);
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+		if (span_is(in, names[i].name))
+			in = span_str(names[i].guid);
 	if (in.len != SEV_GUID_TEXT_LEN)
 		return err_set(err, ERR_MALFORMED,
 		    "GUID of %zu characters, want %d (8-4-4-4-12 digits)",
