@@ -6,6 +6,7 @@
 #define SESSION_FORMAT 1
 #define SESSION_BUCKETS 256
 #define SESSION_AGES_AGO (INT64_C(365) * 24 * 3600 * 1000)
+#define SESSION_TIME_MAX (INT64_C(1) << 53) /* ms; differences never wrap */
 
 void
 session_encode(struct writer *w, const struct session *s,
@@ -40,6 +41,12 @@ rebase(struct session *s, const struct times *clock)
 	s->since_boot_ms = times_boot_ms(clock) - age;
 }
 
+static bool
+is_time(int64_t ms)
+{
+	return ms >= -SESSION_TIME_MAX && ms <= SESSION_TIME_MAX;
+}
+
 int
 session_decode(struct session *out, struct span in, const struct times *clock,
     const uint8_t boot_id[TIMES_BOOT_ID_LEN], struct err *err)
@@ -67,7 +74,8 @@ session_decode(struct session *out, struct span in, const struct times *clock,
 	reader_copy(&r, out->key, sizeof(out->key));
 	reader_copy(&r, out->body, sizeof(out->body));
 	if (!reader_done(&r) || format != SESSION_FORMAT ||
-	    state < SESSION_OPEN || state > SESSION_CLOSED) {
+	    state < SESSION_OPEN || state > SESSION_CLOSED ||
+	    !is_time(out->since_boot_ms) || !is_time(out->since_wall_ms)) {
 		secret_wipe(out, sizeof(*out));
 		return err_set(err, ERR_MALFORMED,
 		    "session record of %zu bytes, format %u, state %u", in.len,
