@@ -91,7 +91,7 @@ tenants_add(struct tenants *t, const char *name, bool self_certifying,
 
 /*
  * Is ${key} a point of small order?  Anybody can sign for those, and the
- * zeros of a forgotten placeholder are one (RFC 8032 leaves the check to us).
+ * zeros of a key left empty are one (RFC 8032 leaves the check to us).
  * The y coordinates of all eight, and the two that are not reduced.
  */
 static bool
