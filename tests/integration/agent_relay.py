@@ -85,15 +85,28 @@ class Tunnel:
             if first & 0x0f == 2:
                 return data
 
+    def next_frame(self):
+        """The next frame that is not a PING: (kind, stream, payload)."""
+        while True:
+            data = self.receive()
+            kind, _, _, stream = struct.unpack(">BBHI", data[:8])
+            if kind != wire.PING:
+                return kind, stream, data[8:]
+            self.send(frame(wire.PONG, 0, data[8:]))
+
     def next(self, kind):
         """The next frame of that kind: (stream, payload)."""
         while True:
-            data = self.receive()
-            got, flags, _, stream = struct.unpack(">BBHI", data[:8])
-            if got == wire.PING:
-                self.send(frame(wire.PONG, 0, data[8:]))
+            got, stream, payload = self.next_frame()
             if got == kind:
-                return stream, data[8:]
+                return stream, payload
+
+    def end_of(self, stream):
+        """The RESPONSE or RESET of that stream: (kind, payload)."""
+        while True:
+            kind, got, payload = self.next_frame()
+            if got == stream and kind in (wire.RESPONSE, wire.RESET):
+                return kind, payload
 
     def greet(self, claim_result=0):
         nonce = bytes(range(32))
@@ -198,7 +211,7 @@ class Relay(agent_case.Server):
             if self.greet:
                 tunnel.greet()
             self.tunnels.put(tunnel)
-            self.over.wait(PATIENCE)
+            self.over.wait()
 
     def next(self):
         return self.tunnels.get(timeout=PATIENCE)

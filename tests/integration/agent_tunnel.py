@@ -11,6 +11,8 @@ import agent_relay
 import fake_agent as wire
 import harness
 
+REFUSED_UNPROCESSED = 2  # RESET, docs/protocol.md 12.4
+
 
 class Tunnels(unittest.TestCase):
     def setUp(self):
@@ -189,11 +191,19 @@ class Tunnels(unittest.TestCase):
         for stream in range(1, 4001, 2):
             self.tunnel.request(stream, self.path("launch"), body, pieces=4)
             self.tunnel.send(agent_relay.frame(wire.RESET, stream, reset))
-        self.tunnel.request(4001, self.path("launch"), b"{}")
+        # While the flood is worked off, a request may be refused, with the
+        # word that it may be sent again.
+        stream = 4001
         while True:
-            stream, payload = self.tunnel.next(wire.RESPONSE)
-            if stream == 4001:
+            self.tunnel.request(stream, self.path("launch"), b"{}")
+            kind, payload = self.tunnel.end_of(stream)
+            if kind == wire.RESPONSE:
                 break
+            self.assertEqual(wire.parse_tlvs(payload)[wire.T_CODE],
+                             struct.pack(">I", REFUSED_UNPROCESSED))
+            stream += 2
+        self.assertEqual(wire.parse_tlvs(payload)[wire.T_STATUS],
+                         struct.pack(">H", 422))
         self.assertEqual(self.agent.child.poll(), None)
 
     def test_final_codes(self):
