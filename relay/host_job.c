@@ -89,8 +89,7 @@ host_begin(struct host *h, const struct http_head *head, struct err *err)
 	}
 	job->host = h->handle;
 	h->began_ms = clock_ms();
-	h->due_ms =
-	    h->began_ms + h->worker->relay->setup->config.timeouts.request;
+	h->due_ms = h->began_ms + h->worker->setup->config.timeouts.request;
 	h->wait_due_ms = 0;
 	h->elsewhere = false;
 	h->tried_count = 0;
@@ -191,8 +190,7 @@ find_tunnel(struct host *h, struct route *out)
 static void
 send_to(struct host *h, const struct route *route)
 {
-	const struct relay_timeouts *t =
-	    &h->worker->relay->setup->config.timeouts;
+	const struct relay_timeouts *t = &h->worker->setup->config.timeouts;
 	struct job *job = h->job;
 	uint64_t now = clock_ms(), due = now + t->agent_answer;
 
@@ -215,7 +213,7 @@ static bool
 hold(struct host *h)
 {
 	struct relay *r = h->worker->relay;
-	const struct relay_config *c = &r->setup->config;
+	const struct relay_config *c = &h->worker->setup->config;
 	uint64_t now = clock_ms();
 
 	if (atomic_load(&r->draining)) {
@@ -369,7 +367,7 @@ host_job_back(struct worker *w, struct job *job)
 void
 host_pending(struct worker *w, const struct message_pending *m)
 {
-	const struct relay_timeouts *t = &w->relay->setup->config.timeouts;
+	const struct relay_timeouts *t = &w->setup->config.timeouts;
 	struct host *h = slab_get(&w->hosts, m->host);
 	uint64_t now = clock_ms(), last, due;
 

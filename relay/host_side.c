@@ -60,7 +60,7 @@ on_done(void *arg, const struct http_done *d)
 	char uuid[UUID_TEXT_LEN + 1] = "-";
 	const char *kind = "-";
 
-	if (!h->worker->relay->setup->config.log_access)
+	if (!h->worker->setup->config.log_access)
 		return;
 	if (d->understood) {
 		kind = path_name(h->path.kind);
@@ -86,8 +86,8 @@ refuse(struct host *h, enum problem problem, const struct http_out_field *field)
 static enum http_verdict
 well_known(struct host *h)
 {
-	const struct relay_setup *s = h->worker->relay->setup;
-	const struct admit_hosts *hosts = &h->worker->relay->hosts;
+	const struct relay_setup *s = h->worker->setup;
+	const struct admit_hosts *hosts = &h->worker->setup->hosts;
 	struct http_out_field type = { "content-type",
 		span_str("application/json") };
 	struct http_answer a = { .status = 200,
@@ -138,10 +138,10 @@ authenticate(struct host *h, const struct http_head *head)
 
 	shown.authorization_count =
 	    http_get(head, "authorization", &shown.authorization);
-	if (h->worker->relay->hosts.mtls &&
+	if (h->worker->setup->hosts.mtls &&
 	    tls_peer_name(conn_ssl(http_conn(h->http)), name, sizeof(name)))
 		shown.peer_name = name;
-	if (admit_host(h->identity, &h->worker->relay->hosts, &shown, &err) !=
+	if (admit_host(h->identity, &h->worker->setup->hosts, &shown, &err) !=
 	    0) {
 		h->identity[0] = '\0';
 		log_debug(&h->subject, "not authenticated: %s", err.msg);
@@ -166,7 +166,7 @@ judge(struct host *h, const struct http_head *head)
 	}
 	if (!authenticate(h, head))
 		return refuse(h, PROBLEM_HOST_UNAUTHENTICATED,
-		    r->hosts.bearer ? &bearer : NULL);
+		    h->worker->setup->hosts.bearer ? &bearer : NULL);
 	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
 		if (http_get(head, once[i], &value) > 1)
 			return refuse(h, PROBLEM_BAD_REQUEST, NULL);
@@ -193,8 +193,8 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 	*body_max = JOB_BODY_MAX;
 	h->identity[0] = '\0';
 	h->path.forward[0] = '\0';
-	status = path_route(&h->path, &allow, w->relay->setup->config.base,
-	    h->side, head->method, head->path, head->has_query);
+	status = path_route(&h->path, &allow, w->setup->config.base, h->side,
+	    head->method, head->path, head->has_query);
 	if (status != 0) {
 		field.value = span_str(allow);
 		return refuse(h, problem_of_status(status),
@@ -259,7 +259,7 @@ host_accept(struct worker *w, int fd, enum path_side side,
 	loop_timer_init(&h->timer, w->loop, host_timer, h);
 	if (http_server_accept(&h->http, w->loop,
 		side == PATH_PUBLIC ? w->public : w->internal, fd,
-		&w->relay->host_settings, &host_ops, h, &err) != 0) {
+		&w->host_settings, &host_ops, h, &err) != 0) {
 		log_warn(&h->subject, "not accepted: %s", err.msg);
 		free(h);
 		return -1;

@@ -42,30 +42,30 @@ static int
 run(const char *file, bool check)
 {
 	struct conf_report report = { 0 };
-	struct relay_setup setup;
+	struct relay_setup *setup;
 	struct err err;
 	int status = EXIT_BAD;
 
-	if (relay_setup_load(&setup, file, &report) != 0) {
+	if (setup_load(&setup, file, &report) != 0) {
 		fputs(
 		    report.text != NULL ? report.text : "no memory\n", stderr);
 		goto out;
 	}
 	if (check) {
 		printf("%s: good: %zu tenants, %zu tokens\n", file,
-		    tenants_count(setup.tenants), setup.token_count);
+		    tenants_count(setup->tenants), setup->token_count);
 		status = EXIT_OK;
 		goto out;
 	}
 	log_open(
-	    STDERR_FILENO, setup.config.log_level, setup.config.log_format);
-	if (serve(&setup, &err) != 0) {
+	    STDERR_FILENO, setup->config.log_level, setup->config.log_format);
+	if (serve(setup, &err) != 0) {
 		log_error(NULL, "%s", err.msg);
 		goto out;
 	}
 	status = EXIT_OK;
 out:
-	relay_setup_free(&setup);
+	setup_drop(setup);
 	conf_report_free(&report);
 	return status;
 }

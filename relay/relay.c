@@ -6,53 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IN_MAX (2 * HTTP_HEAD_MAX)
-#define HOST_OUT_MAX (256 * 1024)
-#define HOST_OUT_LOW (64 * 1024)
-#define TUNNEL_OUT_MAX (2 * 1024 * 1024) /* twice the window and frames */
-#define TUNNEL_OUT_LOW (256 * 1024)
-#define LINGER_MS 2000
-#define RATE_MIN 512 /* bytes a second */
-
-static void
-fill_settings(struct relay *r)
-{
-	const struct relay_timeouts *t = &r->setup->config.timeouts;
-
-	r->host_settings = (struct http_settings){
-		.conn = { .handshake_ms = (uint32_t)t->handshake,
-		    .stall_ms = (uint32_t)t->stall,
-		    .linger_ms = LINGER_MS,
-		    .in_max = IN_MAX,
-		    .out_max = HOST_OUT_MAX,
-		    .out_low = HOST_OUT_LOW },
-		.head_ms = (uint32_t)t->head,
-		.body_ms = (uint32_t)t->body,
-		.rate_after_ms = (uint32_t)t->body / 2,
-		.rate_min = RATE_MIN,
-		.idle_ms = (uint32_t)t->idle,
-	};
-	r->tunnel_settings = r->host_settings.conn;
-	r->tunnel_settings.in_max = LOOP_SCRATCH_LEN;
-	r->tunnel_settings.out_max = TUNNEL_OUT_MAX;
-	r->tunnel_settings.out_low = TUNNEL_OUT_LOW;
-}
-
 int
-relay_init(struct relay *r, const struct relay_setup *setup, struct err *err)
+relay_init(struct relay *r, struct relay_setup *setup, struct err *err)
 {
-	const struct relay_config *c = &setup->config;
 	size_t tenants = tenants_count(setup->tenants);
 
 	memset(r, 0, sizeof(*r));
-	r->setup = setup;
-	r->hosts = (struct admit_hosts){
-		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
-		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,
-		.tokens = setup->tokens,
-		.token_count = setup->token_count,
-	};
-	fill_settings(r);
+	relay_use(r, setup_hold(setup));
 	/* Rises over restarts too, without a file to remember it. */
 	atomic_init(&r->next_session, clock_wall_ms() << 20);
 	r->tenant_claims = calloc(tenants + 1, sizeof(*r->tenant_claims));
@@ -74,20 +34,23 @@ relay_fini(struct relay *r)
 	keyring_free(r->keyring);
 	tally_free(r->tally);
 	free(r->tenant_claims);
+	setup_drop(r->setup);
 	memset(r, 0, sizeof(*r));
 }
 
-static uint64_t
-watermark(const struct relay *r)
+void
+relay_use(struct relay *r, struct relay_setup *setup)
 {
-	return r->setup->config.limits.memory / 5 * 4;
+	setup_drop(r->setup);
+	r->setup = setup;
+	atomic_store(&r->watermark, setup->config.limits.memory / 5 * 4);
 }
 
 bool
 relay_overloaded(struct relay *r)
 {
 	return atomic_load_explicit(&r->memory, memory_order_relaxed) >=
-	    watermark(r);
+	    atomic_load_explicit(&r->watermark, memory_order_relaxed);
 }
 
 bool
@@ -95,7 +58,8 @@ relay_charge(struct relay *r, size_t len)
 {
 	uint64_t before = atomic_fetch_add(&r->memory, len);
 
-	if (before + len <= watermark(r))
+	if (before + len <=
+	    atomic_load_explicit(&r->watermark, memory_order_relaxed))
 		return true;
 	atomic_fetch_sub(&r->memory, len);
 	return false;

@@ -11,17 +11,14 @@
 #include <stdatomic.h>
 
 /*
- * What all threads share.  The setup never changes; tables have their locks;
- * the rest is atomic.
+ * What all threads share.  Tables have their locks, the rest is atomic; but
+ * the newest setup is the main thread's, and workers hold their own.
  */
 
 struct worker;
 
 struct relay {
-	const struct relay_setup *setup;
-	struct admit_hosts hosts;
-	struct http_settings host_settings; /* hosts, and agents at first */
-	struct conn_settings tunnel_settings;
+	struct relay_setup *setup; /* held; for the main thread only */
 	struct route_table *routes;
 	struct keyring *keyring;
 	struct tally *tally;
@@ -33,14 +30,17 @@ struct relay {
 	_Atomic uint32_t handshakes[2];  /* under way: hosts', public */
 	_Atomic uint32_t held;           /* requests that wait for an agent */
 	_Atomic uint64_t memory;         /* bytes charged */
+	_Atomic uint64_t watermark;      /* 80 % of limits.memory */
 	_Atomic uint32_t *tenant_claims; /* owned; by tenant */
 	_Atomic bool draining;
 };
 
-/** relay_init(r, setup, err): without workers.  ${setup} must outlive it. */
-int relay_init(
-    struct relay *r, const struct relay_setup *setup, struct err *err);
+/** relay_init(r, setup, err): without workers.  Holds ${setup}. */
+int relay_init(struct relay *r, struct relay_setup *setup, struct err *err);
 void relay_fini(struct relay *r);
+
+/** relay_use(r, setup): main: ${setup}, whose hold it takes, is the newest. */
+void relay_use(struct relay *r, struct relay_setup *setup);
 
 /* A connection is charged as much as an idle tunnel takes. */
 #define RELAY_CONNECTION_COST 16384

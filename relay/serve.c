@@ -151,7 +151,7 @@ warn_of(const struct relay_setup *setup)
 }
 
 int
-serve(const struct relay_setup *setup, struct err *err)
+serve(struct relay_setup *setup, struct err *err)
 {
 	struct server s = { 0 };
 	char ready[READY_MAX];

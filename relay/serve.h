@@ -9,6 +9,6 @@
  * ready, accept until SIGTERM or SIGINT, drain, and end.  The second signal
  * ends at once.
  */
-int serve(const struct relay_setup *setup, struct err *err);
+int serve(struct relay_setup *setup, struct err *err);
 
 #endif

@@ -153,39 +153,80 @@ check_ports(const struct relay_config *c, struct conf_report *report)
 	}
 }
 
-int
-relay_setup_load(
-    struct relay_setup *out, const char *file, struct conf_report *report)
-{
-	struct relay_config *c = &out->config;
-	struct err err;
-
-	memset(out, 0, sizeof(*out));
-	/* All that is wrong, in one go; but what two keys say of each other
-	 * would be guesswork if one of them is missing. */
-	if (conf_load(c, &relay_config_table, file, report) == 0) {
-		check_fields(c, report);
-		check_ports(c, report);
-	}
-	if (c->base != NULL && strcmp(c->base, "/") == 0)
-		c->base[0] = '\0';
-	if (tenants_new(&out->tenants, &err) != 0)
-		return conf_complain(report, "tenants", "%s", err.msg);
-	load_tokens(out, report);
-	for (size_t i = 0; i < c->tenants.count; i++)
-		load_tenant(out, i, report);
-	load_identity(&out->public, &c->public, "public", report);
-	load_identity(&out->internal, &c->internal, "internal", report);
-	return report->errors == 0 ? 0 : -1;
-}
-
-void
-relay_setup_free(struct relay_setup *s)
+static void
+setup_free(struct relay_setup *s)
 {
 	tls_identity_free(s->public);
 	tls_identity_free(s->internal);
 	tenants_free(s->tenants);
 	free(s->tokens);
 	conf_free(&s->config, &relay_config_table);
-	memset(s, 0, sizeof(*s));
+	free(s);
+}
+
+/* All that is wrong, in one go. */
+static void
+load_all(struct relay_setup *s, const char *file, struct conf_report *report)
+{
+	struct relay_config *c = &s->config;
+	struct err err;
+
+	/* What two keys say of each other would be guesswork if one of them
+	 * is missing. */
+	if (conf_load(c, &relay_config_table, file, report) == 0) {
+		check_fields(c, report);
+		check_ports(c, report);
+	}
+	if (c->base != NULL && strcmp(c->base, "/") == 0)
+		c->base[0] = '\0';
+	if (tenants_new(&s->tenants, &err) != 0) {
+		conf_complain(report, "tenants", "%s", err.msg);
+		return;
+	}
+	load_tokens(s, report);
+	for (size_t i = 0; i < c->tenants.count; i++)
+		load_tenant(s, i, report);
+	load_identity(&s->public, &c->public, "public", report);
+	load_identity(&s->internal, &c->internal, "internal", report);
+	s->hosts = (struct admit_hosts){
+		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
+		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,
+		.tokens = s->tokens,
+		.token_count = s->token_count,
+	};
+}
+
+int
+setup_load(
+    struct relay_setup **out, const char *file, struct conf_report *report)
+{
+	struct relay_setup *s = calloc(1, sizeof(*s));
+
+	*out = NULL;
+	if (s == NULL)
+		return conf_complain(report, "name", "no memory");
+	atomic_init(&s->holds, 1);
+	load_all(s, file, report);
+	if (report->errors != 0) {
+		setup_free(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+struct relay_setup *
+setup_hold(struct relay_setup *s)
+{
+	atomic_fetch_add_explicit(&s->holds, 1, memory_order_relaxed);
+	return s;
+}
+
+void
+setup_drop(struct relay_setup *s)
+{
+	/* What others did with it comes before the end of it. */
+	if (s != NULL &&
+	    atomic_fetch_sub_explicit(&s->holds, 1, memory_order_acq_rel) == 1)
+		setup_free(s);
 }

@@ -6,29 +6,38 @@
 #include "relay/config.h"
 #include "relay/tenant.h"
 
+#include <stdatomic.h>
+
 /*
  * What the configuration means: certificates read, owners of keys and UUIDs
- * known.  Once loaded, nothing changes any more.
+ * known.  Once loaded, nothing changes any more: a reload makes another one.
+ * The main thread holds the newest, and so does each worker from the turn on
+ * in which it was told of it; the last to drop it frees it.
  */
 
 struct relay_setup {
+	_Atomic uint32_t holds;
 	struct relay_config config;
 	struct tenants *tenants;
 	struct admit_token *tokens;
 	size_t token_count;
+	struct admit_hosts hosts; /* of the tokens above */
 	struct tls_identity *public;
 	struct tls_identity *internal;
 };
 
 /**
- * relay_setup_load(out, file, report):
+ * setup_load(out, file, report):
  * Load ${file}, check it, read certificates and keys.
- *   lifetime  relay_setup_free(out), after failures too
- *   errors    -1: ${report} tells all of them
+ *   lifetime  held once, for the caller: setup_drop()
+ *   errors    -1: ${report} tells all of them, *${out} is NULL
  */
-int relay_setup_load(
-    struct relay_setup *out, const char *file, struct conf_report *report);
+int setup_load(
+    struct relay_setup **out, const char *file, struct conf_report *report);
 
-void relay_setup_free(struct relay_setup *s);
+/** setup_hold(s), setup_drop(s): from every thread.  The first returns
+ * ${s}; dropping NULL is fine. */
+struct relay_setup *setup_hold(struct relay_setup *s);
+void setup_drop(struct relay_setup *s);
 
 #endif

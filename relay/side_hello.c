@@ -15,7 +15,7 @@
 static int
 verify(struct side *s, const struct frame_hello *hello, struct err *err)
 {
-	const struct relay_config *c = &s->worker->relay->setup->config;
+	const struct relay_config *c = &s->worker->setup->config;
 	uint8_t exporter[TUNNEL_EXPORTER_LEN] = { 0 };
 	uint8_t text[TUNNEL_HELLO_TEXT_MAX];
 	struct writer w = writer_of(text, sizeof(text));
@@ -33,7 +33,7 @@ verify(struct side *s, const struct frame_hello *hello, struct err *err)
 		hello->key, hello->signature, writer_span(&w), err) != 0)
 		return -1;
 	if (!tenants_of_key(
-		s->worker->relay->setup->tenants, hello->key.ptr, &s->tenant))
+		s->worker->setup->tenants, hello->key.ptr, &s->tenant))
 		return err_set(err, ERR_UNTRUSTED,
 		    "the key is no tenant's (tenants[].keys)");
 	return 0;
@@ -47,7 +47,8 @@ join(struct side *s, bool *flaps, struct err *err)
 	struct keyring_join j = { .tunnel = s->handle,
 		.session = s->session,
 		.tenant = s->tenant,
-		.tenant_max = (uint32_t)r->setup->config.limits.tenant_tunnels,
+		.tenant_max =
+		    (uint32_t)s->worker->setup->config.limits.tenant_tunnels,
 		.now_ms = clock_ms() };
 	struct message_tunnel *m;
 	struct handle old;
@@ -97,13 +98,14 @@ side_hello(void *arg, const struct frame_hello *hello)
 	}
 	memcpy(peer, s->subject.text, sizeof(peer));
 	log_subject_set(&s->subject, "tunnel %s/%u-%llu",
-	    tenants_name(r->setup->tenants, s->tenant), s->handle.worker,
-	    (unsigned long long)s->handle.generation);
+	    tenants_name(s->worker->setup->tenants, s->tenant),
+	    s->handle.worker, (unsigned long long)s->handle.generation);
 	log_info(&s->subject, "up: %s, key ed25519:%s, %.*s", peer,
 	    base64_encode(key, sizeof(key), hello->key),
 	    (int)hello->software.len, (const char *)hello->software.ptr);
-	welcome.tenant = span_str(tenants_name(r->setup->tenants, s->tenant));
-	welcome.ping_ms = (uint32_t)r->setup->config.timeouts.ping;
+	welcome.tenant =
+	    span_str(tenants_name(s->worker->setup->tenants, s->tenant));
+	welcome.ping_ms = (uint32_t)s->worker->setup->config.timeouts.ping;
 	welcome.session_number = s->session;
 	if (tunnel_welcome(s->tunnel, &welcome, clock_ms(), &err) != 0) {
 		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
@@ -143,7 +145,7 @@ take_quota(struct side *s)
 	struct relay *r = s->worker->relay;
 
 	return atomic_fetch_add(&r->tenant_claims[s->tenant], 1) <
-	    (uint32_t)r->setup->config.limits.tenant_claims;
+	    (uint32_t)s->worker->setup->config.limits.tenant_claims;
 }
 
 static void
@@ -176,7 +178,8 @@ claim_one(struct side *s, const struct frame_claim *claim,
 	enum frame_result result;
 
 	if (s->leaving ||
-	    !tenants_may_claim(r->setup->tenants, s->tenant, s->key, name))
+	    !tenants_may_claim(
+		s->worker->setup->tenants, s->tenant, s->key, name))
 		return FRAME_CLAIM_DENIED;
 	memcpy(route.key, s->key, sizeof(route.key));
 	result = route_add(r->routes, &name->uuid, &route, &change);
@@ -184,7 +187,7 @@ claim_one(struct side *s, const struct frame_claim *claim,
 		return result;
 	/* Whether it counts is known only now. */
 	if ((change != ROUTE_NEW || take_quota(s)) &&
-	    s->claim_count < (uint32_t)r->setup->config.limits.claims &&
+	    s->claim_count < (uint32_t)s->worker->setup->config.limits.claims &&
 	    remember(s, &name->uuid))
 		return result;
 	forget(s, &name->uuid);

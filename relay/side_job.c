@@ -61,7 +61,7 @@ open_job(struct side *s, struct job *job)
 static void
 put_in_queue(struct side *s, struct job *job)
 {
-	const struct relay_limits *l = &s->worker->relay->setup->config.limits;
+	const struct relay_limits *l = &s->worker->setup->config.limits;
 
 	if (s->queue == NULL)
 		s->queue = queue_new();

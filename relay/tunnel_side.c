@@ -134,7 +134,7 @@ on_pong(struct side *s, struct span data)
 static bool
 asks_too_much(const struct side *s)
 {
-	size_t most = s->worker->relay->tunnel_settings.out_low;
+	size_t most = s->worker->tunnel_settings.out_low;
 	const struct job *job;
 
 	if (!conn_congested(s->conn) || conn_closing(s->conn))
@@ -223,7 +223,7 @@ static struct side *
 side_new(struct worker *w, const struct peer *peer,
     const struct log_subject *subject, struct err *err)
 {
-	const struct relay_config *c = &w->relay->setup->config;
+	const struct relay_config *c = &w->setup->config;
 	struct tunnel_config config = { .role = TUNNEL_RELAY,
 		.max_streams = (uint32_t)c->limits.streams };
 	struct side *s = calloc(1, sizeof(*s));
@@ -261,7 +261,7 @@ side_new(struct worker *w, const struct peer *peer,
 static void
 challenge(struct side *s)
 {
-	const struct relay_config *c = &s->worker->relay->setup->config;
+	const struct relay_config *c = &s->worker->setup->config;
 	struct frame_challenge f = {
 		.nonce = span_of(s->nonce, sizeof(s->nonce)),
 		.relay_name = span_str(c->name),
@@ -331,7 +331,7 @@ side_upgrade(struct worker *w, struct http_server *http,
 	}
 	s->conn = http_server_take(http);
 	TAILQ_INSERT_TAIL(&w->all_sides, s, link);
-	conn_adopt(s->conn, &w->relay->tunnel_settings, &side_ops, s);
+	conn_adopt(s->conn, &w->tunnel_settings, &side_ops, s);
 	conn_write(s->conn, writer_span(&out));
 	challenge(s);
 	side_touch(s);

@@ -9,6 +9,37 @@
 #include <string.h>
 
 #define QUIT_MS 250 /* for closing words on their way out */
+#define IN_MAX (2 * HTTP_HEAD_MAX)
+#define HOST_OUT_MAX (256 * 1024)
+#define HOST_OUT_LOW (64 * 1024)
+#define TUNNEL_OUT_MAX (2 * 1024 * 1024) /* twice the window and frames */
+#define TUNNEL_OUT_LOW (256 * 1024)
+#define LINGER_MS 2000
+#define RATE_MIN 512 /* bytes a second */
+
+static void
+fill_settings(struct worker *w)
+{
+	const struct relay_timeouts *t = &w->setup->config.timeouts;
+
+	w->host_settings = (struct http_settings){
+		.conn = { .handshake_ms = (uint32_t)t->handshake,
+		    .stall_ms = (uint32_t)t->stall,
+		    .linger_ms = LINGER_MS,
+		    .in_max = IN_MAX,
+		    .out_max = HOST_OUT_MAX,
+		    .out_low = HOST_OUT_LOW },
+		.head_ms = (uint32_t)t->head,
+		.body_ms = (uint32_t)t->body,
+		.rate_after_ms = (uint32_t)t->body / 2,
+		.rate_min = RATE_MIN,
+		.idle_ms = (uint32_t)t->idle,
+	};
+	w->tunnel_settings = w->host_settings.conn;
+	w->tunnel_settings.in_max = LOOP_SCRATCH_LEN;
+	w->tunnel_settings.out_max = TUNNEL_OUT_MAX;
+	w->tunnel_settings.out_low = TUNNEL_OUT_LOW;
+}
 
 static void
 maybe_drained(struct worker *w)
@@ -58,7 +89,7 @@ drain(struct worker *w)
 	w->draining = true;
 	host_drain_all(w);
 	side_drain_all(w);
-	loop_timer_set(&w->drain_timer, w->relay->setup->config.timeouts.drain);
+	loop_timer_set(&w->drain_timer, w->setup->config.timeouts.drain);
 	maybe_drained(w);
 }
 
@@ -192,7 +223,7 @@ int
 worker_new(struct worker **out, struct relay *relay, uint32_t index,
     struct span ticket_keys, struct err *err)
 {
-	const struct relay_setup *setup = relay->setup;
+	struct relay_setup *setup = relay->setup;
 	bool tls12 = setup->config.tls_min == 0;
 	struct worker *w;
 
@@ -202,6 +233,8 @@ worker_new(struct worker **out, struct relay *relay, uint32_t index,
 		return err_set(err, ERR_MEMORY, "no memory for a worker");
 	w->relay = relay;
 	w->index = index;
+	w->setup = setup_hold(setup);
+	fill_settings(w);
 	slab_init(&w->hosts, index);
 	slab_init(&w->tunnels, index);
 	TAILQ_INIT(&w->all_hosts);
@@ -284,6 +317,7 @@ worker_free(struct worker *w)
 	loop_free(w->loop);
 	tls_server_free(w->public);
 	tls_server_free(w->internal);
+	setup_drop(w->setup);
 	slab_free(&w->hosts);
 	slab_free(&w->tunnels);
 	free(w);

@@ -6,8 +6,8 @@
 #include <pthread.h>
 
 /*
- * A thread that serves: its loop, its TLS contexts, its connections.  Only
- * messages reach it from other threads.
+ * A thread that serves: its setup, its loop, its TLS contexts, its
+ * connections.  Only messages reach it from other threads.
  */
 
 struct host;
@@ -20,8 +20,12 @@ struct worker {
 	struct relay *relay;
 	uint32_t index;
 	struct loop *loop;           /* owned */
+	struct relay_setup *setup;   /* held; changes between turns only */
 	struct ssl_ctx_st *public;   /* owned */
 	struct ssl_ctx_st *internal; /* owned */
+	/* Of the setup; connections point here, and see a reload at once. */
+	struct http_settings host_settings; /* hosts, and agents at first */
+	struct conn_settings tunnel_settings;
 	pthread_t thread;
 	struct slab hosts;   /* requests under way -> struct host */
 	struct slab tunnels; /* -> struct side */

@@ -214,18 +214,18 @@ write_config(const char *text)
 }
 
 static int
-load(struct relay_setup *s, struct conf_report *report, const char *text)
+load(struct relay_setup **s, struct conf_report *report, const char *text)
 {
 	*report = (struct conf_report){ 0 };
 	write_config(text);
-	return relay_setup_load(s, path, report);
+	return setup_load(s, path, report);
 }
 
 static void
 every_fault_has_its_line_and_column(void **state)
 {
 	struct conf_report report;
-	struct relay_setup s;
+	struct relay_setup *s;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(bad); i++) {
@@ -235,7 +235,7 @@ every_fault_has_its_line_and_column(void **state)
 			if (bad[i].says[k] != NULL)
 				expect_words(
 				    bad[i].name, report.text, bad[i].says[k]);
-		relay_setup_free(&s);
+		setup_drop(s);
 		conf_report_free(&report);
 	}
 }
@@ -254,22 +254,22 @@ all_faults_are_told_in_one_go(void **state)
 		":16:49: error: tenants[1].vms[1]",
 	};
 	struct conf_report report;
-	struct relay_setup s;
+	struct relay_setup *s;
 
 	(void)state;
 	assert_int_equal(load(&s, &report, MANY), -1);
 	for (size_t i = 0; i < COUNT(says); i++)
 		expect_words(says[i], report.text, says[i]);
-	relay_setup_free(&s);
+	setup_drop(s);
 	conf_report_free(&report);
 	/* Nothing at all: only what is missing. */
 	assert_int_equal(load(&s, &report, ""), -1);
 	expect_words("empty", report.text, ":1:1: error: name is missing");
-	relay_setup_free(&s);
+	setup_drop(s);
 	conf_report_free(&report);
 	assert_int_equal(load(&s, &report, "name: a\nbase: /a\xff\n"), -1);
 	expect_words("UTF-8", report.text, ":2:9: error: byte 16: invalid");
-	relay_setup_free(&s);
+	setup_drop(s);
 	conf_report_free(&report);
 }
 
@@ -277,7 +277,7 @@ static void
 files_are_read_and_matched(void **state)
 {
 	struct conf_report report;
-	struct relay_setup s;
+	struct relay_setup *s;
 	char text[2048];
 
 	(void)state;
@@ -289,7 +289,7 @@ files_are_read_and_matched(void **state)
 		    bad_files[i].to, at + strlen(bad_files[i].from));
 		assert_int_equal(load(&s, &report, text), -1);
 		expect_words(bad_files[i].to, report.text, bad_files[i].says);
-		relay_setup_free(&s);
+		setup_drop(s);
 		conf_report_free(&report);
 	}
 }
@@ -298,7 +298,7 @@ static void
 a_good_one_loads_with_its_defaults(void **state)
 {
 	struct conf_report report;
-	struct relay_setup s;
+	struct relay_setup *s;
 	size_t index;
 	uint8_t key[UUID_KEY_LEN];
 
@@ -307,16 +307,16 @@ a_good_one_loads_with_its_defaults(void **state)
 		GOOD "tenants:\n  - name: acme\n    keys: [\"" KEY_A
 		     "\"]\n    vms: [" VM "]\n") != 0)
 		fail_msg("%s", report.text);
-	assert_string_equal(s.config.base, "");
-	assert_int_equal(s.config.limits.streams, 32);
-	assert_int_equal(s.config.timeouts.agent_wait, 20000);
-	assert_true(s.config.channel_binding);
-	assert_int_equal(s.config.host_auth, 0);
-	assert_int_equal(s.config.tls_min, 1);
+	assert_string_equal(s->config.base, "");
+	assert_int_equal(s->config.limits.streams, 32);
+	assert_int_equal(s->config.timeouts.agent_wait, 20000);
+	assert_true(s->config.channel_binding);
+	assert_int_equal(s->config.host_auth, 0);
+	assert_int_equal(s->config.tls_min, 1);
 	memset(key, 1, sizeof(key));
-	assert_true(tenants_of_key(s.tenants, key, &index));
-	assert_in_range(tls_identity_days(s.public), 1, 2);
-	relay_setup_free(&s);
+	assert_true(tenants_of_key(s->tenants, key, &index));
+	assert_in_range(tls_identity_days(s->public), 1, 2);
+	setup_drop(s);
 	conf_report_free(&report);
 }
 
