@@ -23,3 +23,12 @@ backoff_ended(struct backoff *b, int64_t lived_ms)
 	if (lived_ms >= BACKOFF_STABLE_MS)
 		b->tries = 0;
 }
+
+bool
+backoff_moves(struct backoff *b, int64_t lived_ms)
+{
+	if (lived_ms < BACKOFF_MOVE_MS)
+		return false;
+	b->tries = 0;
+	return true;
+}

@@ -1,6 +1,7 @@
 #ifndef AGENT_BACKOFF_H
 #define AGENT_BACKOFF_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* When to dial again: full jitter under a cap that doubles from 0.5 s to 60 s,
@@ -9,6 +10,7 @@
 #define BACKOFF_MOST_MS 60000u
 #define BACKOFF_LEAST_MS 20u
 #define BACKOFF_STABLE_MS 60000u /* a tunnel this old starts afresh */
+#define BACKOFF_MOVE_MS 2000u    /* ... and this old, if it was asked to move */
 
 struct backoff {
 	unsigned tries; /* since the last stable tunnel */
@@ -20,5 +22,10 @@ uint32_t backoff_next(struct backoff *b, uint32_t random);
 
 /** backoff_ended(b, lived_ms): a tunnel of that age has ended. */
 void backoff_ended(struct backoff *b, int64_t lived_ms);
+
+/** backoff_moves(b, lived_ms): the relay asks a tunnel of that age to move, as
+ * in a planned restart.  False: it does so too soon, and the move is to wait
+ * like a try after a failure. */
+bool backoff_moves(struct backoff *b, int64_t lived_ms);
 
 #endif

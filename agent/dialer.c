@@ -212,8 +212,7 @@ on_goaway(void *arg, struct link *l, const struct frame_goaway *goaway)
 	    (int64_t)(((uint64_t)random * (spread + 1)) >> 32);
 	/* A relay that sends every tunnel away would have us dial without a
 	 * pause. */
-	backoff_ended(&d->backoff, lived);
-	if (lived < BACKOFF_STABLE_MS)
+	if (!backoff_moves(&d->backoff, lived))
 		wait += next_wait(d);
 	d->dial_at_ms = now_ms(d) + wait;
 	ws_net_tick(d->net);

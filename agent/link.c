@@ -308,9 +308,9 @@ link_retire(struct link *l)
 	l->retired = true;
 	if (l->tunnel == NULL || tunnel_phase(l->tunnel) < TUNNEL_READY)
 		link_close(l, TUNNEL_CLOSE_OK, "not needed");
-	else if (tunnel_streams(l->tunnel) == 0)
-		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, "done");
 	else
+		/* Also if no stream is open: one may be on its way, and the
+		 * GOAWAY tells the relay that it is not ours any more. */
 		tunnel_goaway(
 		    l->tunnel, FRAME_GOAWAY_SHUTDOWN, 0, 0, (struct span){ 0 });
 }

@@ -262,8 +262,23 @@ tunnel_goaway(struct tunnel *t, enum frame_goaway_code code, uint32_t min_ms,
 	f.goaway.reconnect_max_ms = max_ms < min_ms ? min_ms : max_ms;
 	f.goaway.url = url.len == 0 ? span_of(NULL, 0) : url;
 	t->goaway_sent = true;
+	t->drained_told = false; /* streams came after an invitation to move */
 	tunnel_put(t, &f, NULL);
 	tunnel_settle(t);
+}
+
+void
+tunnel_ask_to_move(struct tunnel *t, uint32_t min_ms, uint32_t max_ms)
+{
+	struct frame f = { .type = FRAME_GOAWAY };
+
+	if (t->state != TUNNEL_ST_RELAY || t->goaway_sent)
+		return;
+	f.goaway.code = FRAME_GOAWAY_RESTART;
+	f.goaway.last_stream = FRAME_STREAM_MAX;
+	f.goaway.reconnect_min_ms = min_ms;
+	f.goaway.reconnect_max_ms = max_ms < min_ms ? min_ms : max_ms;
+	tunnel_put(t, &f, NULL);
 }
 
 static void

@@ -277,6 +277,11 @@ size_t tunnel_room(const struct tunnel *t);
 void tunnel_goaway(struct tunnel *t, enum frame_goaway_code code,
     uint32_t min_ms, uint32_t max_ms, struct span url);
 
+/** tunnel_ask_to_move(t, min_ms, max_ms): relay: GOAWAY `restarting` that lets
+ * the agent make its next tunnel first; streams are opened as before until it
+ * sends a GOAWAY of its own.  source docs/protocol.md 12.5 */
+void tunnel_ask_to_move(struct tunnel *t, uint32_t min_ms, uint32_t max_ms);
+
 /** tunnel_notice(t, code, text): relay: words for the owner. */
 void tunnel_notice(
     struct tunnel *t, enum frame_notice_code code, const char *text);

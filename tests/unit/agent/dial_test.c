@@ -32,6 +32,11 @@ backoff_doubles_to_a_minute(void **state)
 	assert_int_equal(backoff_next(&most, UINT32_MAX), 60000);
 	backoff_ended(&most, BACKOFF_STABLE_MS);
 	assert_int_equal(backoff_next(&most, UINT32_MAX), 500);
+	/* A planned restart is no fault, but not every moment. */
+	assert_false(backoff_moves(&most, BACKOFF_MOVE_MS - 1));
+	assert_int_equal(backoff_next(&most, UINT32_MAX), 1000);
+	assert_true(backoff_moves(&most, BACKOFF_MOVE_MS));
+	assert_int_equal(backoff_next(&most, UINT32_MAX), 500);
 }
 
 static void

@@ -311,6 +311,34 @@ drains_before_it_leaves(void **state)
 	pair_close(&p);
 }
 
+/* Until the agent leaves, the tunnel serves. */
+static void
+asks_to_move_and_serves_on(void **state)
+{
+	uint32_t id;
+	struct pair p;
+
+	(void)state;
+	pair_ready(&p, &plain);
+	tunnel_ask_to_move(p.relay.tunnel, 0, 500);
+	assert_int_equal(tunnel_phase(p.relay.tunnel), TUNNEL_READY);
+	id = pair_request(&p, 1, NULL);
+	pair_run(&p);
+	pair_log(&p.agent, "goaway 1 2147483647;drained;request 1 1/1 end;");
+	/* One is answered, and one is on its way as the agent leaves. */
+	tunnel_goaway(
+	    p.agent.tunnel, FRAME_GOAWAY_SHUTDOWN, 0, 0, span_of(NULL, 0));
+	pair_request(&p, 1, NULL);
+	pair_run(&p);
+	pair_log(&p.agent, "");
+	pair_log(&p.relay, "goaway 0 1;reset 3 2 GOAWAY;");
+	pair_respond(&p, id, 1, NULL);
+	pair_run(&p);
+	pair_log(&p.agent, "drained;");
+	pair_log(&p.relay, "response 1 200 1/1 end;drained;");
+	pair_close(&p);
+}
+
 /* What an agent that leaves has not seen may be sent elsewhere. */
 static void
 gives_unseen_streams_back(void **state)
@@ -455,6 +483,7 @@ main(void)
 		cmocka_unit_test(asks_before_it_gives_up),
 		cmocka_unit_test(drains_before_it_leaves),
 		cmocka_unit_test(gives_unseen_streams_back),
+		cmocka_unit_test(asks_to_move_and_serves_on),
 		cmocka_unit_test(closes_instead_of_goaway_while_greeting),
 		cmocka_unit_test(leaves_when_its_ids_are_used_up),
 		cmocka_unit_test(tells_open_streams_of_a_lost_tunnel),
