@@ -59,6 +59,17 @@ json_digests(const struct vault_vm_info *info)
 	return out;
 }
 
+static json_t *
+json_cpus(const struct vault_vm_info *info)
+{
+	json_t *out = json_array();
+	size_t i;
+
+	for (i = 0; i < info->cpu_count; i++)
+		(void)json_array_append_new(out, json_integer(info->cpus[i]));
+	return out;
+}
+
 static void
 put_platform(json_t *vm, const struct vault_vm_info *info)
 {
@@ -80,6 +91,8 @@ put_platform(json_t *vm, const struct vault_vm_info *info)
 	    vm, "chips", json_hashes(info->chip_allow, info->chip_allow_count));
 	(void)json_object_set_new(vm, "denied-chips",
 	    json_integer((json_int_t)info->chip_deny_count));
+	(void)json_object_set_new(
+	    vm, "cek-blocklist", json_string(info->blocklist));
 	(void)json_object_set_new(
 	    vm, "ceks", json_integer((json_int_t)info->cek_count));
 	(void)json_object_set_new(
@@ -104,8 +117,14 @@ put_limits(json_t *vm, const struct vault_vm_info *info)
 	    vm, "max-instances", json_integer(info->max_instances));
 	(void)json_object_set_new(
 	    vm, "per-seconds", json_integer((json_int_t)info->per_s));
-	(void)json_object_set_new(vm, "then",
-	    json_string(info->then == THEN_ALLOW ? "allow" : "refuse"));
+	(void)json_object_set_new(
+	    vm, "then", json_string(registration_then_name(info->then)));
+	if (info->from_ms != 0)
+		(void)json_object_set_new(
+		    vm, "valid-from", json_time(info->from_ms));
+	if (info->until_ms != 0)
+		(void)json_object_set_new(
+		    vm, "valid-until", json_time(info->until_ms));
 	(void)json_object_set_new(vm, "allow-hosts", hosts);
 	(void)json_object_set_new(
 	    vm, "secrets", json_integer(info->secret_count));
@@ -140,6 +159,7 @@ vm_json(const struct vault_vm_info *info, bool whole)
 	(void)json_object_set_new(vm, "label", json_string(info->label));
 	(void)json_object_set_new(
 	    vm, "kernel-hashes", json_boolean(info->kernel_hashes));
+	(void)json_object_set_new(vm, "cpu-count", json_cpus(info));
 	(void)json_object_set_new(vm, "digests", json_digests(info));
 	put_platform(vm, info);
 	put_limits(vm, info);
@@ -350,6 +370,32 @@ do_verify(struct buf *out, struct vault *v, struct err *err)
 	return tell(out, reply, err);
 }
 
+static int
+do_cek(struct vault *v, struct span in, struct err *err)
+{
+	uint8_t cpu_id[VAULT_CPU_ID_LEN];
+	struct reader r = reader_of(in);
+
+	reader_copy(&r, cpu_id, sizeof(cpu_id));
+	if (!reader_ok(&r))
+		return err_set(
+		    err, ERR_MALFORMED, "a CEK of %zu bytes", in.len);
+	return vault_put_cek(v, cpu_id, r.rest, err);
+}
+
+static int
+do_block(struct vault *v, struct span in, struct err *err)
+{
+	struct reader r = reader_of(in);
+	struct uuid vm;
+
+	reader_copy(&r, vm.bytes, sizeof(vm.bytes));
+	if (!reader_ok(&r))
+		return err_set(
+		    err, ERR_MALFORMED, "a block-list of %zu bytes", in.len);
+	return vault_set_blocked(v, is_zero(&vm) ? NULL : &vm, r.rest, err);
+}
+
 int
 owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
     struct err *err)
@@ -367,6 +413,10 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 		return do_log(out, v, in, err);
 	case OWNER_VERIFY:
 		return do_verify(out, v, err);
+	case OWNER_CEK:
+		return do_cek(v, in, err);
+	case OWNER_BLOCK:
+		return do_block(v, in, err);
 	default:
 		return err_set(err, ERR_UNSUPPORTED, "no such request");
 	}

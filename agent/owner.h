@@ -18,7 +18,10 @@ enum owner_op {
 	OWNER_LIST,       /* nothing in */
 	OWNER_SHOW,       /* in: name or UUID */
 	OWNER_LOG,        /* in: after:8, most:4, name or UUID or nothing */
-	OWNER_VERIFY      /* the log's chain; nothing in */
+	OWNER_VERIFY,     /* the log's chain; nothing in */
+	/* From the agent's own parts, and not taken from its socket. */
+	OWNER_CEK = 64, /* in: cpu_id:64 cert:2084, vault_put_cek() */
+	OWNER_BLOCK     /* in: vm:16 (zeros: all) keys, vault_set_blocked() */
 };
 
 #define OWNER_IN_MAX REGISTRATION_BYTES_MAX

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/times.h"
 #include "common/hex.h"
 
 #define FINGER_TEXT_LEN 17 /* eight bytes, enough to recognise */
@@ -102,9 +103,12 @@ policy_trust_id(const struct policy_trust *t)
 
 int
 policy_chain(struct sev_verdict *out, const struct policy_trust *t,
-    struct span pdh, struct span chain, struct err *err)
+    struct span pdh, struct span chain, const struct sev_cert *cek,
+    struct err *err)
 {
 	const struct span blobs[] = { pdh, chain };
+	struct sev_cert ceks[REGISTRATION_CERTS_MAX + 1];
+	struct sev_trust trust = t->trust;
 	struct sev_chain parsed;
 
 	memset(out, 0, sizeof(*out));
@@ -115,7 +119,23 @@ policy_chain(struct sev_verdict *out, const struct policy_trust *t,
 	 * back: it has to show the key that it wants judged. */
 	if (!parsed.has[SEV_CEK])
 		return err_set(err, ERR_NOT_FOUND, "cert-chain: no CEK in it");
-	return sev_chain_verify(out, &parsed, &t->trust, err);
+	if (cek != NULL) {
+		memcpy(ceks, t->ceks, trust.cek_count * sizeof(*ceks));
+		ceks[trust.cek_count++] = *cek;
+		trust.ceks = ceks;
+	}
+	return sev_chain_verify(out, &parsed, &trust, err);
+}
+
+bool
+policy_cek_key(uint8_t key[SEV_SHA256_LEN], struct span pdh, struct span chain)
+{
+	const struct span blobs[] = { pdh, chain };
+	struct sev_chain parsed;
+
+	return sev_chain_parse(&parsed, blobs, 2, NULL) == 0 &&
+	    parsed.has[SEV_CEK] &&
+	    sev_cert_fingerprint(key, &parsed.cert[SEV_CEK], NULL) == 0;
 }
 
 static bool
@@ -162,6 +182,36 @@ policy_platform(const struct registration *r, const struct sev_verdict *verdict,
 }
 
 int
+policy_time(const struct registration *r, int64_t wall_ms, struct err *err)
+{
+	char text[TIMES_TEXT_LEN];
+
+	if (wall_ms < r->from_ms)
+		return err_set(err, ERR_UNTRUSTED,
+		    "the VM's time begins at %s (--valid-from)",
+		    times_rfc3339(text, r->from_ms));
+	if (r->until_ms != 0 && wall_ms >= r->until_ms)
+		return err_set(err, ERR_UNTRUSTED,
+		    "the VM's time ended at %s (--valid-until)",
+		    times_rfc3339(text, r->until_ms));
+	return 0;
+}
+
+int
+policy_blocked(const struct policy_blocklist *list,
+    const struct sev_verdict *verdict, struct err *err)
+{
+	char text[FINGER_TEXT_LEN];
+
+	if (!listed((const uint8_t(*)[SEV_SHA256_LEN])list->keys, list->count,
+		verdict->cek_key))
+		return 0;
+	return err_set(err, ERR_UNTRUSTED,
+	    "chip %s is on the CEK block-list: its key is known to be out",
+	    finger(text, verdict->cek_key));
+}
+
+int
 policy_build(const struct registration *r, const struct sev_build *build,
     struct err *err)
 {
@@ -205,6 +255,37 @@ some_digest(const struct registration *r, const struct policy_hints *h)
 	return false;
 }
 
+/* A host that names a kernel must mean one that is registered. */
+static bool
+some_kernel(const struct registration *r, const struct policy_hints *h)
+{
+	size_t i;
+
+	for (i = 0; i < r->kernel_count; i++) {
+		const struct sev_kernel_hashes *k = &r->kernels[i].hashes;
+
+		if (h->has_kernel &&
+		    memcmp(h->kernel, k->kernel, SEV_SHA256_LEN) != 0)
+			continue;
+		if (h->has_initrd &&
+		    memcmp(h->initrd, k->initrd, SEV_SHA256_LEN) != 0)
+			continue;
+		return true;
+	}
+	return r->kernel_count == 0;
+}
+
+static bool
+cpus_allowed(const struct registration *r, uint32_t cpus)
+{
+	size_t i;
+
+	for (i = 0; i < r->cpu_count; i++)
+		if (r->cpus[i] == cpus)
+			return true;
+	return r->cpu_count == 0;
+}
+
 int
 policy_hints(
     const struct registration *r, const struct policy_hints *h, struct err *err)
@@ -216,17 +297,16 @@ policy_hints(
 		build.build_id = UINT8_MAX;
 	if (h->has_build && policy_build(r, &build, err) != 0)
 		return err_wrap(err, "host says");
+	if (h->cpus != 0 && !cpus_allowed(r, h->cpus))
+		return err_set(err, ERR_UNTRUSTED,
+		    "host says %u vCPUs, which this VM does not allow",
+		    h->cpus);
 	if (!some_digest(r, h))
 		return err_set(err, ERR_UNTRUSTED,
 		    "host says %u vCPUs or a firmware that no registered "
 		    "digest is for",
 		    h->cpus);
-	if (!r->has_kernel)
-		return 0;
-	if ((h->has_kernel &&
-		memcmp(h->kernel, r->kernel.kernel, SEV_SHA256_LEN) != 0) ||
-	    (h->has_initrd &&
-		memcmp(h->initrd, r->kernel.initrd, SEV_SHA256_LEN) != 0))
+	if (!some_kernel(r, h))
 		return err_set(
 		    err, ERR_UNTRUSTED, "host says another kernel or initrd");
 	return 0;

@@ -23,15 +23,35 @@ void policy_trust_free(struct policy_trust *t);
 const uint8_t *policy_trust_id(const struct policy_trust *t);
 
 /**
- * policy_chain(out, t, pdh, chain, err):
- * Judge what a host showed.  errors as sev_chain_verify(), or ERR_MALFORMED
+ * policy_chain(out, t, pdh, chain, cek, err):
+ * Judge what a host showed.  ${cek} is a signed CEK besides the registered
+ * ones, or NULL.  errors as sev_chain_verify(), or ERR_MALFORMED
  * with ${out}->failed SEV_CHECK_INCOMPLETE for blobs that are no chain
  */
 int policy_chain(struct sev_verdict *out, const struct policy_trust *t,
-    struct span pdh, struct span chain, struct err *err);
+    struct span pdh, struct span chain, const struct sev_cert *cek,
+    struct err *err);
+
+/** policy_cek_key(key, pdh, chain): fingerprint of the CEK that a host showed,
+ * signed or not.  False: it showed none. */
+bool policy_cek_key(
+    uint8_t key[SEV_SHA256_LEN], struct span pdh, struct span chain);
 
 /** policy_platform(r, verdict, err): generation, chip, and a platform rule. */
 int policy_platform(const struct registration *r,
+    const struct sev_verdict *verdict, struct err *err);
+
+/** policy_time(r, wall_ms, err): is the VM's time now? */
+int policy_time(const struct registration *r, int64_t wall_ms, struct err *err);
+
+/* Fingerprints of CEK keys that nobody should trust any more (T2). */
+struct policy_blocklist {
+	uint8_t (*keys)[SEV_SHA256_LEN]; /* owned; free() */
+	size_t count;
+};
+
+/** policy_blocked(list, verdict, err): the platform's CEK is not on ${list}. */
+int policy_blocked(const struct policy_blocklist *list,
     const struct sev_verdict *verdict, struct err *err);
 
 /** policy_build(r, build, err): at least the registered API and build. */

@@ -170,148 +170,6 @@ add_firmware_hash(struct register_plan *p, const char *value, struct err *err)
 }
 
 static int
-hash_file(struct register_plan *p, uint8_t out[SEV_SHA256_LEN],
-    const char *path, struct err *err)
-{
-	struct secret bytes = { 0 };
-	int rc;
-
-	if (register_read_named(p, &bytes, path, REGISTER_FILE_MAX, err) != 0)
-		return -1;
-	rc = sev_hash_sha256(out, secret_span(&bytes), err);
-	secret_free(&bytes);
-	return rc;
-}
-
-static int
-set_kernel(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_kernel = true;
-	return hash_file(p, p->kernel.kernel, value, err);
-}
-
-static int
-set_initrd(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_initrd = true;
-	return hash_file(p, p->kernel.initrd, value, err);
-}
-
-static int
-set_cmdline(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_cmdline = true;
-	return sev_hash_table_cmdline(p->kernel.cmdline, span_str(value), err);
-}
-
-static int
-set_kernel_hash(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_kernel = true;
-	return hex_decode(
-	    p->kernel.kernel, SEV_SHA256_LEN, span_str(value), err);
-}
-
-static int
-set_initrd_hash(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_initrd = true;
-	return hex_decode(
-	    p->kernel.initrd, SEV_SHA256_LEN, span_str(value), err);
-}
-
-/* As QEMU puts it into its table: of the text and its NUL. */
-static int
-set_cmdline_hash(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_cmdline = true;
-	return hex_decode(
-	    p->kernel.cmdline, SEV_SHA256_LEN, span_str(value), err);
-}
-
-static int
-add_cpus(struct register_plan *p, const char *value, struct err *err)
-{
-	while (*value != '\0') {
-		size_t len = strcspn(value, ",");
-		char word[16];
-
-		if (p->cpu_count >= REGISTRATION_DIGESTS_MAX)
-			return err_set(err, ERR_LIMIT,
-			    "more than %d vCPU counts",
-			    REGISTRATION_DIGESTS_MAX);
-		if (len >= sizeof(word))
-			return err_set(err, ERR_USAGE, "want N or N,N,...");
-		memcpy(word, value, len);
-		word[len] = '\0';
-		if (register_number32(
-			&p->cpus[p->cpu_count], word, SEV_CPUS_MAX, err) != 0)
-			return -1;
-		if (p->cpus[p->cpu_count] == 0)
-			return err_set(err, ERR_USAGE, "want 1 vCPU or more");
-		p->cpu_count++;
-		value += len + (value[len] == ',' ? 1 : 0);
-	}
-	return 0;
-}
-
-static int
-set_signature(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_signature = true;
-	return register_number32(&p->signature, value, UINT32_MAX, err);
-}
-
-static int
-set_family(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_family = true;
-	return register_number32(&p->family, value, UINT16_MAX, err);
-}
-
-static int
-set_model(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_model = true;
-	return register_number32(&p->model, value, UINT16_MAX, err);
-}
-
-static int
-set_stepping(struct register_plan *p, const char *value, struct err *err)
-{
-	p->has_stepping = true;
-	return register_number32(&p->stepping, value, UINT16_MAX, err);
-}
-
-static int
-set_vmsa_cpu0(struct register_plan *p, const char *value, struct err *err)
-{
-	return register_read_named(p, &p->vmsa0, value, SEV_VMSA_LEN, err);
-}
-
-static int
-set_vmsa_cpu1(struct register_plan *p, const char *value, struct err *err)
-{
-	return register_read_named(p, &p->vmsa1, value, SEV_VMSA_LEN, err);
-}
-
-static int
-add_variant(struct register_plan *p, const char *value, struct err *err)
-{
-	enum sev_vmsa_variant v;
-
-	if (strcmp(value, "both") == 0) {
-		p->variant[SEV_VMSA_LEGACY] = true;
-		p->variant[SEV_VMSA_INIT2] = true;
-		return 0;
-	}
-	if (sev_vmsa_variant_find(&v, span_str(value), err) != 0)
-		return -1;
-	p->variant[v] = true;
-	return 0;
-}
-
-static int
 add_digest(struct register_plan *p, const char *value, struct err *err)
 {
 	struct registration *r = p->r;
@@ -340,20 +198,20 @@ static const struct option {
 	{ "policy", true, set_policy },
 	{ "firmware", true, add_firmware },
 	{ "firmware-hash", true, add_firmware_hash },
-	{ "kernel", true, set_kernel },
-	{ "initrd", true, set_initrd },
-	{ "cmdline", true, set_cmdline },
-	{ "kernel-hash", true, set_kernel_hash },
-	{ "initrd-hash", true, set_initrd_hash },
-	{ "cmdline-hash", true, set_cmdline_hash },
-	{ "cpus", true, add_cpus },
-	{ "cpu-sig", true, set_signature },
-	{ "cpu-family", true, set_family },
-	{ "cpu-model", true, set_model },
-	{ "cpu-stepping", true, set_stepping },
-	{ "vmsa-cpu0", true, set_vmsa_cpu0 },
-	{ "vmsa-cpu1", true, set_vmsa_cpu1 },
-	{ "vmsa", true, add_variant },
+	{ "kernel", true, register_add_kernel },
+	{ "initrd", true, register_add_initrd },
+	{ "cmdline", true, register_add_cmdline },
+	{ "kernel-hash", true, register_add_kernel_hash },
+	{ "initrd-hash", true, register_add_initrd_hash },
+	{ "cmdline-hash", true, register_add_cmdline_hash },
+	{ "cpus", true, register_add_cpus },
+	{ "cpu-sig", true, register_set_signature },
+	{ "cpu-family", true, register_set_family },
+	{ "cpu-model", true, register_set_model },
+	{ "cpu-stepping", true, register_set_stepping },
+	{ "vmsa-cpu0", true, register_set_vmsa_cpu0 },
+	{ "vmsa-cpu1", true, register_set_vmsa_cpu1 },
+	{ "vmsa", true, register_add_variant },
 	{ "digest", true, add_digest },
 	{ "cloud-cert", true, register_add_cloud },
 	{ "cek", true, register_add_cek },
@@ -369,6 +227,9 @@ static const struct option {
 	{ "max-instances", true, register_set_instances },
 	{ "then", true, register_set_then },
 	{ "approve", true, register_set_approve },
+	{ "valid-from", true, register_set_from },
+	{ "valid-until", true, register_set_until },
+	{ "cek-blocklist", true, register_set_blocklist },
 	{ "allow-host", true, register_add_host },
 	{ "secret-file", true, register_add_secret_file },
 	{ "secret", true, register_add_secret },

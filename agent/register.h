@@ -29,6 +29,18 @@ struct register_firmware {
 	uint8_t hash[SEV_SHA256_LEN];
 };
 
+/* A kernel, initrd or command line: all that a launch digest takes of it. */
+struct register_part {
+	uint8_t hash[SEV_SHA256_LEN];
+	char about[64];
+	char *text; /* owned; of a command line that was told as text */
+};
+
+struct register_parts {
+	struct register_part part[REGISTRATION_KERNELS_MAX];
+	size_t count;
+};
+
 /* Everything said so far; register_init() to register_finish(). */
 struct register_plan {
 	register_read_fn *read;
@@ -38,8 +50,9 @@ struct register_plan {
 	bool has_policy, has_scheme, allow_debug, allow_naples, no_secret;
 	struct register_firmware firmware[REGISTER_FIRMWARES_MAX];
 	size_t firmware_count;
-	bool has_kernel, has_initrd, has_cmdline;
-	struct sev_kernel_hashes kernel;
+	/* Initrds and command lines: one for all kernels, or one for each, in
+	 * the order of the kernels. */
+	struct register_parts kernels, initrds, cmdlines;
 	uint32_t cpus[REGISTRATION_DIGESTS_MAX];
 	size_t cpu_count;
 	bool has_signature, has_family, has_model, has_stepping;

@@ -2,11 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/register.h"
-
-#define MISSING_CPUS                                                             \
-	"SEV-ES measures the vCPUs: give --cpus and --cpu-sig (or --cpu-family " \
-	"--cpu-model --cpu-stepping, or --vmsa-cpu0 --vmsa-cpu1)"
+#include "agent/register_impl.h"
 
 int
 register_init(
@@ -35,6 +31,8 @@ register_free(struct register_plan *p)
 	}
 	for (i = 0; i < SEV_SECRET_ENTRIES_MAX; i++)
 		secret_free(&p->secret_data[i]);
+	for (i = 0; i < REGISTRATION_KERNELS_MAX; i++)
+		free(p->cmdlines.part[i].text);
 	secret_free(&p->vmsa0);
 	secret_free(&p->vmsa1);
 	memset(p, 0, sizeof(*p));
@@ -69,172 +67,61 @@ check_policy(struct register_plan *p, struct err *err)
 	return 0;
 }
 
+/* One for all kernels, or one for each. */
 static int
-check_kernel(struct register_plan *p, struct err *err)
+check_parts(const struct register_parts *list, size_t kernels, const char *what,
+    struct err *err)
+{
+	if (list->count <= 1 || list->count == kernels)
+		return 0;
+	return err_set(err, ERR_USAGE,
+	    "%zu %s for %zu kernels: give one for all of them, or one for "
+	    "each in their order",
+	    list->count, what, kernels);
+}
+
+static void
+take_part(uint8_t out[SEV_SHA256_LEN], const struct register_parts *list,
+    size_t i, const uint8_t none[SEV_SHA256_LEN])
+{
+	const uint8_t *from = none;
+
+	if (list->count > 0)
+		from = list->part[list->count == 1 ? 0 : i].hash;
+	memcpy(out, from, SEV_SHA256_LEN);
+}
+
+static int
+check_kernels(struct register_plan *p, struct err *err)
 {
 	struct registration *r = p->r;
+	size_t count = p->kernels.count;
+	uint8_t no_initrd[SEV_SHA256_LEN];
+	uint8_t no_cmdline[SEV_SHA256_LEN];
+	size_t i;
 
-	if ((p->has_initrd || p->has_cmdline) && !p->has_kernel)
+	if (p->initrds.count + p->cmdlines.count > 0 && count == 0)
 		return err_set(err, ERR_USAGE,
 		    "initrd and command line are measured with a kernel "
 		    "only: give --kernel");
-	if (!p->has_kernel)
-		return 0;
 	/* QEMU's values for what is not given. */
-	if (!p->has_initrd &&
-	    sev_hash_sha256(p->kernel.initrd, (struct span){ 0 }, err) != 0)
+	if (check_parts(&p->initrds, count, "initrds", err) != 0 ||
+	    check_parts(&p->cmdlines, count, "command lines", err) != 0 ||
+	    sev_hash_sha256(no_initrd, (struct span){ 0 }, err) != 0 ||
+	    sev_hash_table_cmdline(no_cmdline, (struct span){ 0 }, err) != 0)
 		return -1;
-	if (!p->has_cmdline &&
-	    sev_hash_table_cmdline(
-		p->kernel.cmdline, (struct span){ 0 }, err) != 0)
-		return -1;
-	r->has_kernel = r->kernel_hashes = true;
-	r->kernel = p->kernel;
-	return 0;
-}
+	for (i = 0; i < count; i++) {
+		struct registration_kernel *k = &r->kernels[i];
 
-static int
-fill_vcpus(struct sev_vcpus *out, struct register_plan *p,
-    enum sev_vmsa_variant variant, struct err *err)
-{
-	uint32_t signature = p->signature;
-
-	*out = (struct sev_vcpus){ .source = SEV_VCPU_NONE };
-	if (p->r->scheme != SCHEME_SEV_ES)
-		return 0;
-	if (p->cpu_count == 0)
-		return err_set(err, ERR_USAGE, MISSING_CPUS);
-	if (p->vmsa0.len > 0) {
-		*out = (struct sev_vcpus){
-			.source = SEV_VCPU_FILES,
-			.vmsa0 = secret_span(&p->vmsa0),
-			.vmsa1 = secret_span(&p->vmsa1),
-		};
-		return 0;
+		memcpy(
+		    k->hashes.kernel, p->kernels.part[i].hash, SEV_SHA256_LEN);
+		take_part(k->hashes.initrd, &p->initrds, i, no_initrd);
+		take_part(k->hashes.cmdline, &p->cmdlines, i, no_cmdline);
+		(void)snprintf(
+		    k->about, sizeof(k->about), "%s", p->kernels.part[i].about);
 	}
-	if (p->has_family && p->has_model && p->has_stepping) {
-		if (sev_vmsa_signature(
-			&signature, p->family, p->model, p->stepping, err) != 0)
-			return -1;
-	} else if (!p->has_signature) {
-		return err_set(err, ERR_USAGE, MISSING_CPUS);
-	}
-	*out = (struct sev_vcpus){
-		.source = SEV_VCPU_SIGNATURE,
-		.signature = signature,
-		.variant = variant,
-	};
-	return 0;
-}
-
-/* A digest that is there already (two images alike) is not put in again. */
-static int
-put_digest(struct register_plan *p, const uint8_t digest[SEV_SHA256_LEN],
-    const struct register_firmware *f, uint32_t cpus, const char *variant,
-    struct err *err)
-{
-	struct registration *r = p->r;
-	struct registration_digest *d;
-	size_t i;
-
-	for (i = 0; i < r->digest_count; i++)
-		if (memcmp(r->digests[i].digest, digest, SEV_SHA256_LEN) == 0)
-			return 0;
-	if (r->digest_count >= REGISTRATION_DIGESTS_MAX)
-		return err_set(err, ERR_LIMIT,
-		    "more than %d launch digests: fewer firmware images, "
-		    "vCPU counts or VMSA forms, please",
-		    REGISTRATION_DIGESTS_MAX);
-	d = &r->digests[r->digest_count++];
-	memcpy(d->digest, digest, SEV_SHA256_LEN);
-	memcpy(d->firmware, f->hash, SEV_SHA256_LEN);
-	d->has_firmware = true;
-	d->cpus = cpus;
-	if (cpus != 0)
-		(void)snprintf(d->about, sizeof(d->about), "%s%s, %u vCPUs%s",
-		    f->about, r->has_kernel ? " and kernel" : "", cpus,
-		    variant);
-	else
-		(void)snprintf(d->about, sizeof(d->about), "%s%s", f->about,
-		    r->has_kernel ? " and kernel" : "");
-	return 0;
-}
-
-static int
-digests_of(struct register_plan *p, const struct register_firmware *f,
-    enum sev_vmsa_variant variant, struct err *err)
-{
-	uint8_t out[REGISTRATION_DIGESTS_MAX][SEV_SHA256_LEN];
-	bool es = p->r->scheme == SCHEME_SEV_ES;
-	size_t count = es ? p->cpu_count : 1;
-	struct sev_launch in = {
-		.firmware = secret_span(&f->image),
-		.kernel = p->has_kernel ? &p->kernel : NULL,
-		.policy = p->r->policy,
-	};
-	const uint32_t one = 1;
-	size_t i;
-
-	if (fill_vcpus(&in.vcpus, p, variant, err) != 0 ||
-	    sev_digest_launches(out, &in, es ? p->cpus : &one, count, err) != 0)
-		return err_wrap(err, "%s", f->about);
-	for (i = 0; i < count; i++)
-		if (put_digest(p, out[i], f, es ? p->cpus[i] : 0,
-			variant == SEV_VMSA_INIT2 ? ", init2" : "", err) != 0)
-			return -1;
-	return 0;
-}
-
-/* A hash beside its image says nothing more, but what else must hold. */
-static bool
-has_image(const struct register_plan *p, const struct register_firmware *f)
-{
-	size_t i;
-
-	for (i = 0; i < p->firmware_count; i++)
-		if (p->firmware[i].image.len > 0 &&
-		    memcmp(p->firmware[i].hash, f->hash, SEV_SHA256_LEN) == 0)
-			return true;
-	return false;
-}
-
-/* From a hash alone, only the plainest of launches can be computed. */
-static int
-digest_of_hash(
-    struct register_plan *p, const struct register_firmware *f, struct err *err)
-{
-	if (p->has_kernel || p->r->scheme == SCHEME_SEV_ES)
-		return err_set(err, ERR_USAGE,
-		    "%s: with a kernel or SEV-ES the digest goes on from "
-		    "inside the firmware's hash: give the image itself, or "
-		    "the launch digest (--digest)",
-		    f->about);
-	return put_digest(p, f->hash, f, 0, "", err);
-}
-
-static int
-compute_digests(struct register_plan *p, struct err *err)
-{
-	size_t i;
-
-	if (!p->variant[SEV_VMSA_LEGACY] && !p->variant[SEV_VMSA_INIT2])
-		p->variant[SEV_VMSA_LEGACY] = true;
-	for (i = 0; i < p->firmware_count; i++) {
-		const struct register_firmware *f = &p->firmware[i];
-		bool files = p->vmsa0.len > 0 || p->r->scheme == SCHEME_SEV;
-
-		if (f->image.len == 0) {
-			if (!has_image(p, f) && digest_of_hash(p, f, err) != 0)
-				return -1;
-			continue;
-		}
-		if ((p->variant[SEV_VMSA_LEGACY] || files) &&
-		    digests_of(p, f, SEV_VMSA_LEGACY, err) != 0)
-			return -1;
-		if (p->variant[SEV_VMSA_INIT2] && !files &&
-		    digests_of(p, f, SEV_VMSA_INIT2, err) != 0)
-			return -1;
-	}
+	r->kernel_count = count;
+	r->kernel_hashes = count > 0;
 	return 0;
 }
 
@@ -250,7 +137,7 @@ find_area(size_t *area, struct register_plan *p, struct err *err)
 		const struct register_firmware *f = &p->firmware[i];
 		size_t has = SEV_SECRET_AREA_DEFAULT;
 
-		if (f->image.len == 0 && has_image(p, f))
+		if (f->image.len == 0 && register_has_image(p, f))
 			continue;
 		if (f->image.len > 0) {
 			if (sev_ovmf_parse(
@@ -362,9 +249,9 @@ register_finish(struct registration **out, struct register_plan *p,
 	if (!p->allow_naples)
 		r->deny_generations |= 1u << SEV_GEN_NAPLES;
 	if (register_identity(p, err) != 0 || check_policy(p, err) != 0 ||
-	    check_kernel(p, err) != 0 || register_roots(p, err) != 0 ||
-	    compute_digests(p, err) != 0 || build_table(p, err) != 0 ||
-	    name_vm(p, key, err) != 0)
+	    check_kernels(p, err) != 0 || register_roots(p, err) != 0 ||
+	    register_digests(p, err) != 0 || register_near(p, err) != 0 ||
+	    build_table(p, err) != 0 || name_vm(p, key, err) != 0)
 		return -1;
 	if (registration_check(r, err) != 0)
 		return -1;

@@ -1,7 +1,8 @@
 #ifndef AGENT_REGISTER_IMPL_H
 #define AGENT_REGISTER_IMPL_H
 
-/* What register.c and register_rules.c share; nobody else includes it. */
+/* What register.c, register_guest.c and register_rules.c share; nobody else
+ * includes it. */
 
 #include "agent/register.h"
 
@@ -22,7 +23,21 @@ int register_read_named(struct register_plan *p, struct secret *out,
 int register_copy_word(
     char *out, size_t cap, const char *value, struct err *err);
 
-/* The rules of a VM, by option; the table is in register.c. */
+/* The guest and the rules of a VM, by option; the table is in register.c. */
+register_option_fn register_add_kernel;
+register_option_fn register_add_initrd;
+register_option_fn register_add_cmdline;
+register_option_fn register_add_kernel_hash;
+register_option_fn register_add_initrd_hash;
+register_option_fn register_add_cmdline_hash;
+register_option_fn register_add_cpus;
+register_option_fn register_set_signature;
+register_option_fn register_set_family;
+register_option_fn register_set_model;
+register_option_fn register_set_stepping;
+register_option_fn register_set_vmsa_cpu0;
+register_option_fn register_set_vmsa_cpu1;
+register_option_fn register_add_variant;
 register_option_fn register_add_cloud;
 register_option_fn register_add_cek;
 register_option_fn register_add_root;
@@ -37,10 +52,26 @@ register_option_fn register_set_min_build;
 register_option_fn register_set_instances;
 register_option_fn register_set_then;
 register_option_fn register_set_approve;
+register_option_fn register_set_from;
+register_option_fn register_set_until;
+register_option_fn register_set_blocklist;
 register_option_fn register_add_host;
 register_option_fn register_add_secret_file;
 register_option_fn register_add_secret;
 register_option_fn register_set_no_secret;
 register_option_fn register_set_address;
+
+/* What is expected of a launch; register_digest.c. */
+/** register_has_image(p, f): of a firmware that is told by its hash, the image
+ * is there, too. */
+bool register_has_image(
+    const struct register_plan *p, const struct register_firmware *f);
+/** register_vcpus(out, p, variant, err): errors ERR_USAGE: too little told */
+int register_vcpus(struct sev_vcpus *out, struct register_plan *p,
+    enum sev_vmsa_variant variant, struct err *err);
+/** register_digests(p, err): all combinations, into p->r. */
+int register_digests(struct register_plan *p, struct err *err);
+/** register_near(p, err): the digests of likely mistakes (explain.h). */
+int register_near(struct register_plan *p, struct err *err);
 
 #endif

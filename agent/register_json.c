@@ -48,6 +48,9 @@ static const struct plain {
 	{ "min-api", "min-api" },
 	{ "min-build", "min-build" },
 	{ "approve", "approve" },
+	{ "valid-from", "valid-from" },
+	{ "valid-until", "valid-until" },
+	{ "cek-blocklist", "cek-blocklist" },
 	{ "allow-hosts", "allow-host" },
 	{ "secret-address", "secret-address" },
 };

@@ -1,7 +1,10 @@
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "agent/register_impl.h"
+#include "agent/times.h"
 
 #define SECRET_FILE_MAX SEV_SECRET_AREA_MAX
 #define CERT_FILE_MAX 65536
@@ -201,6 +204,35 @@ register_set_approve(
 	    "\"%.20s\" needs the owner's approval, which this version does "
 	    "not have; use never, with max-instances",
 	    value);
+}
+
+int
+register_set_from(struct register_plan *p, const char *value, struct err *err)
+{
+	return times_parse(&p->r->from_ms, value, err);
+}
+
+int
+register_set_until(struct register_plan *p, const char *value, struct err *err)
+{
+	return times_parse(&p->r->until_ms, value, err);
+}
+
+/* The agent reads it again later, from another folder perhaps. */
+int
+register_set_blocklist(
+    struct register_plan *p, const char *value, struct err *err)
+{
+	char *path = realpath(value, NULL);
+	int rc;
+
+	if (path == NULL)
+		return err_set(
+		    err, ERR_IO, "%.100s: %s", value, strerror(errno));
+	rc = register_copy_word(
+	    p->r->blocklist, sizeof(p->r->blocklist), path, err);
+	free(path);
+	return rc;
 }
 
 int

@@ -24,11 +24,23 @@
 #define REGISTRATION_HOST_LEN_MAX 128
 #define REGISTRATION_COUNT_MAX 1024 /* of max-instances with a window */
 #define REGISTRATION_BYTES_MAX (1024 * 1024)
+#define REGISTRATION_KERNELS_MAX 8
+#define REGISTRATION_CPUS_MAX 16
+#define REGISTRATION_PATH_MAX 255
+#define REGISTRATION_NEAR_MAX 65536 /* bytes of near misses, explain.h */
 
 enum registration_scheme { SCHEME_SEV = 0, SCHEME_SEV_ES = 1 };
 
 /* What happens at the limit of max-instances. */
-enum registration_then { THEN_REFUSE = 0, THEN_ALLOW = 1 };
+enum registration_then { THEN_REFUSE = 0, THEN_ALLOW = 1, THEN_CONFIRM = 2 };
+
+/* When the owner is asked, besides THEN_CONFIRM. */
+enum registration_approve {
+	APPROVE_NEVER = 0,
+	APPROVE_FIRST = 1, /* until one guest was released */
+	APPROVE_ALWAYS = 2
+};
+enum registration_approve_at { APPROVE_AT_LAUNCH = 0, APPROVE_AT_RELEASE = 1 };
 
 struct registration_digest {
 	uint8_t digest[SEV_SHA256_LEN];
@@ -36,6 +48,12 @@ struct registration_digest {
 	uint8_t firmware[SEV_SHA256_LEN]; /* SHA-256 of the image */
 	uint32_t cpus;                    /* 0: unknown, or not measured */
 	char about[REGISTRATION_ABOUT_MAX + 1];
+};
+
+/* One kernel that may be started, with what goes with it. */
+struct registration_kernel {
+	struct sev_kernel_hashes hashes;
+	char about[REGISTRATION_NAME_MAX + 1];
 };
 
 struct registration_host {
@@ -65,19 +83,29 @@ struct registration {
 	size_t chip_allow_count;
 	uint8_t chip_deny[REGISTRATION_CHIPS_MAX][SEV_SHA256_LEN];
 	size_t chip_deny_count;
+	/* A file of such fingerprints to refuse, read anew as it changes;
+	 * absolute; "": none. */
+	char blocklist[REGISTRATION_PATH_MAX + 1];
 	struct sev_build min; /* zeros: any */
 
 	/* Guest. */
 	struct registration_digest digests[REGISTRATION_DIGESTS_MAX];
 	size_t digest_count;
 	bool kernel_hashes; /* kernel, initrd and command line are measured */
-	bool has_kernel;    /* and these are their hashes */
-	struct sev_kernel_hashes kernel;
+	struct registration_kernel kernels[REGISTRATION_KERNELS_MAX];
+	size_t kernel_count;
+	uint32_t cpus[REGISTRATION_CPUS_MAX]; /* vCPU counts that may start */
+	size_t cpu_count;   /* 0: any; SEV-ES then measures none either */
+	struct secret near; /* digests of likely mistakes, explain.h */
 
 	/* Limits. */
+	int64_t from_ms;        /* wall clock; 0: at once */
+	int64_t until_ms;       /* 0: for ever */
 	uint32_t max_instances; /* 0: no limit */
 	uint64_t per_s;         /* window of max_instances; 0: for ever */
 	uint32_t then;          /* enum registration_then */
+	uint32_t approve;       /* enum registration_approve */
+	uint32_t approve_at;    /* enum registration_approve_at */
 	struct registration_host hosts[REGISTRATION_HOSTS_MAX];
 	size_t host_count; /* 0: any host that the relay admits */
 
@@ -114,12 +142,15 @@ int registration_decode(
 /**
  * registration_check(r, err):
  * What must hold of every registration, whoever made it.
- *   errors  ERR_USAGE: no platform rule, no digest, a name that is none, or
- *           scheme and policy bit 2 disagree
+ *   errors  ERR_USAGE: no platform rule, no digest, a name that is none, a
+ *           value outside its range, or scheme and policy bit 2 disagree
  */
 int registration_check(const struct registration *r, struct err *err);
 
 /** registration_scheme_name(scheme): "amd-sev", "amd-sev-es". */
 const char *registration_scheme_name(uint32_t scheme);
+
+/** registration_then_name(then): "refuse", "allow", "confirm". */
+const char *registration_then_name(uint32_t then);
 
 #endif

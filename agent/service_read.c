@@ -108,7 +108,6 @@ enum problem
 service_read_launch(struct vault_launch *out, char pointer[SERVICE_POINTER_LEN],
     struct span body)
 {
-	uint8_t cpu_id[64];
 	json_t *object = NULL;
 	struct json_in in;
 	enum problem p;
@@ -132,9 +131,9 @@ service_read_launch(struct vault_launch *out, char pointer[SERVICE_POINTER_LEN],
 	(void)json_bytes(&in, "cert-chain", 3 * SEV_CERT_LEN, SEV_CHAIN_LEN_MAX,
 	    out->chain, &out->chain_len);
 	/* Nothing in a chain proves the chip id, so it decides nothing; it is
-	 * for fetching a CEK by, which this version leaves to the owner. */
-	(void)json_bytes(
-	    &in, "cpu-id", sizeof(cpu_id), sizeof(cpu_id), cpu_id, &len);
+	 * for fetching a CEK by. */
+	out->has_cpu_id = json_bytes(&in, "cpu-id", sizeof(out->cpu_id),
+	    sizeof(out->cpu_id), out->cpu_id, &len);
 	(void)json_flag(&in, "cek-signed", &cek_signed);
 	out->has_policy = json_uint(&in, "policy", UINT32_MAX, &n);
 	out->policy = (uint32_t)n;

@@ -23,7 +23,9 @@ enum store_table {
 	STORE_SESSION,        /* keys and state, by session id */
 	STORE_LAUNCH_ANSWER,  /* for an Idempotency-Key, by session id */
 	STORE_RELEASE_ANSWER, /* for a repeat, by session id */
-	STORE_COUNT           /* releases, by UUID */
+	STORE_COUNT,          /* releases, by UUID */
+	STORE_CEK = 16,       /* fetched from AMD, by CEK fingerprint */
+	STORE_BLOCK = 17      /* CEK block-lists, by UUID; zeros: for all */
 };
 
 #define STORE_HASH_LEN 32

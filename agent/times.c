@@ -82,3 +82,30 @@ times_rfc3339(char out[TIMES_TEXT_LEN], int64_t wall_ms)
 	    (int)(wall_ms % 1000 < 0 ? 0 : wall_ms % 1000));
 	return out;
 }
+
+int
+times_parse(int64_t *out, const char *text, struct err *err)
+{
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d" };
+	size_t i;
+
+	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct tm tm = { 0 };
+		char again[32];
+		time_t sec;
+
+		if (strptime(text, forms[i], &tm) == NULL)
+			continue;
+		sec = timegm(&tm);
+		/* strptime() lets the 31st of February and blanks pass. */
+		if (sec <= 0 || gmtime_r(&sec, &tm) == NULL ||
+		    strftime(again, sizeof(again), forms[i], &tm) == 0 ||
+		    strcmp(again, text) != 0)
+			continue;
+		*out = (int64_t)sec * 1000;
+		return 0;
+	}
+	return err_set(err, ERR_USAGE,
+	    "\"%.40s\": want a time like 2026-12-31T23:59:59Z or 2026-12-31",
+	    text);
+}

@@ -3,6 +3,8 @@
 
 #include <stdint.h>
 
+#include "common/err.h"
+
 /*
  * Time, as a table of functions, so that tests need not sleep.  All timers
  * and expiries use boot time, which counts while the machine is suspended and
@@ -32,5 +34,12 @@ void times_boot_id(uint8_t out[TIMES_BOOT_ID_LEN]);
 /** times_rfc3339(out, wall_ms): UTC, like "2026-11-23T01:02:03.004Z". */
 #define TIMES_TEXT_LEN 32
 char *times_rfc3339(char out[TIMES_TEXT_LEN], int64_t wall_ms);
+
+/**
+ * times_parse(out, text, err):
+ * "2026-12-31T23:59:59Z", or "2026-12-31" for its beginning, as wall_ms.
+ *   errors  ERR_USAGE: neither, or a day that no calendar has
+ */
+int times_parse(int64_t *out, const char *text, struct err *err);
 
 #endif

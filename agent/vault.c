@@ -95,6 +95,7 @@ vault_vm_free(struct vault_vm *vm)
 		return;
 	registration_free(vm->reg);
 	policy_trust_free(vm->trust);
+	free(vm->blocked.keys);
 	free(vm->release_wall_ms);
 	free(vm);
 }
@@ -150,6 +151,11 @@ forget_all(struct vault *v)
 	v->vms = NULL;
 	v->vm_count = 0;
 	v->live_count = 0;
+	free(v->ceks);
+	v->ceks = NULL;
+	v->cek_count = 0;
+	free(v->blocked.keys);
+	v->blocked = (struct policy_blocklist){ 0 };
 	session_table_free(&v->sessions);
 }
 
@@ -214,7 +220,8 @@ load_all(struct vault *v, struct err *err)
 
 	if (session_table_init(&v->sessions, err) != 0 ||
 	    store_each(v->store, STORE_VM, load_vm, v, err) != 0 ||
-	    store_each(v->store, STORE_SESSION, load_session, v, err) != 0)
+	    store_each(v->store, STORE_SESSION, load_session, v, err) != 0 ||
+	    vault_load_ceks(v, err) != 0 || vault_load_blocked(v, err) != 0)
 		return -1;
 	for (i = 0; i < v->vm_count; i++)
 		if (vault_load_counts(v, v->vms[i], err) != 0)

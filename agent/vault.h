@@ -37,6 +37,10 @@ struct vault;
 #define VAULT_VMS_MAX 4096         /* claims of one tunnel (protocol.md 12.5) */
 #define VAULT_ID_MAX 64            /* request id, Idempotency-Key */
 #define VAULT_HOST_TEXT_MAX 256
+#define VAULT_CPU_ID_LEN 64    /* a chip id (AMD 55766 5.12, GET_ID) */
+#define VAULT_CEKS_MAX 4096    /* fetched ones that are kept */
+#define VAULT_BLOCKED_MAX 4096 /* entries of a CEK block-list */
+#define VAULT_FETCH_RETRY_S 5  /* while a CEK is on its way */
 
 enum vault_outcome {
 	VAULT_OK = 0,
@@ -66,6 +70,8 @@ struct vault_launch {
 	uint8_t pdh[SEV_CERT_LEN];
 	uint8_t chain[SEV_CHAIN_LEN_MAX];
 	size_t chain_len;
+	bool has_cpu_id; /* by which to fetch the signed CEK; proves nothing */
+	uint8_t cpu_id[VAULT_CPU_ID_LEN];
 	bool has_policy;
 	uint32_t policy;
 	bool wants_es; /* the host asked for scheme amd-sev-es */
@@ -79,6 +85,7 @@ struct vault_launch {
 struct vault_launch_answer {
 	enum vault_outcome outcome;
 	uint32_t retry_after_s; /* not 0 if waiting helps */
+	bool wants_cek; /* VAULT_NO_CEK: fetch that of in->cpu_id, please */
 	struct uuid session_id;
 	struct sev_session session; /* owner-cert and launch blob */
 	uint32_t policy;
@@ -121,6 +128,8 @@ struct vault_vm_info {
 	size_t digest_count;
 	struct registration_digest digests[REGISTRATION_DIGESTS_MAX];
 	bool kernel_hashes;
+	uint32_t cpus[REGISTRATION_CPUS_MAX];
+	size_t cpu_count;
 	bool any_platform;
 	uint32_t deny_generations;
 	size_t cloud_count;
@@ -130,7 +139,9 @@ struct vault_vm_info {
 	size_t chip_allow_count;
 	uint8_t chip_allow[REGISTRATION_CHIPS_MAX][SEV_SHA256_LEN];
 	size_t chip_deny_count;
+	char blocklist[REGISTRATION_PATH_MAX + 1];
 	struct sev_build min;
+	int64_t from_ms, until_ms; /* 0: no bound */
 	uint32_t max_instances;
 	uint64_t per_s;
 	uint32_t then;
@@ -180,6 +191,29 @@ void vault_launch(struct vault_launch_answer *out, struct vault *v,
 /** vault_validate(out, v, in): docs/protocol.md 5 and 6. */
 void vault_validate(struct vault_validate_answer *out, struct vault *v,
     const struct vault_validate *in);
+
+/**
+ * vault_put_cek(v, cpu_id, cert, err):
+ * What AMD's key server gave for ${cpu_id} (VAULT_CPU_ID_LEN bytes).  Kept for
+ * good, and used for every chain whose CEK has its key, once it verifies
+ * under AMD's ASKs or a registered root.  Anybody may call: only AMD's
+ * signature counts.
+ *   errors  ERR_UNTRUSTED, ERR_MALFORMED: the server lies; ERR_LIMIT; ERR_IO
+ */
+int vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
+    struct span cert, struct err *err);
+
+/**
+ * vault_set_blocked(v, vm, keys, err):
+ * The CEK block-list of one VM, or of all (${vm} NULL), from now on: CEK
+ * fingerprints of SEV_SHA256_LEN bytes each.  It is kept across restarts.
+ *   errors  ERR_MALFORMED, ERR_LIMIT, ERR_NOT_FOUND: no such VM; ERR_IO
+ */
+int vault_set_blocked(
+    struct vault *v, const struct uuid *vm, struct span keys, struct err *err);
+
+/** vault_blocked_count(v): entries of the list for all VMs. */
+size_t vault_blocked_count(const struct vault *v);
 
 /** vault_is_due(v): vault_sweep() would have something to do. */
 bool vault_is_due(const struct vault *v);

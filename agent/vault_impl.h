@@ -16,6 +16,8 @@
 
 struct vault_vm {
 	struct registration *reg;
+	struct policy_blocklist blocked;
+	bool has_blocked; /* the list of reg->blocklist has come */
 	struct policy_trust *trust;
 	struct session *open;  /* newest first */
 	struct session *ended; /* RELEASED, FROZEN and CLOSED, as they ended */
@@ -25,6 +27,13 @@ struct vault_vm {
 	uint64_t released;        /* since registration */
 	int64_t *release_wall_ms; /* the last of them, oldest first; owned */
 	size_t release_count;
+};
+
+/* A CEK that the key server gave. */
+struct vault_cek {
+	uint8_t key[SEV_SHA256_LEN]; /* its fingerprint */
+	uint8_t cpu_id[VAULT_CPU_ID_LEN];
+	uint8_t cert[SEV_CERT_LEN];
 };
 
 struct vault_verdict {
@@ -46,6 +55,9 @@ struct vault {
 	struct session_table sessions;
 	size_t live_count; /* sessions that are not CLOSED */
 	struct vault_verdict verdicts[VAULT_VERDICTS];
+	struct vault_cek *ceks; /* owned */
+	size_t cek_count;
+	struct policy_blocklist blocked; /* for all VMs */
 	uint64_t uses;
 	bool failed;    /* the batch cannot be committed */
 	struct err why; /* and this is why */
@@ -96,6 +108,26 @@ int vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err);
 /** vault_judge(v, vm, in, err): the verdict on the chain, cached. */
 const struct sev_verdict *vault_judge(struct vault *v, struct vault_vm *vm,
     const struct vault_launch *in, struct err *err);
+
+/** vault_cek_by_key(v, key), vault_cek_by_chip(v, cpu_id): NULL: none. */
+const struct vault_cek *vault_cek_by_key(
+    const struct vault *v, const uint8_t key[SEV_SHA256_LEN]);
+const struct vault_cek *vault_cek_by_chip(
+    const struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN]);
+
+/** vault_load_ceks(v, err), vault_load_blocked(v, err): from the store, once
+ * the VMs are there. */
+int vault_load_ceks(struct vault *v, struct err *err);
+int vault_load_blocked(struct vault *v, struct err *err);
+
+/** vault_forget_blocked(v, vm, err): with its VM, in the store, too. */
+int vault_forget_blocked(
+    struct vault *v, const struct uuid *vm, struct err *err);
+
+/** vault_blocked(v, vm, verdict, err): is the platform's CEK on a list that
+ * counts for ${vm}?  errors ERR_UNTRUSTED: it is, or the list is missing */
+int vault_blocked(const struct vault *v, const struct vault_vm *vm,
+    const struct sev_verdict *verdict, struct err *err);
 
 /** vault_vm_free(vm): NULL is fine; sessions belong to the table. */
 void vault_vm_free(struct vault_vm *vm);

@@ -35,6 +35,27 @@ verdict_slot(struct vault *v, const uint8_t id[SEV_SHA256_LEN])
 	return oldest;
 }
 
+/* With the CEK of its key that the key server gave, if it did. */
+static void
+judge_chain(struct sev_verdict *out, const struct vault *v,
+    const struct vault_vm *vm, const struct vault_launch *in, struct err *err)
+{
+	struct span pdh = span_of(in->pdh, sizeof(in->pdh));
+	struct span chain = span_of(in->chain, in->chain_len);
+	const struct vault_cek *fetched = NULL;
+	uint8_t key[SEV_SHA256_LEN];
+	struct sev_cert cek;
+
+	if (policy_cek_key(key, pdh, chain))
+		fetched = vault_cek_by_key(v, key);
+	if (fetched != NULL &&
+	    sev_cert_parse(
+		&cek, span_of(fetched->cert, sizeof(fetched->cert)), NULL) != 0)
+		fetched = NULL;
+	(void)policy_chain(
+	    out, vm->trust, pdh, chain, fetched != NULL ? &cek : NULL, err);
+}
+
 const struct sev_verdict *
 vault_judge(struct vault *v, struct vault_vm *vm, const struct vault_launch *in,
     struct err *err)
@@ -47,9 +68,7 @@ vault_judge(struct vault *v, struct vault_vm *vm, const struct vault_launch *in,
 	e = verdict_slot(v, id);
 	if (!e->used) {
 		e->err = (struct err){ 0 };
-		(void)policy_chain(&e->verdict, vm->trust,
-		    span_of(in->pdh, sizeof(in->pdh)),
-		    span_of(in->chain, in->chain_len), &e->err);
+		judge_chain(&e->verdict, v, vm, in, &e->err);
 		memcpy(e->id, id, sizeof(id));
 		/* Our own fault may pass: judge again next time. */
 		e->used =

@@ -120,6 +120,32 @@ judge_request(
 	return 0;
 }
 
+/*
+ * The CEK lacks AMD's signature.  The vault fetches nothing: it says which one
+ * it wants, and the host asks again.  A chip whose CEK is here already, with
+ * another key, is not the chip of this chain.
+ */
+static void
+want_cek(struct vault_launch_answer *out, struct vault *v, struct vault_vm *vm,
+    const struct vault_launch *in, struct err *why)
+{
+	if (in->has_cpu_id && vault_cek_by_chip(v, in->cpu_id) != NULL) {
+		(void)err_set(why, ERR_UNTRUSTED,
+		    "cpu-id is that of a chip with another CEK");
+		refuse(out, v, vm, in, why);
+		return;
+	}
+	if (!in->has_cpu_id)
+		(void)err_wrap(why, "no cpu-id to fetch the signed one by");
+	refuse(out, v, vm, in, why);
+	if (out->outcome != VAULT_REFUSED)
+		return;
+	out->outcome = VAULT_NO_CEK;
+	out->wants_cek = in->has_cpu_id;
+	out->retry_after_s =
+	    in->has_cpu_id ? VAULT_FETCH_RETRY_S : VAULT_CEK_RETRY_S;
+}
+
 /* The chain, the platform, and the limit: in the order of protocol.md 4. */
 static bool
 judge_platform(struct vault_launch_answer *out,
@@ -136,15 +162,12 @@ judge_platform(struct vault_launch_answer *out,
 	}
 	if ((*verdict)->failed == SEV_CHECK_CEK_UNSIGNED ||
 	    (*verdict)->failed == SEV_CHECK_CEK_OTHER) {
-		refuse(out, v, vm, in, &err);
-		if (out->outcome == VAULT_REFUSED) {
-			out->outcome = VAULT_NO_CEK;
-			out->retry_after_s = VAULT_CEK_RETRY_S;
-		}
+		want_cek(out, v, vm, in, &err);
 		return false;
 	}
 	if (err.code != ERR_NONE ||
 	    policy_platform(vm->reg, *verdict, &err) != 0 ||
+	    vault_blocked(v, vm, *verdict, &err) != 0 ||
 	    vault_limit(v, vm, &err) != 0) {
 		if ((*verdict)->failed != SEV_CHECK_NONE)
 			(void)err_wrap(&err, "no chain to a trusted ARK, %s",
@@ -317,7 +340,8 @@ vault_launch(struct vault_launch_answer *out, struct vault *v,
 		out->outcome = VAULT_NOT_MINE;
 		return;
 	}
-	if (policy_host(vm->reg, in->asker.identity, &err) != 0) {
+	if (policy_host(vm->reg, in->asker.identity, &err) != 0 ||
+	    policy_time(vm->reg, times_wall_ms(&v->clock), &err) != 0) {
 		refuse(out, v, vm, in, &err);
 		return;
 	}

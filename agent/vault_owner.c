@@ -230,7 +230,8 @@ vault_remove(struct vault *v, const struct uuid *vm_id, struct err *err)
 	    vm->open_count);
 	drop_sessions(v, vm, &vm->open);
 	drop_sessions(v, vm, &vm->ended);
-	if (store_delete(v->store, STORE_VM, key, err) != 0 ||
+	if (vault_forget_blocked(v, vm_id, err) != 0 ||
+	    store_delete(v->store, STORE_VM, key, err) != 0 ||
 	    store_delete(v->store, STORE_COUNT, key, err) != 0) {
 		vault_fail(v, err);
 		return -1;
@@ -298,6 +299,7 @@ fill_platform(struct vault_vm_info *out, const struct registration *r)
 	out->chip_allow_count = r->chip_allow_count;
 	memcpy(out->chip_allow, r->chip_allow, sizeof(out->chip_allow));
 	out->chip_deny_count = r->chip_deny_count;
+	memcpy(out->blocklist, r->blocklist, sizeof(out->blocklist));
 	out->min = r->min;
 }
 
@@ -317,7 +319,11 @@ fill_info(struct vault_vm_info *out, const struct vault_vm *vm)
 	out->digest_count = r->digest_count;
 	memcpy(out->digests, r->digests, sizeof(out->digests));
 	out->kernel_hashes = r->kernel_hashes;
+	memcpy(out->cpus, r->cpus, sizeof(out->cpus));
+	out->cpu_count = r->cpu_count;
 	fill_platform(out, r);
+	out->from_ms = r->from_ms;
+	out->until_ms = r->until_ms;
 	out->max_instances = r->max_instances;
 	out->per_s = r->per_s;
 	out->then = r->then;

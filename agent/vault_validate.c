@@ -199,6 +199,7 @@ admit(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 	struct err err = { 0 };
 
 	if (policy_build(vm->reg, &in->build, &err) != 0 ||
+	    policy_time(vm->reg, times_wall_ms(&v->clock), &err) != 0 ||
 	    vault_limit(v, vm, &err) != 0) {
 		if (!may_fail(out, v, vm))
 			return;

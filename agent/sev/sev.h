@@ -10,6 +10,7 @@
  * publication 55766, revision 3.24.  Every integer of it is little-endian.
  */
 #include "agent/sev/amd_cert.h"
+#include "agent/sev/cek.h"
 #include "agent/sev/cert.h"
 #include "agent/sev/chain.h"
 #include "agent/sev/chain_verify.h"

@@ -36,6 +36,19 @@ static const struct {
 	{ 0x3e8, 1 },                  /* XCR0 */
 };
 
+/* QEMU's models; source QEMU target/i386/cpu.c.  Later versions of a model
+ * ("-v2") differ in features, not in these numbers. */
+static const struct {
+	const char *name;
+	uint32_t family, model, stepping;
+} models[SEV_VMSA_MODELS] = {
+	{ "EPYC", 23, 1, 2 },
+	{ "EPYC-Rome", 23, 49, 0 },
+	{ "EPYC-Milan", 25, 1, 1 },
+	{ "EPYC-Genoa", 25, 17, 0 },
+	{ "EPYC-Turin", 26, 0, 0 },
+};
+
 #define CS_BASE 0x018
 #define RIP 0x178
 #define RDX 0x310
@@ -123,4 +136,44 @@ sev_vmsa_variant_find(
 	}
 	return err_set(err, ERR_NOT_FOUND,
 	    "no such VMSA variant; there are legacy and init2");
+}
+
+const char *
+sev_vmsa_model_name(size_t i)
+{
+	return models[i].name;
+}
+
+/* "EPYC-Milan-v2" is EPYC-Milan, "EPYC-IBPB" is EPYC. */
+static struct span
+without_version(struct span name)
+{
+	static const char ibpb[] = "-IBPB";
+	size_t tail = sizeof(ibpb) - 1;
+	size_t len = name.len;
+
+	while (len > 0 && name.ptr[len - 1] >= '0' && name.ptr[len - 1] <= '9')
+		len--;
+	if (len < name.len && len >= 2 &&
+	    span_is(span_of(name.ptr + len - 2, 2), "-v"))
+		name.len = len - 2;
+	if (name.len > tail &&
+	    span_is(span_of(name.ptr + name.len - tail, tail), ibpb))
+		name.len -= tail;
+	return name;
+}
+
+int
+sev_vmsa_model_find(uint32_t *out, struct span name, struct err *err)
+{
+	struct span bare = without_version(name);
+
+	for (size_t i = 0; i < SEV_VMSA_MODELS; i++)
+		if (span_is(bare, models[i].name))
+			return sev_vmsa_signature(out, models[i].family,
+			    models[i].model, models[i].stepping, err);
+	return err_set(err, ERR_NOT_FOUND,
+	    "CPU model \"%.*s\": want one of QEMU's EPYC models, or its "
+	    "signature",
+	    (int)(name.len < 40 ? name.len : 40), (const char *)name.ptr);
 }

@@ -5,6 +5,9 @@
 #include "common/span.h"
 
 #define SEV_VMSA_LEN 4096
+#define SEV_VMSA_FEATURES 0x3b0   /* offset of SEV_FEATURES, little-endian */
+#define SEV_VMSA_DEBUG_SWAP 0x20u /* that some kernels set on their own */
+#define SEV_VMSA_MODELS 5
 
 /*
  * KVM_SEV_ES_INIT leaves the FPU fields zero, KVM_SEV_INIT2 fills them.  QEMU
@@ -21,6 +24,18 @@ enum sev_vmsa_variant { SEV_VMSA_LEGACY = 0, SEV_VMSA_INIT2 };
  */
 int sev_vmsa_signature(uint32_t *out, uint32_t family, uint32_t model,
     uint32_t stepping, struct err *err);
+
+/** sev_vmsa_model_name(i): QEMU's EPYC models, ${i} below SEV_VMSA_MODELS. */
+const char *sev_vmsa_model_name(size_t i);
+
+/**
+ * sev_vmsa_model_find(out, name, err):
+ * The signature of QEMU's CPU model ${name}, its version ("-v2") or "-IBPB"
+ * left aside, as neither changes it.
+ *   errors  ERR_NOT_FOUND
+ *   source  QEMU target/i386/cpu.c
+ */
+int sev_vmsa_model_find(uint32_t *out, struct span name, struct err *err);
 
 /**
  * sev_vmsa_bsp(out, signature, variant), sev_vmsa_ap(out, ..., reset):

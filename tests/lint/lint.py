@@ -93,12 +93,16 @@ BANNED = {
 MEMCMP = (
     ("agent/policy.c", r"SEV_SHA256_LEN",
      "digests of firmware and keys, which the host sends or knows"),
-    ("agent/register_finish.c", r"SEV_SHA256_LEN",
+    ("agent/register_digest.c", r"SEV_SHA256_LEN",
+     "the owner's own digests, at registration"),
+    ("agent/register_near.c", r"SEV_SHA256_LEN",
      "the owner's own digests, at registration"),
     ("agent/session.c", r"\(boot, ", "an id of this start of the agent"),
     ("agent/vault_launch.c", r"list->key, in->key|s->body, in->body",
      "the host's own idempotency key and the hash of its own body"),
     ("agent/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
+    ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id",
+     "fingerprints of CEKs and chip ids, which hosts show"),
     ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
      "a measurement that the host sent against one that it sent before; "
      "the trial MAC itself is compared by secret_equal()"),

@@ -399,7 +399,7 @@ stored_form(void **state)
 		    registration_decode(&back, secret_span(&exact), &err), -1);
 		secret_free(&exact);
 	}
-	bytes.ptr[3] = 2;
+	bytes.ptr[3] = 3;
 	assert_int_equal(
 	    registration_decode(&back, secret_span(&bytes), &err), -1);
 	assert_int_equal(err.code, ERR_UNSUPPORTED);
