@@ -18,7 +18,9 @@ static const char usage[] =
     "Dial out to a relay and answer launches of the registered VMs until\n"
     "SIGTERM.  Every option is a key of agent.yaml, too.\n"
     "\n"
-    "  --relay URL          wss://HOST[:PORT][/BASE]         relay.url\n"
+    "  --relay URL          wss://HOST[:PORT][/BASE][#PIN]   relay.url\n"
+    "                       again for more relays, each with a\n"
+    "                       tunnel of its own                relay.urls\n"
     "  --ca FILE            authorities for its certificate  relay.ca\n"
     "  --pin sha256/BASE64  its public key, beside that      relay.pin\n"
     "  --relay-name NAME    what it must call itself         relay.name\n"
@@ -38,7 +40,6 @@ static const struct {
 	const char *flag;
 	const char *key;
 } flags[] = {
-	{ "relay", "relay.url" },
 	{ "ca", "relay.ca" },
 	{ "pin", "relay.pin" },
 	{ "relay-name", "relay.name" },
@@ -53,6 +54,7 @@ struct running {
 	struct config config;
 	struct key *key;
 	struct vault *vault;
+	struct dialer_relay relays[DIALER_ENDPOINTS_MAX];
 	struct dialer *dialer;
 	struct worker *worker;
 	struct control *control;
@@ -88,11 +90,56 @@ echo(void *arg, const struct store_audit *row)
 		    session[0] != '\0' ? "; session " : "", session);
 }
 
+static json_t *
+describe_relay(const struct endpoint_status *s)
+{
+	char since[TIMES_TEXT_LEN] = "";
+
+	/* A name that was never found yet has no state to date. */
+	if (s->since_wall_ms != 0)
+		(void)times_rfc3339(since, s->since_wall_ms);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,"
+			 "s:s}",
+	    "relay", s->url, "address", s->address, "state",
+	    endpoint_state_name(s->state), "since", since, "relay-name",
+	    s->facts.relay_name, "tenant", s->facts.tenant, "channel-binding",
+	    s->facts.binding ? 1 : 0, "session-number",
+	    (json_int_t)s->facts.session_number, "claimed",
+	    (json_int_t)s->facts.claimed, "denied", (json_int_t)s->facts.denied,
+	    "standby", (json_int_t)s->facts.standby, "clock-skew-ms",
+	    (json_int_t)s->facts.skew_ms, "last-error", s->last_error);
+}
+
+/* The relay that is best off speaks for all; then comes each by itself. */
+static json_t *
+describe(const struct dialer_status *s, size_t vms)
+{
+	json_t *v = describe_relay(&s->relays[s->best]);
+	json_t *head, *list = json_array();
+	size_t i;
+
+	head = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "schema",
+	    "attest-agent.status/1", "version", ATTEST_VERSION, "vms",
+	    (json_int_t)vms, "tunnels", (json_int_t)s->tunnels, "answers",
+	    (json_int_t)s->answers, "relays-ready", (json_int_t)s->ready);
+	for (i = 0; i < s->count; i++)
+		if (json_array_append_new(
+			list, describe_relay(&s->relays[i])) != 0)
+			break;
+	if (i < s->count || json_object_update(head, v) != 0 ||
+	    json_object_set(head, "relays", list) != 0) {
+		json_decref(head);
+		head = NULL;
+	}
+	json_decref(v);
+	json_decref(list);
+	return head;
+}
+
 static int
 tell_status(struct running *r, struct buf *out, struct err *err)
 {
 	struct dialer_status s;
-	char since[TIMES_TEXT_LEN];
 	size_t vms = 0;
 	json_t *v;
 	char *text;
@@ -101,17 +148,7 @@ tell_status(struct running *r, struct buf *out, struct err *err)
 
 	dialer_get_status(&s, r->dialer);
 	free(worker_names(r->worker, &vms));
-	v = json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,"
-		      "s:I,s:I,s:I,s:s}",
-	    "schema", "attest-agent.status/1", "version", ATTEST_VERSION,
-	    "state", dialer_state_name(s.state), "since",
-	    times_rfc3339(since, s.since_wall_ms), "relay", r->config.relay_url,
-	    "relay-name", s.relay_name, "tenant", s.tenant, "channel-binding",
-	    s.binding ? 1 : 0, "session-number", (json_int_t)s.session_number,
-	    "vms", (json_int_t)vms, "claimed", (json_int_t)s.claimed, "denied",
-	    (json_int_t)s.denied, "standby", (json_int_t)s.standby, "tunnels",
-	    (json_int_t)s.tunnels, "answers", (json_int_t)s.answers,
-	    "clock-skew-ms", (json_int_t)s.skew_ms, "last-error", s.last_error);
+	v = describe(&s, vms);
 	text = v != NULL ? json_dumps(v, JSON_COMPACT | JSON_PRESERVE_ORDER)
 			 : NULL;
 	json_decref(v);
@@ -145,10 +182,12 @@ signalled(void *arg, int number)
 static int
 read_flags(struct config *c, int argc, char **argv, struct err *err)
 {
+	bool first = true;
 	size_t f;
 	int i;
 
 	for (i = 1; i < argc; i++) {
+		const char *relay = NULL;
 		int got = 0;
 
 		if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "-vv") == 0) {
@@ -159,6 +198,10 @@ read_flags(struct config *c, int argc, char **argv, struct err *err)
 			c->allow_no_binding = true;
 			continue;
 		}
+		got = cli_value(&relay, argc, argv, &i, "relay");
+		if (got > 0 && config_add_relay(c, relay, first, err) != 0)
+			return -1;
+		first = first && got <= 0;
 		for (f = 0; got == 0 && f < sizeof(flags) / sizeof(flags[0]);
 		     f++) {
 			const char *value = NULL;
@@ -181,6 +224,7 @@ start(struct running *r, struct err *err)
 {
 	struct vault_options vault = { .clock = times_system(), .echo = echo };
 	struct dialer_options dialer = {
+		.relays = r->relays,
 		.relay_name = r->config.relay_name[0] != '\0'
 		    ? r->config.relay_name
 		    : NULL,
@@ -190,7 +234,8 @@ start(struct running *r, struct err *err)
 	struct control_ops control = { answer, signalled, r };
 	struct worker_ops worker;
 
-	if (config_ws(&dialer.ws, &r->config, err) != 0 ||
+	if (config_relays(r->relays, &dialer.relay_count, &r->config, err) !=
+		0 ||
 	    state_lock(&r->state, LOCK_WAIT_MS, err) != 0)
 		return -1;
 	if (key_load(&r->key, &r->state, err) != 0) {

@@ -6,11 +6,32 @@
 static const char usage[] =
     "usage: attest-agent status [--json]\n"
     "\n"
-    "Ask the running agent how its tunnel is.\n"
+    "Ask the running agent how its tunnels are.\n"
     "\n"
     "  --json  as JSON, schema attest-agent.status/1\n"
     "\n"
-    "exit status: 0 the tunnel is ready, 1 it is not or no agent runs\n";
+    "exit status: 0 a tunnel is ready, 1 none is or no agent runs\n";
+
+/* With more than one relay: a line for each. */
+static void
+print_relays(const json_t *list)
+{
+	const json_t *one;
+	size_t i;
+
+	if (json_array_size(list) < 2)
+		return;
+	json_array_foreach(list, i, one)
+	{
+		(void)printf("%-8s %-10s %s", i == 0 ? "relays" : "",
+		    cli_text(one, "state"), cli_text(one, "relay"));
+		if (cli_text(one, "address")[0] != '\0')
+			(void)printf(" (%s)", cli_text(one, "address"));
+		if (cli_text(one, "last-error")[0] != '\0')
+			(void)printf(": %s", cli_text(one, "last-error"));
+		(void)printf("\n");
+	}
+}
 
 static void
 print(const json_t *s)
@@ -36,6 +57,7 @@ print(const json_t *s)
 	    cli_number(s, "answers"), cli_number(s, "tunnels"));
 	if (cli_text(s, "last-error")[0] != '\0')
 		(void)printf("error    %s\n", cli_text(s, "last-error"));
+	print_relays(json_object_get(s, "relays"));
 }
 
 int

@@ -24,9 +24,9 @@ check_url(const char *text, struct err *err)
 static int
 check_pin(const char *text, struct err *err)
 {
-	uint8_t pin[WS_NET_PIN_LEN];
+	uint8_t pin[RELAY_PIN_LEN];
 
-	return text[0] == '\0' ? 0 : config_pin(pin, text, err);
+	return text[0] == '\0' ? 0 : relay_pin_parse(pin, text, err);
 }
 
 static int
@@ -39,15 +39,21 @@ check_proxy(const char *text, struct err *err)
 
 static const struct conf_key keys[] = {
 	{ "relay.url", CONF_STRING, AT(relay_url), "", 0, 1024,
-	    "Where the relay is: wss://HOST[:PORT][/BASE].",
+	    "Where the relay is: wss://HOST[:PORT][/BASE][#PIN].  A tunnel is "
+	    "held to every address of its name.",
 	    .example = "wss://attest.cloud.example/sev", .check = check_url },
+	{ "relay.urls", CONF_STRINGS, AT(relay_urls), "", 0,
+	    DIALER_ENDPOINTS_MAX - 1,
+	    "More relays, each with a tunnel of its own: any of them can then "
+	    "serve any host.",
+	    .example = "wss://attest-2.cloud.example/sev", .check = check_url },
 	{ "relay.ca", CONF_PATH, AT(relay_ca), "", 0, 4096,
 	    "Certificate authorities (PEM) for the relay; the system's by "
 	    "default.",
 	    .example = "/etc/attest-agent/ca.crt" },
 	{ "relay.pin", CONF_STRING, AT(relay_pin), "", 0, 64,
 	    "SHA-256 of the relay's public key, beside the certificate: "
-	    "sha256/BASE64.",
+	    "sha256/BASE64.  A URL may end in a #PIN of its own instead.",
 	    .example = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 	    .check = check_pin },
 	{ "relay.name", CONF_STRING, AT(relay_name), "", 0, 255,
@@ -114,17 +120,29 @@ config_free(struct config *c)
 }
 
 int
-config_pin(uint8_t out[WS_NET_PIN_LEN], const char *text, struct err *err)
+config_add_relay(struct config *c, const char *url, bool first, struct err *err)
 {
-	static const char head[] = "sha256/";
-	size_t len = 0;
+	struct conf_list *l = &c->relay_urls;
+	char **more;
 
-	if (strncmp(text, head, sizeof(head) - 1) != 0 ||
-	    base64_decode(out, WS_NET_PIN_LEN, &len,
-		span_str(text + sizeof(head) - 1), NULL) != 0 ||
-	    len != WS_NET_PIN_LEN)
-		return err_set(err, ERR_USAGE,
-		    "pin: want sha256/ and the base64 of 32 bytes");
+	if (first) {
+		if (conf_set(c, &config_table, "relay.urls", "", err) != 0)
+			return -1;
+		return conf_set(c, &config_table, "relay.url", url, err);
+	}
+	if (check_url(url, err) != 0)
+		return -1;
+	if (l->count >= DIALER_ENDPOINTS_MAX - 1)
+		return err_set(err, ERR_USAGE, "--relay: at most %d",
+		    DIALER_ENDPOINTS_MAX);
+	more = reallocarray(l->items, l->count + 1, sizeof(*more));
+	if (more == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a relay");
+	l->items = more;
+	more[l->count] = strdup(url);
+	if (more[l->count] == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a relay");
+	l->count++;
 	return 0;
 }
 
@@ -141,32 +159,51 @@ first_set(const char *own, const char *upper, const char *lower)
 	return v == NULL || v[0] == '\0' ? NULL : v;
 }
 
-int
-config_ws(struct ws_options *out, const struct config *c, struct err *err)
+static int
+fill_relay(struct dialer_relay *out, const char *text, const struct config *c,
+    struct err *err)
 {
 	struct relay_proxy proxy;
-	struct relay_url url;
+	struct ws_options *ws = &out->ws;
 
-	memset(out, 0, sizeof(*out));
-	if (c->relay_url[0] == '\0')
+	*out = (struct dialer_relay){ .text = text };
+	if (relay_url_parse(&ws->url, text, err) != 0)
+		return -1;
+	ws->ca_file = c->relay_ca[0] != '\0' ? c->relay_ca : NULL;
+	ws->subprotocol = TUNNEL_SUBPROTOCOL;
+	if (!ws->url.has_pin && c->relay_pin[0] != '\0') {
+		if (relay_pin_parse(ws->url.pin, c->relay_pin, err) != 0)
+			return -1;
+		ws->url.has_pin = true;
+	}
+	ws->proxy = first_set(c->proxy, "HTTPS_PROXY", "https_proxy");
+	if (ws->proxy != NULL &&
+	    relay_no_proxy(
+		first_set(c->no_proxy, "NO_PROXY", "no_proxy"), ws->url.host))
+		ws->proxy = NULL;
+	if (ws->proxy != NULL && relay_proxy_parse(&proxy, ws->proxy, err) != 0)
+		return -1;
+	return 0;
+}
+
+int
+config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
+    const struct config *c, struct err *err)
+{
+	char *const *more = c->relay_urls.items;
+	size_t i, n = 0;
+
+	if (c->relay_url[0] != '\0' &&
+	    fill_relay(&out[n++], c->relay_url, c, err) != 0)
+		return -1;
+	for (i = 0; i < c->relay_urls.count && n < DIALER_ENDPOINTS_MAX; i++)
+		if (more[i][0] != '\0' &&
+		    fill_relay(&out[n++], more[i], c, err) != 0)
+			return -1;
+	*count = n;
+	if (n == 0)
 		return err_set(err, ERR_USAGE,
 		    "no relay: give --relay wss://HOST[:PORT][/BASE], or "
 		    "relay.url in agent.yaml");
-	if (relay_url_parse(&url, c->relay_url, err) != 0)
-		return -1;
-	out->url = c->relay_url;
-	out->ca_file = c->relay_ca[0] != '\0' ? c->relay_ca : NULL;
-	out->subprotocol = TUNNEL_SUBPROTOCOL;
-	out->has_pin = c->relay_pin[0] != '\0';
-	if (out->has_pin && config_pin(out->pin, c->relay_pin, err) != 0)
-		return -1;
-	out->proxy = first_set(c->proxy, "HTTPS_PROXY", "https_proxy");
-	if (out->proxy != NULL &&
-	    relay_no_proxy(
-		first_set(c->no_proxy, "NO_PROXY", "no_proxy"), url.host))
-		out->proxy = NULL;
-	if (out->proxy != NULL &&
-	    relay_proxy_parse(&proxy, out->proxy, err) != 0)
-		return -1;
 	return 0;
 }

@@ -1,16 +1,17 @@
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 
-#include "agent/tunnel_ws.h"
+#include "agent/dialer.h"
 #include "common/conf.h"
 #include "common/err.h"
 
 /* agent.yaml; every key is a flag of `attest-agent run`, too. */
 struct config {
 	char *relay_url;
-	char *relay_ca;   /* "": the system's authorities */
-	char *relay_pin;  /* "": none */
-	char *relay_name; /* "": any */
+	struct conf_list relay_urls; /* of char *: more of them */
+	char *relay_ca;              /* "": the system's authorities */
+	char *relay_pin;             /* "": none */
+	char *relay_name;            /* "": any */
 	bool allow_no_binding;
 	char *proxy;    /* "": HTTPS_PROXY */
 	char *no_proxy; /* "": NO_PROXY */
@@ -30,15 +31,19 @@ extern const struct conf_table config_table;
 int config_load(struct config *out, const char *file, struct err *err);
 void config_free(struct config *c);
 
-/** config_pin(out, text, err): "sha256/<base64 of 32 bytes>". */
-int config_pin(uint8_t out[WS_NET_PIN_LEN], const char *text, struct err *err);
+/** config_add_relay(c, url, first, err): the next --relay; the ${first} one
+ * takes the place of what the file says.  errors ERR_USAGE */
+int config_add_relay(
+    struct config *c, const char *url, bool first, struct err *err);
 
 /**
- * config_ws(out, c, err):
- * What tunnel_ws wants to know, the environment's proxy included.
+ * config_relays(out, count, c, err):
+ * What the dialer wants to know of each relay, the environment's proxy
+ * included.
  *   lifetime  borrows ${c}
  *   errors    ERR_USAGE
  */
-int config_ws(struct ws_options *out, const struct config *c, struct err *err);
+int config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
+    const struct config *c, struct err *err);
 
 #endif

@@ -80,6 +80,7 @@ on_challenge(void *arg, const struct frame_challenge *challenge)
 		.signature = span_of(signature, sizeof(signature)),
 		.software = span_str(SOFTWARE),
 		.boot_id = span_of(l->config->boot_id, FRAME_BOOT_ID_LEN),
+		.slot = l->config->slot,
 	};
 	struct err err = { 0 };
 
@@ -233,8 +234,8 @@ link_ws_ops(void)
 }
 
 struct link *
-link_dial(struct ws_net *net, const struct link_config *config, uint64_t id,
-    struct err *err)
+link_dial(struct ws_target *target, const char *address,
+    const struct link_config *config, uint64_t id, struct err *err)
 {
 	struct link *l = calloc(1, sizeof(*l));
 
@@ -245,7 +246,7 @@ link_dial(struct ws_net *net, const struct link_config *config, uint64_t id,
 	l->config = config;
 	l->id = id;
 	log_subject_set(&l->subject, "tunnel %llu", (unsigned long long)id);
-	l->ws = ws_dial(net, l, err);
+	l->ws = ws_dial(target, address, l, err);
 	if (l->ws == NULL) {
 		free(l);
 		return NULL;

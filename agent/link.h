@@ -30,6 +30,7 @@ struct link_config {
 	const char *relay_name; /* must be the relay's; NULL: any */
 	bool allow_no_binding;
 	uint8_t boot_id[FRAME_BOOT_ID_LEN]; /* random for each start */
+	uint16_t slot; /* which of our addresses; docs/protocol.md 12.5 */
 	/* Callbacks; over is the last one. */
 	void (*ready)(void *arg, struct link *l); /* all claims are answered */
 	void (*changed)(void *arg, struct link *l); /* claims, after that */
@@ -40,12 +41,12 @@ struct link_config {
 };
 
 /**
- * link_dial(net, config, id, err):
+ * link_dial(target, address, config, id, err):
  * ${id} names the link in jobs of the worker.  ${config} must outlive it.
  * NULL: errors of ws_dial()
  */
-struct link *link_dial(struct ws_net *net, const struct link_config *config,
-    uint64_t id, struct err *err);
+struct link *link_dial(struct ws_target *target, const char *address,
+    const struct link_config *config, uint64_t id, struct err *err);
 
 /** link_free(l): only from or after ${config}->over. */
 void link_free(struct link *l);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/base64.h"
+
 #define WAY "/agent/v1" /* docs/protocol.md 12.1 */
 
 static int
@@ -69,30 +71,57 @@ is_plain(const char *text)
 }
 
 int
+relay_pin_parse(uint8_t out[RELAY_PIN_LEN], const char *text, struct err *err)
+{
+	static const char head[] = "sha256/";
+	size_t len = 0;
+
+	if (strncmp(text, head, sizeof(head) - 1) != 0 ||
+	    base64_decode(out, RELAY_PIN_LEN, &len,
+		span_str(text + sizeof(head) - 1), NULL) != 0 ||
+	    len != RELAY_PIN_LEN)
+		return err_set(err, ERR_USAGE,
+		    "pin: want sha256/ and the base64 of 32 bytes");
+	return 0;
+}
+
+static int
+bad_url(const char *text, struct err *err)
+{
+	return err_set(err, ERR_USAGE,
+	    "relay \"%.100s\": want wss://HOST[:PORT][/BASE][#PIN]", text);
+}
+
+int
 relay_url_parse(struct relay_url *out, const char *text, struct err *err)
 {
 	static const char scheme[] = "wss://";
 	const char *rest = text + sizeof(scheme) - 1;
 	struct in6_addr address;
-	size_t len;
+	size_t end, len;
 	int n;
 
 	memset(out, 0, sizeof(*out));
 	out->port = 443;
-	if (strncasecmp(text, scheme, sizeof(scheme) - 1) != 0)
-		return err_set(err, ERR_USAGE,
-		    "relay \"%.100s\": want wss://HOST[:PORT][/BASE]", text);
+	if (strncasecmp(text, scheme, sizeof(scheme) - 1) != 0 ||
+	    !is_plain(text))
+		return bad_url(text, err);
+	end = strcspn(rest, "#");
+	if (rest[end] == '#') {
+		if (relay_pin_parse(out->pin, rest + end + 1, err) != 0)
+			return -1;
+		out->has_pin = true;
+	}
 	len = strcspn(rest, "/?#");
-	if (!is_plain(text) || strpbrk(rest, "?#@") != NULL ||
+	if (memchr(rest, '?', end) != NULL || memchr(rest, '@', end) != NULL ||
 	    parse_authority(
 		out->host, sizeof(out->host), &out->port, rest, len) != 0)
-		return err_set(err, ERR_USAGE,
-		    "relay \"%.100s\": want wss://HOST[:PORT][/BASE]", text);
+		return bad_url(text, err);
 	rest += len;
-	len = strlen(rest);
-	while (len > 0 && rest[len - 1] == '/')
-		len--;
-	n = snprintf(out->path, sizeof(out->path), "%.*s" WAY, (int)len, rest);
+	end -= len;
+	while (end > 0 && rest[end - 1] == '/')
+		end--;
+	n = snprintf(out->path, sizeof(out->path), "%.*s" WAY, (int)end, rest);
 	if (n < 0 || (size_t)n >= sizeof(out->path))
 		return err_set(err, ERR_USAGE, "relay: path too long");
 	out->is_address = inet_pton(AF_INET, out->host, &address) == 1 ||

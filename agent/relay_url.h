@@ -4,13 +4,23 @@
 #include "common/err.h"
 #include "common/span.h"
 
-/* wss://host[:port][/base], where an agent finds its relay. */
+#define RELAY_PIN_LEN 32
+
+/* wss://host[:port][/base][#sha256/base64], where an agent finds its relay,
+ * and the hash of its public key. */
 struct relay_url {
 	char host[256];
 	uint16_t port;
 	char path[512];  /* with "/agent/v1" behind the base */
 	bool is_address; /* the host is an IP address */
+	bool has_pin;
+	uint8_t pin[RELAY_PIN_LEN]; /* SHA-256 of the relay's SPKI */
 };
+
+/** relay_pin_parse(out, text, err): "sha256/<base64 of 32 bytes>".
+ *   errors  ERR_USAGE */
+int relay_pin_parse(
+    uint8_t out[RELAY_PIN_LEN], const char *text, struct err *err);
 
 /** relay_url_parse(out, text, err): errors ERR_USAGE, with words */
 int relay_url_parse(struct relay_url *out, const char *text, struct err *err);

@@ -29,7 +29,7 @@ struct message {
 };
 
 struct ws_link {
-	struct ws_net *net;
+	struct ws_target *target;
 	struct lws *wsi; /* NULL before and after */
 	void *user;
 	bool open;          /* ops.opened was called */
@@ -46,17 +46,24 @@ struct ws_link {
 	LIST_ENTRY(ws_link) links;
 };
 
-struct ws_net {
-	struct lws_context *lws;
+/* A URL has its own virtual host in lws, as authorities and proxy are set for
+ * those. */
+struct ws_target {
+	SLIST_ENTRY(ws_target) next;
+	struct ws_net *net;
+	struct lws_vhost *vhost; /* of the context */
 	SSL_CTX *tls;
 	struct relay_url url;
+	const char *subprotocol; /* borrowed */
+};
+
+struct ws_net {
+	struct lws_context *lws;
 	struct ws_ops ops;
 	void *arg;
-	const char *subprotocol; /* borrowed */
-	bool has_pin;
-	uint8_t pin[WS_NET_PIN_LEN];
 	lws_sorted_usec_list_t timer;
 	bool stop;
+	SLIST_HEAD(, ws_target) targets; /* owned */
 	LIST_HEAD(, ws_link) links;
 };
 
@@ -79,7 +86,7 @@ link_end(struct ws_link *l, unsigned code, const char *why)
 	if (l->dialing)
 		return; /* ws_dial() tells it, and frees */
 	LIST_REMOVE(l, links);
-	l->net->ops.closed(l->user, code, why);
+	l->target->net->ops.closed(l->user, code, why);
 	free(l->rx);
 	free(l);
 }
@@ -88,13 +95,14 @@ link_end(struct ws_link *l, unsigned code, const char *why)
 static int
 check_pin(const struct ws_link *l)
 {
+	const struct relay_url *url = &l->target->url;
 	SSL *ssl = lws_get_ssl(l->wsi);
 	X509 *cert = ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
 	uint8_t hash[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 	int rc = -1;
 
-	if (!l->net->has_pin) {
+	if (!url->has_pin) {
 		rc = cert != NULL ? 0 : -1;
 	} else if (cert != NULL) {
 		uint8_t *der = NULL;
@@ -103,8 +111,8 @@ check_pin(const struct ws_link *l)
 		if (der_len > 0 &&
 		    EVP_Digest(der, (size_t)der_len, hash, &len, EVP_sha256(),
 			NULL) == 1 &&
-		    len == WS_NET_PIN_LEN &&
-		    memcmp(hash, l->net->pin, WS_NET_PIN_LEN) == 0)
+		    len == RELAY_PIN_LEN &&
+		    memcmp(hash, url->pin, RELAY_PIN_LEN) == 0)
 			rc = 0;
 		OPENSSL_free(der);
 	}
@@ -121,7 +129,7 @@ on_open(struct ws_link *l)
 		return -1;
 	}
 	l->open = true;
-	l->net->ops.opened(l->user);
+	l->target->net->ops.opened(l->user);
 	return 0;
 }
 
@@ -133,6 +141,12 @@ refuse(struct ws_link *l, unsigned code, const char *why)
 	lws_close_reason(l->wsi, (enum lws_close_status)code,
 	    (unsigned char *)l->why, strlen(l->why));
 	return -1;
+}
+
+static void
+message(struct ws_link *l, struct span bytes)
+{
+	l->target->net->ops.message(l->user, bytes);
 }
 
 /* lws hands pieces on as they come: one message is one call from here. */
@@ -151,7 +165,7 @@ on_receive(struct ws_link *l, const void *in, size_t len)
 	if (l->rx_len == 0 && last) {
 		if (len > WS_NET_MESSAGE_MAX)
 			return refuse(l, 4404, "message too long");
-		l->net->ops.message(l->user, span_of(in, len));
+		message(l, span_of(in, len));
 		return 0;
 	}
 	if (l->rx == NULL)
@@ -165,7 +179,7 @@ on_receive(struct ws_link *l, const void *in, size_t len)
 		size_t whole = l->rx_len;
 
 		l->rx_len = 0;
-		l->net->ops.message(l->user, span_of(l->rx, whole));
+		message(l, span_of(l->rx, whole));
 	}
 	return 0;
 }
@@ -282,29 +296,29 @@ on_lws_log(int level, const char *line)
  * handshake, so that nothing is sent to anybody else.
  */
 static int
-make_tls(struct ws_net *n, const char *ca_file, struct err *err)
+make_tls(struct ws_target *t, const char *ca_file, struct err *err)
 {
 	X509_VERIFY_PARAM *param;
 
-	n->tls = SSL_CTX_new(TLS_client_method());
-	if (n->tls == NULL ||
-	    SSL_CTX_set_min_proto_version(n->tls, TLS1_3_VERSION) != 1)
+	t->tls = SSL_CTX_new(TLS_client_method());
+	if (t->tls == NULL ||
+	    SSL_CTX_set_min_proto_version(t->tls, TLS1_3_VERSION) != 1)
 		return err_set(err, ERR_INTERNAL, "TLS 1.3 is not available");
-	if (ca_file != NULL ? SSL_CTX_load_verify_file(n->tls, ca_file) != 1
-			    : SSL_CTX_set_default_verify_paths(n->tls) != 1)
+	if (ca_file != NULL ? SSL_CTX_load_verify_file(t->tls, ca_file) != 1
+			    : SSL_CTX_set_default_verify_paths(t->tls) != 1)
 		return err_set(err, ERR_IO,
 		    "%s: no certificate authorities in it",
 		    ca_file != NULL ? ca_file : "system");
-	param = SSL_CTX_get0_param(n->tls);
+	param = SSL_CTX_get0_param(t->tls);
 	X509_VERIFY_PARAM_set_hostflags(
 	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (n->url.is_address
-		? X509_VERIFY_PARAM_set1_ip_asc(param, n->url.host) != 1
-		: X509_VERIFY_PARAM_set1_host(param, n->url.host, 0) != 1)
+	if (t->url.is_address
+		? X509_VERIFY_PARAM_set1_ip_asc(param, t->url.host) != 1
+		: X509_VERIFY_PARAM_set1_host(param, t->url.host, 0) != 1)
 		return err_set(
-		    err, ERR_USAGE, "relay: host name \"%.100s\"", n->url.host);
-	SSL_CTX_set_verify(n->tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_options(n->tls, SSL_OP_NO_COMPRESSION);
+		    err, ERR_USAGE, "relay: host name \"%.100s\"", t->url.host);
+	SSL_CTX_set_verify(t->tls, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_options(t->tls, SSL_OP_NO_COMPRESSION);
 	return 0;
 }
 
@@ -322,19 +336,14 @@ on_timer(lws_sorted_usec_list_t *timer)
 }
 
 static int
-make_context(struct ws_net *n, const char *proxy, struct err *err)
+make_vhost(struct ws_target *t, const char *proxy, struct err *err)
 {
 	struct lws_context_creation_info info = { 0 };
 	struct relay_proxy via = { 0 };
 
-	/* lws reads this variable by itself; the proxy is our caller's. */
-	(void)unsetenv("http_proxy");
 	info.port = CONTEXT_PORT_NO_LISTEN;
 	info.protocols = protocols;
-	info.gid = -1;
-	info.uid = -1;
-	info.user = n;
-	info.provided_client_ssl_ctx = n->tls;
+	info.provided_client_ssl_ctx = t->tls;
 	info.options = LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
 	info.retry_and_idle_policy = &no_pings;
 	info.timeout_secs = CONNECT_S;
@@ -345,32 +354,59 @@ make_context(struct ws_net *n, const char *proxy, struct err *err)
 		info.http_proxy_address = via.authority;
 		info.http_proxy_port = via.port;
 	}
-	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
-	n->lws = lws_create_context(&info);
-	if (n->lws == NULL)
-		return err_set(err, ERR_INTERNAL, "libwebsockets: no context");
+	t->vhost = lws_create_vhost(t->net->lws, &info);
+	if (t->vhost == NULL)
+		return err_set(
+		    err, ERR_INTERNAL, "libwebsockets: no virtual host");
 	return 0;
 }
 
 int
-ws_net_new(struct ws_net **out, const struct ws_options *options,
-    const struct ws_ops *ops, void *arg, struct err *err)
+ws_target_new(struct ws_target **out, struct ws_net *n,
+    const struct ws_options *options, struct err *err)
 {
+	struct ws_target *t = calloc(1, sizeof(*t));
+
+	if (t == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a relay");
+	t->net = n;
+	t->url = options->url;
+	t->subprotocol = options->subprotocol;
+	SLIST_INSERT_HEAD(&n->targets, t, next);
+	if (make_tls(t, options->ca_file, err) != 0 ||
+	    make_vhost(t, options->proxy, err) != 0)
+		return -1;
+	*out = t;
+	return 0;
+}
+
+int
+ws_net_new(
+    struct ws_net **out, const struct ws_ops *ops, void *arg, struct err *err)
+{
+	struct lws_context_creation_info info = { 0 };
 	struct ws_net *n = calloc(1, sizeof(*n));
 
 	if (n == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for the network");
 	LIST_INIT(&n->links);
+	SLIST_INIT(&n->targets);
 	n->ops = *ops;
 	n->arg = arg;
-	n->subprotocol = options->subprotocol;
-	n->has_pin = options->has_pin;
-	memcpy(n->pin, options->pin, sizeof(n->pin));
-	if (relay_url_parse(&n->url, options->url, err) != 0 ||
-	    make_tls(n, options->ca_file, err) != 0 ||
-	    make_context(n, options->proxy, err) != 0) {
-		ws_net_free(n);
-		return -1;
+	/* lws reads this variable by itself; the proxy is our caller's. */
+	(void)unsetenv("http_proxy");
+	info.port = CONTEXT_PORT_NO_LISTEN;
+	info.gid = -1;
+	info.uid = -1;
+	info.user = n;
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+	info.timeout_secs = CONNECT_S;
+	info.connect_timeout_secs = CONNECT_S;
+	lws_set_log_level(LLL_ERR | LLL_WARN, on_lws_log);
+	n->lws = lws_create_context(&info);
+	if (n->lws == NULL) {
+		free(n);
+		return err_set(err, ERR_INTERNAL, "libwebsockets: no context");
 	}
 	lws_sul_schedule(n->lws, 0, &n->timer, on_timer, 1);
 	*out = n;
@@ -380,12 +416,17 @@ ws_net_new(struct ws_net **out, const struct ws_options *options,
 void
 ws_net_free(struct ws_net *n)
 {
+	struct ws_target *t;
+
 	if (n == NULL)
 		return;
 	n->stop = true;
-	if (n->lws != NULL)
-		lws_context_destroy(n->lws);
-	SSL_CTX_free(n->tls);
+	lws_context_destroy(n->lws);
+	while ((t = SLIST_FIRST(&n->targets)) != NULL) {
+		SLIST_REMOVE_HEAD(&n->targets, next);
+		SSL_CTX_free(t->tls);
+		free(t);
+	}
 	free(n);
 }
 
@@ -420,7 +461,7 @@ ws_net_wake(struct ws_net *n)
 }
 
 struct ws_link *
-ws_dial(struct ws_net *n, void *user, struct err *err)
+ws_dial(struct ws_target *t, const char *address, void *user, struct err *err)
 {
 	struct lws_client_connect_info info = { 0 };
 	struct ws_link *l = calloc(1, sizeof(*l));
@@ -431,19 +472,20 @@ ws_dial(struct ws_net *n, void *user, struct err *err)
 		(void)err_set(err, ERR_MEMORY, "no memory for a link");
 		return NULL;
 	}
-	l->net = n;
+	l->target = t;
 	l->user = user;
 	STAILQ_INIT(&l->queue);
-	LIST_INSERT_HEAD(&n->links, l, links);
+	LIST_INSERT_HEAD(&t->net->links, l, links);
 	(void)snprintf(host, sizeof(host),
-	    strchr(n->url.host, ':') != NULL ? "[%s]:%u" : "%s:%u", n->url.host,
-	    (unsigned)n->url.port);
-	info.context = n->lws;
-	info.address = n->url.host;
-	info.port = n->url.port;
-	info.path = n->url.path;
+	    strchr(t->url.host, ':') != NULL ? "[%s]:%u" : "%s:%u", t->url.host,
+	    (unsigned)t->url.port);
+	info.context = t->net->lws;
+	info.vhost = t->vhost;
+	info.address = address[0] != '\0' ? address : t->url.host;
+	info.port = t->url.port;
+	info.path = t->url.path;
 	info.host = host;
-	info.protocol = n->subprotocol;
+	info.protocol = t->subprotocol;
 	info.local_protocol_name = protocols[0].name;
 	/* By itself lws follows a redirect to wherever a server says, and then
 	 * wants a certificate for that name instead of the owner's relay. */
@@ -451,7 +493,7 @@ ws_dial(struct ws_net *n, void *user, struct err *err)
 	/* lws cuts its own copy of the name at the first colon, so that "[" is
 	 * all it would look for in a certificate for an IPv6 address.  Ours,
 	 * in make_tls(), is part of the handshake, and knows it is one. */
-	if (strchr(n->url.host, ':') != NULL)
+	if (strchr(t->url.host, ':') != NULL)
 		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	info.userdata = l;
 	info.retry_and_idle_policy = &no_pings;

@@ -1,11 +1,12 @@
 #ifndef AGENT_TUNNEL_WS_H
 #define AGENT_TUNNEL_WS_H
 
+#include "agent/relay_url.h"
 #include "common/err.h"
 #include "common/span.h"
 
 /*
- * WebSockets to a relay, by libwebsockets, on one poll thread; the only file
+ * WebSockets to relays, by libwebsockets, on one poll thread; the only file
  * that includes it.  TLS 1.3 and its verification are always on: there is no
  * way to turn them off.  permessage-deflate is never offered, and a message
  * reaches the caller whole.
@@ -15,18 +16,17 @@
 
 #define WS_NET_MESSAGE_MAX 16384
 #define WS_NET_EXPORTER_LEN 32
-#define WS_NET_PIN_LEN 32
 #define WS_NET_STEP_MS 1000 /* longest time between two ticks */
 
 struct ws_net;
+struct ws_target;
 struct ws_link;
 
+/* One URL: where to dial, and who may answer. */
 struct ws_options {
-	const char *url;     /* wss://host[:port][/base] */
-	const char *ca_file; /* NULL: the system's authorities */
-	bool has_pin;
-	uint8_t pin[WS_NET_PIN_LEN]; /* SHA-256 of the relay's SPKI */
-	const char *proxy; /* [http://][user:pass@]host[:port]; NULL: none */
+	struct relay_url url; /* with the pin, if there is one */
+	const char *ca_file;  /* NULL: the system's authorities */
+	const char *proxy;    /* [http://][user:pass@]host[:port]; NULL: none */
 	const char *subprotocol;
 };
 
@@ -41,14 +41,20 @@ struct ws_ops {
 	void (*woken)(void *arg);
 };
 
-/**
- * ws_net_new(out, options, ops, arg, err):
- * Judge the URL, load the authorities; dial nothing yet.
- *   errors  ERR_USAGE: URL or proxy; ERR_IO: CA file; ERR_INTERNAL
- */
-int ws_net_new(struct ws_net **out, const struct ws_options *options,
-    const struct ws_ops *ops, void *arg, struct err *err);
+/** ws_net_new(out, ops, arg, err): errors ERR_INTERNAL, ERR_MEMORY */
+int ws_net_new(
+    struct ws_net **out, const struct ws_ops *ops, void *arg, struct err *err);
+/** ws_net_free(n): with all its targets and links. */
 void ws_net_free(struct ws_net *n);
+
+/**
+ * ws_target_new(out, n, options, err):
+ * Load the authorities; dial nothing yet.
+ *   lifetime  ${n}'s, which frees it
+ *   errors    ERR_USAGE: host or proxy; ERR_IO: CA file; ERR_INTERNAL
+ */
+int ws_target_new(struct ws_target **out, struct ws_net *n,
+    const struct ws_options *options, struct err *err);
 
 /** ws_net_run(n): serve until ws_net_stop(). */
 void ws_net_run(struct ws_net *n);
@@ -63,10 +69,14 @@ void ws_net_tick(struct ws_net *n);
 void ws_net_wake(struct ws_net *n);
 
 /**
- * ws_dial(n, user, err): one more link; ops.opened or ops.closed follows,
- * never from inside this call.  NULL: errors ERR_MEMORY, ERR_IO
+ * ws_dial(t, address, user, err):
+ * One more link, to the numeric ${address}, or "" to the name in the URL;
+ * whose certificate it must be is the URL's affair in both cases.  ops.opened
+ * or ops.closed follows, never from inside this call.
+ * NULL: errors ERR_MEMORY, ERR_IO
  */
-struct ws_link *ws_dial(struct ws_net *n, void *user, struct err *err);
+struct ws_link *ws_dial(
+    struct ws_target *t, const char *address, void *user, struct err *err);
 
 /** ws_send(l, head, body): queue one binary message. */
 void ws_send(struct ws_link *l, struct span head, struct span body);

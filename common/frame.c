@@ -89,12 +89,13 @@ take_tlv(struct frame *out, struct progress *p, uint16_t number, struct span v,
 	p->last = (uint32_t)number + 1;
 	if (skip_to(p, number, err) != 0)
 		return -1;
-	if (number >= TAG_IGNORABLE)
-		return 0;
-	if (p->next == l->count || l->fields[p->next].tag != number)
+	if (p->next == l->count || l->fields[p->next].tag != number) {
+		if (number >= TAG_IGNORABLE)
+			return 0;
 		return err_set(err, ERR_MALFORMED,
 		    "%s with tag 0x%04x, which is not its (12.2)", l->name,
 		    number);
+	}
 	tag = frame_table_tag(number);
 	if (tag->kind != FRAME_BYTES && v.len != frame_table_width(tag->kind))
 		return err_set(err, ERR_MALFORMED,

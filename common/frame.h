@@ -105,6 +105,7 @@ struct frame_hello {
 	struct span software;
 	struct span boot_id; /* FRAME_BOOT_ID_LEN */
 	uint32_t capabilities;
+	uint16_t slot; /* optional: which of the agent's addresses of relays */
 };
 
 struct frame_welcome {

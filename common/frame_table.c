@@ -125,6 +125,7 @@ static const struct frame_tag tags[] = {
 	{ TAG_RECONNECT_MIN,  "RECONNECT-MIN",	FRAME_NUM32, 0, ANY32,  NULL },
 	{ TAG_RECONNECT_MAX,  "RECONNECT-MAX",	FRAME_NUM32, 0, ANY32,  NULL },
 	{ TAG_URL,	      "URL",		FRAME_BYTES, 1, 512,	  wrong_text },
+	{ TAG_SLOT,	      "SLOT",		FRAME_NUM16, 1, ANY16,  NULL },
 };
 
 #define MUST(tag, field) { tag, false, offsetof(struct frame, field) }
@@ -151,6 +152,7 @@ static const struct frame_field hello_fields[] = {
 	MUST(TAG_SOFTWARE,     hello.software),
 	MUST(TAG_BOOT_ID,      hello.boot_id),
 	MUST(TAG_CAPABILITIES, hello.capabilities),
+	MAY(TAG_SLOT,	       hello.slot),
 };
 
 static const struct frame_field welcome_fields[] = {

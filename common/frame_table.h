@@ -49,7 +49,9 @@ enum frame_tag_number {
 	TAG_RECONNECT_MIN = 0x0071,
 	TAG_RECONNECT_MAX = 0x0072,
 	TAG_URL = 0x0073,
-	TAG_IGNORABLE = 0x8000
+	/* Optional ones that came later: who does not know them ignores them. */
+	TAG_IGNORABLE = 0x8000,
+	TAG_SLOT = 0x8001
 };
 
 enum frame_kind {

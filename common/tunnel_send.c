@@ -33,7 +33,7 @@ grease_frame(struct tunnel *t, struct writer *w, uint8_t type)
 	w->ptr[1] |= (uint8_t)(dice >> 8 & ~(uint32_t)FRAME_END);
 	if (!has_tlvs(type) || w->cap - w->len < 4 + len)
 		return;
-	writer_be16(w, (uint16_t)(0x8000 | dice >> 16));
+	writer_be16(w, (uint16_t)(0xc000 | dice >> 16));
 	writer_be16(w, (uint16_t)len);
 	writer_zeros(w, len);
 }

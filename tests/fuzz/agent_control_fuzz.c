@@ -14,7 +14,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
-	uint8_t pin[WS_NET_PIN_LEN];
+	uint8_t pin[RELAY_PIN_LEN];
 	struct control_head head;
 	struct relay_proxy proxy;
 	struct relay_url url;
@@ -31,7 +31,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	(void)relay_url_parse(&url, text, NULL);
 	(void)relay_proxy_parse(&proxy, text, NULL);
 	(void)relay_no_proxy(text, "attest.cloud.example");
-	(void)config_pin(pin, text, NULL);
+	(void)relay_pin_parse(pin, text, NULL);
 	if (json_uint_text(&n, text, UINT32_MAX) && n > UINT32_MAX)
 		__builtin_trap();
 	free(text);

@@ -1,3 +1,4 @@
 # The agent at its edges: certificates, proxies, command line.
 integration_test(agent_dial agent_dial.py)
 integration_test(agent_tunnel agent_tunnel.py)
+integration_test(agent_relays agent_relays.py)

@@ -108,7 +108,7 @@ MEMCMP = (
      "the trial MAC itself is compared by secret_equal()"),
     ("agent/store_audit.c", r"row->(prev|hash)",
      "hashes of the audit chain, which stand in the file"),
-    ("agent/tunnel_ws.c", r"net->pin", "hash of a public key"),
+    ("agent/tunnel_ws.c", r"url->pin", "hash of a public key"),
     ("agent/sev/guid.c", r"SEV_GUID_LEN", "GUIDs of the firmware"),
 )
 

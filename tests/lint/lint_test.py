@@ -82,7 +82,7 @@ class Lint(unittest.TestCase):
                      "\tCRYPTO_memcmp(a, b, 3);\n"):
             self.passes("banned", "agent/a.c", text)
         self.passes("banned", "agent/tunnel_ws.c",
-                    "\tmemcmp(a,\n\t    l->net->pin, 3);\n")
+                    "\tmemcmp(a,\n\t    l->url->pin, 3);\n")
 
     def test_headers(self):
         self.finds("headers", "relay/a.h", "#ifndef RELAY_A_H\n"

@@ -14,6 +14,8 @@
 #include "agent/control.h"
 #include "agent/relay_url.h"
 
+#define PIN "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
+
 static void
 backoff_doubles_to_a_minute(void **state)
 {
@@ -70,6 +72,7 @@ relay_urls(void **state)
 		uint16_t port;
 		const char *path;
 		bool address;
+		bool pin;
 	} cases[] = {
 		{ "wss://a.example", "a.example", 443, "/agent/v1", false },
 		{ "wss://a.example/", "a.example", 443, "/agent/v1", false },
@@ -89,7 +92,12 @@ relay_urls(void **state)
 		{ "wss://a:8x", NULL, 0, NULL, false },
 		{ "wss://u@a", NULL, 0, NULL, false },
 		{ "wss://a/?q", NULL, 0, NULL, false },
+		{ "wss://a/s#" PIN, "a", 443, "/s/agent/v1", false, true },
+		{ "wss://a#" PIN, "a", 443, "/agent/v1", false, true },
 		{ "wss://a/#f", NULL, 0, NULL, false },
+		{ "wss://a/#sha256/AAAA", NULL, 0, NULL, false },
+		{ "wss://a?q#" PIN, NULL, 0, NULL, false },
+		{ "wss://u@a#" PIN, NULL, 0, NULL, false },
 		{ "wss://a b", NULL, 0, NULL, false },
 		{ "wss://[::1", NULL, 0, NULL, false },
 		{ "wss://[::1]x", NULL, 0, NULL, false },
@@ -110,6 +118,7 @@ relay_urls(void **state)
 			assert_int_equal(url.port, cases[i].port);
 			assert_string_equal(url.path, cases[i].path);
 			assert_int_equal(url.is_address, cases[i].address);
+			assert_int_equal(url.has_pin, cases[i].pin);
 		} else {
 			assert_int_equal(err.code, ERR_USAGE);
 		}
@@ -146,18 +155,14 @@ proxies(void **state)
 static void
 pins(void **state)
 {
-	uint8_t pin[WS_NET_PIN_LEN];
+	uint8_t pin[RELAY_PIN_LEN];
 
 	(void)state;
-	assert_int_equal(config_pin(pin,
-			     "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3"
-			     "hSuFU=",
-			     NULL),
-	    0);
+	assert_int_equal(relay_pin_parse(pin, PIN, NULL), 0);
 	assert_int_equal(pin[0], 0xe3);
-	assert_int_equal(config_pin(pin, "sha256/AAAA", NULL), -1);
-	assert_int_equal(config_pin(pin, "sha1/AAAA", NULL), -1);
-	assert_int_equal(config_pin(pin, "", NULL), -1);
+	assert_int_equal(relay_pin_parse(pin, "sha256/AAAA", NULL), -1);
+	assert_int_equal(relay_pin_parse(pin, "sha1/AAAA", NULL), -1);
+	assert_int_equal(relay_pin_parse(pin, "", NULL), -1);
 }
 
 /* Heads of the control socket: judged before anything is waited for. */
