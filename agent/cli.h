@@ -23,6 +23,7 @@ int cli_vm(const struct cli *cli, int argc, char **argv);
 int cli_vm_add(const struct cli *cli, int argc, char **argv);
 int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
+int cli_topic(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
 
 /** cli_help(text): to stdout; returns CLI_OK. */

@@ -3,16 +3,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/cli.h"
+#include "agent/cli_vm.h"
 #include "agent/file.h"
 #include "agent/json.h"
 #include "agent/key.h"
 #include "agent/prompt.h"
 #include "agent/register.h"
+#include "agent/secret_command.h"
 
 static const char usage[] =
     "usage: attest-agent vm add NAME|UUID --policy N --firmware F ... [options]\n"
-    "       attest-agent vm add [NAME|UUID] --json FILE|- [options]\n"
+    "       attest-agent vm add [NAME|UUID] --domain FILE|- [options]\n"
+    "       attest-agent vm add [NAME|UUID] --yaml|--json FILE|- [options]\n"
     "\n"
     "Register a VM: what may start, where, and the secret it then gets.\n"
     "\n"
@@ -21,9 +23,14 @@ static const char usage[] =
     "                                     a NAME that is a UUID is the VM's\n"
     "guest     --policy N|nodbg,noks,es   --scheme amd-sev|amd-sev-es\n"
     "          --firmware F...            all images that may be used\n"
-    "          --kernel F --initrd F --cmdline S\n"
-    "          --cpus N[,N]... --cpu-sig N | --cpu-family N --cpu-model N\n"
-    "            --cpu-stepping N | --vmsa-cpu0 F --vmsa-cpu1 F   (SEV-ES)\n"
+    "          --domain FILE              what a libvirt domain says, where\n"
+    "                                     no option says it\n"
+    "          --kernel F... --initrd F... --cmdline S...\n"
+    "                                     one initrd and command line for\n"
+    "                                     all kernels, or one for each\n"
+    "          --cpus N[,N]... --cpu-model EPYC-Milan | --cpu-sig N |\n"
+    "            --cpu-family N --cpu-model N --cpu-stepping N |\n"
+    "            --vmsa-cpu0 F --vmsa-cpu1 F                      (SEV-ES)\n"
     "          --vmsa legacy|init2|both   --digest HEX...\n"
     "          --allow-debug              accept a policy without NODBG\n"
     "platform  --cloud-cert F...          the cloud's OCA certificate\n"
@@ -33,20 +40,25 @@ static const char usage[] =
     "          --root F...                ARK and ASK besides AMD's\n"
     "          --cek F...                 signed CEKs of its chips\n"
     "          --min-api M.N --min-build N\n"
+    "          --cek-blocklist FILE       fingerprints of CEKs to refuse\n"
     "limits    --max-instances N[/DURATION] --then refuse|allow\n"
+    "          --valid-from TIME --valid-until TIME   2026-12-31[T23:59:59Z]\n"
     "          --allow-host IDENTITY...   as the relay names hosts\n"
-    "secret    --secret-file F | --secret-fd N | --secret-prompt\n"
+    "secret    --secret-file F | --secret-fd N | --luks-prompt\n"
     "                                     the disk passphrase, exact bytes\n"
-    "          --secret GUID=F...         others; or --no-secret\n"
+    "          --secret-command CMD       what it writes, without a shell and\n"
+    "                                     less a newline at the end\n"
+    "          --secret GUID=F...         others, also --secret-command\n"
+    "                                     GUID=CMD; or --no-secret\n"
     "          --secret-address N\n"
-    "other     --json FILE                a registration in JSON, - is stdin\n"
+    "other     --json FILE, --yaml FILE   a registration, - is stdin\n"
     "          --json                     as the last word, or ahead of a\n"
     "                                     flag: print JSON\n"
     "\n"
     "Secrets are never taken from arguments or the environment.\n"
     "\n"
-    "example: attest-agent vm add web1 --policy 0x3 --firmware OVMF.fd \\\n"
-    "    --cloud-cert oca.cert --secret-prompt\n";
+    "example: attest-agent vm add web1 --domain web1.xml \\\n"
+    "    --firmware OVMF.amdsev.fd --cloud-cert oca.cert --luks-prompt\n";
 
 static int
 read_file(void *arg, struct secret *out, const char *path, size_t max,
@@ -57,7 +69,21 @@ read_file(void *arg, struct secret *out, const char *path, size_t max,
 }
 
 static int
-add_json(struct register_plan *p, const char *path, struct err *err)
+run_command(void *arg, struct secret *out, const char *line, size_t max,
+    struct err *err)
+{
+	struct secret_command command;
+
+	(void)arg;
+	if (secret_command_parse(&command, line, err) != 0)
+		return -1;
+	return secret_command_run(out, &command, max, SECRET_COMMAND_MS, err);
+}
+
+/* A file in one of the forms of docs/protocol.md 14; "-" is stdin. */
+static int
+add_form(struct register_plan *p, const char *path, register_form_fn *form,
+    struct err *err)
 {
 	struct secret text = { 0 };
 	int rc;
@@ -66,7 +92,7 @@ add_json(struct register_plan *p, const char *path, struct err *err)
 	    ? file_read_fd(&text, STDIN_FILENO, REGISTER_JSON_MAX, err)
 	    : file_read(&text, path, REGISTER_JSON_MAX, err);
 	if (rc == 0)
-		rc = register_json(p, secret_span(&text), err);
+		rc = form(p, secret_span(&text), err);
 	secret_free(&text);
 	return rc == 0 ? 0 : err_wrap(err, "%s", path);
 }
@@ -91,21 +117,31 @@ add_secret_fd(struct register_plan *p, const char *value, struct err *err)
 static int
 add_secret_prompt(struct register_plan *p, struct err *err)
 {
+	char what[REGISTRATION_NAME_MAX + 40];
 	struct secret bytes = { 0 };
 	struct sev_guid guid;
 	int rc = -1;
 
+	(void)snprintf(
+	    what, sizeof(what), "Passphrase for the disk of %s", p->r->name);
 	if (sev_guid_parse(&guid, span_str("luks-key"), err) == 0 &&
-	    prompt_secret(&bytes, "Passphrase of the disk", err) == 0)
+	    prompt_secret(&bytes, what, err) == 0)
 		rc = register_secret(p, &guid, secret_span(&bytes), err);
 	secret_free(&bytes);
 	return rc;
 }
 
+/* What the command line says besides the options of register.c. */
+struct words {
+	const char *name;
+	const char *domain; /* read last: it says what nobody else has */
+	bool ask;           /* for the passphrase */
+};
+
 /* One word of the command line, and its value if it takes one. */
 static int
-read_option(
-    struct register_plan *p, int argc, char **argv, int *at, struct err *err)
+read_option(struct register_plan *p, struct words *w, int argc, char **argv,
+    int *at, struct err *err)
 {
 	const char *value = NULL;
 	char name[32];
@@ -113,7 +149,11 @@ read_option(
 	int wants;
 
 	if (cli_value(&value, argc, argv, at, "json") > 0)
-		return add_json(p, value, err);
+		return add_form(p, value, register_json, err);
+	if (cli_value(&value, argc, argv, at, "yaml") > 0)
+		return add_form(p, value, register_yaml, err);
+	if (cli_value(&w->domain, argc, argv, at, "domain") > 0)
+		return 0;
 	if (cli_value(&value, argc, argv, at, "secret-fd") > 0)
 		return add_secret_fd(p, value, err);
 	len = strcspn(argv[*at] + 2, "=");
@@ -139,30 +179,30 @@ wants_json(int argc, char **argv, int at)
 }
 
 static int
-read_line(struct register_plan *p, int argc, char **argv, struct err *err)
+read_line(struct register_plan *p, struct words *w, int argc, char **argv,
+    struct err *err)
 {
-	const char *name = NULL;
-	bool ask = false;
 	int i;
 
 	for (i = 1; i < argc; i++) {
 		if (strncmp(argv[i], "--", 2) != 0) {
-			if (name != NULL)
+			if (w->name != NULL)
 				return err_set(err, ERR_USAGE, "%s?", argv[i]);
-			name = argv[i];
-		} else if (cli_flag(argv, i, "secret-prompt")) {
-			ask = true;
+			w->name = argv[i];
+		} else if (cli_flag(argv, i, "secret-prompt") ||
+		    cli_flag(argv, i, "luks-prompt")) {
+			w->ask = true;
 		} else if (!wants_json(argc, argv, i) &&
-		    read_option(p, argc, argv, &i, err) != 0) {
+		    read_option(p, w, argc, argv, &i, err) != 0) {
 			return -1;
 		}
 	}
-	if (name != NULL && register_option(p, "name", name, err) != 0)
+	if (w->name != NULL && register_option(p, "name", w->name, err) != 0)
 		return -1;
-	if (register_identity(p, err) != 0)
+	if (w->domain != NULL &&
+	    add_form(p, w->domain, register_domain, err) != 0)
 		return -1;
-	/* Last, so that nobody types a passphrase ahead of a misspelt flag. */
-	return ask ? add_secret_prompt(p, err) : 0;
+	return register_identity(p, err);
 }
 
 static int
@@ -189,71 +229,53 @@ load_public(uint8_t out[UUID_KEY_LEN], const struct cli *cli, bool needed,
 	return 0;
 }
 
-/* The same, with the notes as a list. */
-static void
-print_as_json(json_t *vm, const struct register_plan *p)
-{
-	json_t *notes = json_array();
-	size_t i;
-
-	for (i = 0; i < p->note_count; i++)
-		(void)json_array_append_new(notes, json_string(p->note[i]));
-	(void)json_object_set_new(vm, "notes", notes);
-	cli_print_json(vm);
-}
-
-static void
-print(const json_t *vm, const struct register_plan *p)
-{
-	const json_t *digests = json_object_get(vm, "digests");
-	size_t i;
-
-	(void)printf("scheme     %s\n", cli_text(vm, "scheme"));
-	(void)printf("policy     %s\n", cli_text(vm, "policy-text"));
-	for (i = 0; i < json_array_size(digests); i++) {
-		const json_t *d = json_array_get(digests, i);
-
-		(void)printf("expects    %s  %s\n", cli_text(d, "digest"),
-		    cli_text(d, "about"));
-	}
-	(void)printf("secrets    %lld\n", cli_number(vm, "secrets"));
-	for (i = 0; i < p->note_count; i++)
-		(void)printf("%s\n", p->note[i]);
-	(void)printf(
-	    "Registered %s as %s.\n", cli_text(vm, "name"), cli_text(vm, "vm"));
-}
-
 static int
-submit(
-    const struct cli *cli, struct register_plan *p, bool json, struct err *err)
+submit(json_t **vm, const struct cli *cli, struct register_plan *p,
+    struct err *err)
 {
 	struct registration *r = NULL;
 	struct secret bytes = { 0 };
 	uint8_t key[UUID_KEY_LEN];
-	json_t *vm = NULL;
 	int rc = -1;
 
 	if (load_public(key, cli, !p->has_vm, err) != 0 ||
 	    register_finish(&r, p, key, err) != 0 ||
-	    registration_encode(&bytes, r, err) != 0 ||
-	    cli_ask(&vm, cli, OWNER_REGISTER, secret_span(&bytes), err) != 0)
+	    registration_encode(&bytes, r, err) != 0)
 		goto out;
-	if (json)
-		print_as_json(vm, p);
-	else
-		print(vm, p);
-	rc = 0;
+	rc = cli_ask(vm, cli, OWNER_REGISTER, secret_span(&bytes), err);
 out:
-	json_decref(vm);
 	secret_free(&bytes);
 	registration_free(r);
 	return rc;
+}
+
+/* All that is known is checked and shown before a passphrase is asked for. */
+static int
+add(const struct cli *cli, struct register_plan *p, const struct words *w,
+    bool json, struct err *err)
+{
+	json_t *vm = NULL;
+
+	if (register_check(p, err) != 0)
+		return -1;
+	if (!json)
+		cli_vm_show_plan(p);
+	if ((w->ask && add_secret_prompt(p, err) != 0) ||
+	    submit(&vm, cli, p, err) != 0)
+		return -1;
+	if (json)
+		cli_vm_print_json(vm, p);
+	else
+		cli_vm_show_end(cli, vm, p);
+	json_decref(vm);
+	return 0;
 }
 
 int
 cli_vm_add(const struct cli *cli, int argc, char **argv)
 {
 	struct register_plan *p = calloc(1, sizeof(*p));
+	struct words words = { 0 };
 	struct err err = { 0 };
 	int status = CLI_OK;
 	bool json = false;
@@ -270,8 +292,9 @@ cli_vm_add(const struct cli *cli, int argc, char **argv)
 		free(p);
 		return CLI_FAILED;
 	}
-	if (read_line(p, argc, argv, &err) != 0 ||
-	    submit(cli, p, json, &err) != 0) {
+	p->run = run_command;
+	if (read_line(p, &words, argc, argv, &err) != 0 ||
+	    add(cli, p, &words, json, &err) != 0) {
 		(void)err_wrap(&err, "vm add");
 		status = cli_fail_as(json, &err);
 	}

@@ -233,6 +233,7 @@ static const struct option {
 	{ "allow-host", true, register_add_host },
 	{ "secret-file", true, register_add_secret_file },
 	{ "secret", true, register_add_secret },
+	{ "secret-command", true, register_add_command },
 	{ "no-secret", false, register_set_no_secret },
 	{ "secret-address", true, register_set_address },
 };

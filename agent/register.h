@@ -15,12 +15,17 @@
 #define REGISTER_FIRMWARES_MAX 8
 #define REGISTER_FILE_MAX (512u << 20) /* kernel, initrd */
 #define REGISTER_JSON_MAX (1024 * 1024)
+#define REGISTER_XML_MAX (1024 * 1024)
 #define REGISTER_NOTES_MAX 16
 #define REGISTER_NOTE_LEN 200
 #define REGISTER_PAD_STEP 256 /* hides the length of the secrets (T33) */
 
 /** Reads a file that the owner named; a table of one, for tests. */
 typedef int register_read_fn(void *arg, struct secret *out, const char *path,
+    size_t max, struct err *err);
+
+/** Runs a command that the owner named, for its output. */
+typedef int register_run_fn(void *arg, struct secret *out, const char *line,
     size_t max, struct err *err);
 
 struct register_firmware {
@@ -45,6 +50,9 @@ struct register_parts {
 struct register_plan {
 	register_read_fn *read;
 	void *read_arg;
+	register_run_fn *run;   /* NULL: no commands here; arg: read_arg */
+	bool nvram_told;        /* in words of the domain */
+	bool checked;           /* register_check() was good */
 	struct registration *r; /* owned until register_finish() */
 	bool has_vm, new_vm;    /* a UUID was given; one was asked for */
 	bool has_policy, has_scheme, allow_debug, allow_naples, no_secret;
@@ -92,6 +100,23 @@ int register_wants_value(const char *name);
  * ERR_MALFORMED, ERR_USAGE: an unknown or unusable member */
 int register_json(struct register_plan *p, struct span text, struct err *err);
 
+/** One of the next three. */
+typedef int register_form_fn(
+    struct register_plan *p, struct span text, struct err *err);
+
+/** register_yaml(p, text, err): the same members in YAML (protocol.md 14). */
+int register_yaml(struct register_plan *p, struct span text, struct err *err);
+
+/**
+ * register_domain(p, text, err):
+ * What a libvirt domain says of its guest, as far as nothing else was said of
+ * it before: so this comes last.
+ *   errors  ERR_MALFORMED, ERR_LIMIT: no XML, or one with a document type;
+ *           ERR_USAGE: a domain that cannot be attested, with what to change;
+ *           ERR_IO: a file that it names is not here
+ */
+int register_domain(struct register_plan *p, struct span text, struct err *err);
+
 /** register_secret(p, guid, data, err): one secret, its exact bytes. */
 int register_secret(struct register_plan *p, const struct sev_guid *guid,
     struct span data, struct err *err);
@@ -106,8 +131,16 @@ int register_secret(struct register_plan *p, const struct sev_guid *guid,
 int register_identity(struct register_plan *p, struct err *err);
 
 /**
+ * register_check(p, err):
+ * All checks and all digests, but what the secrets themselves decide, so that
+ * the owner sees them before she is asked for any.
+ *   errors  ERR_USAGE and others, with words for the owner
+ */
+int register_check(struct register_plan *p, struct err *err);
+
+/**
  * register_finish(out, p, key, err):
- * All checks, all digests.  Without a UUID the VM gets a self-certifying one
+ * register_check(), unless that was done, and the secrets.  Without a UUID the VM gets a self-certifying one
  * of ${key} (UUID_KEY_LEN bytes) and its name.
  *   errors  ERR_USAGE and others, with words for the owner
  */

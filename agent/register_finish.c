@@ -234,10 +234,32 @@ remark(struct register_plan *p)
 	if (r->max_instances == 0)
 		register_note(
 		    p, "note: no --max-instances: any number of starts");
-	if (p->firmware_count > 0)
+	if ((r->deny_generations & (1u << SEV_GEN_NAPLES)) == 0)
+		register_note(p,
+		    "warning: Naples parts are allowed: their keys can be "
+		    "forged (see attest-agent help platforms)");
+	if (p->firmware_count > 0 && !p->nvram_told)
 		register_note(p,
 		    "note: NVRAM variables are not measured; use firmware "
 		    "that does not trust them");
+}
+
+int
+register_check(struct register_plan *p, struct err *err)
+{
+	size_t area;
+
+	if (!p->allow_naples)
+		p->r->deny_generations |= 1u << SEV_GEN_NAPLES;
+	if (register_identity(p, err) != 0 || check_policy(p, err) != 0 ||
+	    check_kernels(p, err) != 0 || register_roots(p, err) != 0 ||
+	    register_digests(p, err) != 0 || register_near(p, err) != 0 ||
+	    (!p->no_secret && find_area(&area, p, err) != 0) ||
+	    registration_check(p->r, err) != 0)
+		return -1;
+	remark(p);
+	p->checked = true;
+	return 0;
 }
 
 int
@@ -246,16 +268,11 @@ register_finish(struct registration **out, struct register_plan *p,
 {
 	struct registration *r = p->r;
 
-	if (!p->allow_naples)
-		r->deny_generations |= 1u << SEV_GEN_NAPLES;
-	if (register_identity(p, err) != 0 || check_policy(p, err) != 0 ||
-	    check_kernels(p, err) != 0 || register_roots(p, err) != 0 ||
-	    register_digests(p, err) != 0 || register_near(p, err) != 0 ||
-	    build_table(p, err) != 0 || name_vm(p, key, err) != 0)
+	if (!p->checked && register_check(p, err) != 0)
 		return -1;
-	if (registration_check(r, err) != 0)
+	if (build_table(p, err) != 0 || name_vm(p, key, err) != 0 ||
+	    registration_check(r, err) != 0)
 		return -1;
-	remark(p);
 	*out = r;
 	p->r = NULL;
 	return 0;

@@ -58,8 +58,14 @@ register_option_fn register_set_blocklist;
 register_option_fn register_add_host;
 register_option_fn register_add_secret_file;
 register_option_fn register_add_secret;
+register_option_fn register_add_command;
 register_option_fn register_set_no_secret;
 register_option_fn register_set_address;
+
+/** register_members(p, object, err): all members of a registration. */
+struct json_t;
+int register_members(
+    struct register_plan *p, const struct json_t *object, struct err *err);
 
 /* What is expected of a launch; register_digest.c. */
 /** register_has_image(p, f): of a firmware that is told by its hash, the image

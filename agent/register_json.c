@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "agent/json.h"
-#include "agent/register.h"
+#include "agent/register_impl.h"
 
 /*
  * docs/protocol.md 14 as JSON, with the names that the thread used as
@@ -19,6 +19,7 @@ static int apply(struct register_plan *p, const char *option, const json_t *v,
 static const struct plain {
 	const char *member;
 	const char *option;
+	bool allows; /* an empty list would allow nothing, not everything */
 } plains[] = {
 	{ "vm", "uuid" },
 	{ "uuid", "uuid" },
@@ -33,7 +34,7 @@ static const struct plain {
 	{ "initrd-hash", "initrd-hash" },
 	{ "cmdline-hash", "cmdline-hash" },
 	{ "digests", "digest" },
-	{ "cpu-count", "cpus" },
+	{ "cpu-count", "cpus", true },
 	{ "cpu-sig", "cpu-sig" },
 	{ "cpu-family", "cpu-family" },
 	{ "cpu-model", "cpu-model" },
@@ -51,7 +52,7 @@ static const struct plain {
 	{ "valid-from", "valid-from" },
 	{ "valid-until", "valid-until" },
 	{ "cek-blocklist", "cek-blocklist" },
-	{ "allow-hosts", "allow-host" },
+	{ "allow-hosts", "allow-host", true },
 	{ "secret-address", "secret-address" },
 };
 
@@ -96,6 +97,17 @@ apply(struct register_plan *p, const char *option, const json_t *v,
 		if (apply_scalar(p, option, json_array_get(v, i), err) != 0)
 			return -1;
 	return 0;
+}
+
+/* docs/threat-model.md: an empty list is never "any". */
+static int
+check_list(const struct plain *member, const json_t *v, struct err *err)
+{
+	if (!member->allows || !json_is_array(v) || json_array_size(v) > 0)
+		return 0;
+	return err_set(err, ERR_USAGE,
+	    "an empty list allows nothing; leave %s out if you mean any",
+	    member->member);
 }
 
 static int
@@ -163,6 +175,10 @@ take_certs(struct register_plan *p, const json_t *v, const char *option,
 	int rc;
 
 	if (json_is_array(v)) {
+		if (json_array_size(v) == 0)
+			return refuse(err,
+			    "an empty list names no certificate; leave it "
+			    "out");
 		for (i = 0; i < json_array_size(v); i++) {
 			const json_t *one = json_array_get(v, i);
 
@@ -207,7 +223,7 @@ static int
 take_chips(struct register_plan *p, const json_t *v, struct err *err)
 {
 	static const struct plain parts[] = {
-		{ "allow", "chip" },
+		{ "allow", "chip", true },
 		{ "deny", "deny-chip" },
 		{ "deny-generations", "deny-generation" },
 	};
@@ -223,7 +239,8 @@ take_chips(struct register_plan *p, const json_t *v, struct err *err)
 		if (part == NULL)
 			continue;
 		known++;
-		if (apply(p, parts[i].option, part, err) != 0)
+		if (check_list(&parts[i], part, err) != 0 ||
+		    apply(p, parts[i].option, part, err) != 0)
 			return -1;
 		/* A list of denied generations replaces the default one. */
 		if (i == 2)
@@ -262,50 +279,111 @@ take_instances(struct register_plan *p, const json_t *v, struct err *err)
 	return then != NULL ? apply_scalar(p, "then", then, err) : 0;
 }
 
-/* {"type", "guid", "passphrase" | "file"}; "source": "file" is understood. */
+/* One of several kernels: what it does not name, QEMU measures as empty, and
+ * so that the lists stay in step, it is put in as that. */
+static int
+take_kernel(struct register_plan *p, const json_t *v, struct err *err)
+{
+	static const struct {
+		const char *member, *other, *none;
+	} parts[] = {
+		{ "kernel", "kernel-hash", NULL },
+		{ "initrd", "initrd-hash",
+		    "e3b0c44298fc1c149afbf4c8996fb924"
+		    "27ae41e4649b934ca495991b7852b855" },
+		{ "cmdline", "cmdline-hash", "" },
+	};
+	size_t known = 0;
+	size_t i;
+
+	for (i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+		const json_t *part = json_object_get(v, parts[i].member);
+		const char *option = parts[i].member;
+		int rc;
+
+		if (part == NULL) {
+			part = json_object_get(v, parts[i].other);
+			option = parts[i].other;
+		}
+		if (part != NULL) {
+			known++;
+			rc = apply_scalar(p, option, part, err);
+		} else if (parts[i].none == NULL) {
+			return refuse(err, "want a kernel in each entry");
+		} else {
+			rc = register_option(p,
+			    parts[i].none[0] != '\0' ? parts[i].other
+						     : parts[i].member,
+			    parts[i].none, err);
+		}
+		if (rc != 0)
+			return -1;
+	}
+	if (!json_is_object(v) || known != json_object_size(v))
+		return refuse(err, "want kernel, initrd and cmdline");
+	return 0;
+}
+
+static int
+take_kernels(struct register_plan *p, const json_t *v, struct err *err)
+{
+	size_t i;
+
+	if (!json_is_array(v))
+		return refuse(err, "want a list");
+	for (i = 0; i < json_array_size(v); i++)
+		if (take_kernel(p, json_array_get(v, i), err) != 0)
+			return -1;
+	return 0;
+}
+
+/* {"type", "guid", "passphrase" | "file" | "command"} */
 static int
 take_secret(struct register_plan *p, const json_t *v, struct err *err)
 {
 	static const char *const known[] = { "type", "guid", "passphrase",
-		"file" };
+		"file", "command" };
 	const json_t *pass = json_object_get(v, "passphrase");
 	const json_t *file = json_object_get(v, "file");
+	const json_t *command = json_object_get(v, "command");
 	const json_t *type = json_object_get(v, "type");
 	const json_t *guid = json_object_get(v, "guid");
+	const char *name = guid != NULL ? json_string_value(guid) : "luks-key";
+	const json_t *from = file != NULL ? file : command;
 	struct sev_guid id;
-	char option[1024];
+	char option[1200];
 	size_t members = 0;
 	size_t i;
 
 	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		members += json_object_get(v, known[i]) != NULL ? 1 : 0;
 	if (!json_is_object(v) || members != json_object_size(v))
+		return refuse(err,
+		    "secrets: want type, guid, and passphrase, file or "
+		    "command");
+	if ((pass != NULL) + (file != NULL) + (command != NULL) != 1 ||
+	    name == NULL)
 		return refuse(
-		    err, "secrets: want type, guid, and passphrase or file");
-	if ((pass == NULL) == (file == NULL) ||
-	    (guid != NULL && !json_is_string(guid)))
-		return refuse(err, "secrets: want one of passphrase and file");
+		    err, "secrets: want one of passphrase, file, command");
 	if (guid == NULL &&
 	    (!json_is_string(type) ||
 		strcmp(json_string_value(type), "luks-passphrase") != 0))
 		return refuse(
 		    err, "secrets: want type luks-passphrase, or a guid");
-	if (sev_guid_parse(&id,
-		span_str(guid != NULL ? json_string_value(guid) : "luks-key"),
-		err) != 0)
+	if (sev_guid_parse(&id, span_str(name), err) != 0)
 		return -1;
 	if (json_is_string(pass))
 		return register_secret(p, &id,
 		    span_of(json_string_value(pass), json_string_length(pass)),
 		    err);
-	if (!json_is_string(file))
+	if (!json_is_string(from))
 		return refuse(err, "secrets: want a string");
-	if (json_string_length(file) > 900)
-		return refuse(err, "secrets: file: path too long");
-	(void)snprintf(option, sizeof(option), "%s=%s",
-	    guid != NULL ? json_string_value(guid) : "luks-key",
-	    json_string_value(file));
-	return register_option(p, "secret", option, err);
+	if (json_string_length(from) > 1024)
+		return refuse(err, "secrets: too long");
+	(void)snprintf(
+	    option, sizeof(option), "%s=%s", name, json_string_value(from));
+	return register_option(
+	    p, file != NULL ? "secret" : "secret-command", option, err);
 }
 
 static int
@@ -334,6 +412,7 @@ static const struct special {
 	{ "chips", take_chips },
 	{ "max-instances", take_instances },
 	{ "secrets", take_secrets },
+	{ "kernels", take_kernels },
 };
 
 static int
@@ -347,20 +426,22 @@ take_member(
 			return specials[i].take(p, v, err);
 	for (i = 0; i < sizeof(plains) / sizeof(plains[0]); i++)
 		if (strcmp(plains[i].member, name) == 0)
-			return apply(p, plains[i].option, v, err);
+			return check_list(&plains[i], v, err) != 0
+			    ? -1
+			    : apply(p, plains[i].option, v, err);
 	return err_set(err, ERR_USAGE, "unknown member");
 }
 
 int
-register_json(struct register_plan *p, struct span text, struct err *err)
+register_members(
+    struct register_plan *p, const struct json_t *members, struct err *err)
 {
-	json_t *object = NULL;
+	/* The macro takes no const; nothing here writes. */
+	json_t *object = json_incref((json_t *)(uintptr_t)members);
 	const char *name;
-	json_t *v;
 	int rc = -1;
+	json_t *v;
 
-	if (json_read(&object, text, REGISTER_JSON_MAX, err) != 0)
-		return -1;
 	json_object_foreach(object, name,
 	    v) if (!json_is_null(v) && take_member(p, name, v, err) != 0)
 	{
@@ -369,6 +450,19 @@ register_json(struct register_plan *p, struct span text, struct err *err)
 	}
 	rc = 0;
 out:
+	json_decref(object);
+	return rc;
+}
+
+int
+register_json(struct register_plan *p, struct span text, struct err *err)
+{
+	json_t *object = NULL;
+	int rc;
+
+	if (json_read(&object, text, REGISTER_JSON_MAX, err) != 0)
+		return -1;
+	rc = register_members(p, object, err);
 	json_decref(object);
 	return rc;
 }

@@ -312,6 +312,31 @@ register_add_secret(struct register_plan *p, const char *value, struct err *err)
 	return secret_from(p, &guid, file + 1, err);
 }
 
+/* [GUID=]COMMAND */
+int
+register_add_command(
+    struct register_plan *p, const char *value, struct err *err)
+{
+	const char *line = strchr(value, '=');
+	struct secret bytes = { 0 };
+	struct sev_guid guid;
+	int rc = -1;
+
+	if (p->run == NULL)
+		return err_set(
+		    err, ERR_UNSUPPORTED, "commands are not run here");
+	if (line != NULL &&
+	    sev_guid_parse(
+		&guid, span_of(value, (size_t)(line - value)), NULL) == 0)
+		value = line + 1;
+	else if (sev_guid_parse(&guid, span_str(LUKS_KEY), err) != 0)
+		return -1;
+	if (p->run(p->read_arg, &bytes, value, SECRET_FILE_MAX, err) == 0)
+		rc = register_secret(p, &guid, secret_span(&bytes), err);
+	secret_free(&bytes);
+	return rc;
+}
+
 int
 register_set_no_secret(
     struct register_plan *p, const char *value, struct err *err)

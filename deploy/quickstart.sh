@@ -163,7 +163,7 @@ for i in $(seq "$vms"); do
 	[ "$i" -gt 1 ] || cat "$work/added"
 	rm "$work/passphrase"
 	uuid=$(grep -oE -m1 '[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}' \
-	    "$work/added")
+	    "$work/added" | head -n 1)
 	echo "$uuid $passphrase" >>"$work/vms"
 done
 

@@ -481,8 +481,8 @@ class CommandLine(unittest.TestCase):
             if child == 0:
                 os.execv(args[0], args)
             said = b""
-            for word in words:
-                said += agent_case.read_until(terminal, b": ")
+            for word, prompt in zip(words, (b"of a: ", b"(again): ")):
+                said += agent_case.read_until(terminal, prompt)
                 self.assertFalse(termios.tcgetattr(terminal)[3] &
                                  termios.ECHO)
                 os.write(terminal, word.encode() +

@@ -342,7 +342,7 @@ json_that_will_not_do(void **state)
 		{ "{\"chips\":{\"permit\":[]}}", "allow, deny" },
 		{ "{\"secrets\":{}}", "want a list" },
 		{ "{\"secrets\":[{\"type\":\"luks-passphrase\"}]}",
-		    "passphrase and file" },
+		    "passphrase, file, command" },
 		{ "{\"secrets\":[{\"passphrase\":\"x\"}]}",
 		    "luks-passphrase, or a guid" },
 		{ "{\"secrets\":[{\"guid\":\"x\",\"passphrase\":\"x\"}]}",

@@ -1,0 +1,591 @@
+#include "tests/unit/agent/lab.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/file.h"
+#include "agent/json.h"
+#include "agent/near.h"
+#include "agent/secret_command.h"
+
+/* Registration from a libvirt domain and from YAML, kernels in numbers, and
+ * secrets from commands. */
+
+#define FW "firmware/synthetic-fw-a.bin"
+#define SOME_UUID "57f669c2-c427-4132-bc7a-26f56b6a718c"
+
+static const uint8_t agent_key[UUID_KEY_LEN] = { 7 };
+
+/* In a buffer of the exact size, so that no parser may look behind it. */
+struct form {
+	struct register_plan *plan;
+	struct err err;
+	struct registration *r;
+};
+
+static int
+read_file(void *arg, struct secret *out, const char *path, size_t max,
+    struct err *err)
+{
+	(void)arg;
+	/* Names of fixtures stand for themselves. */
+	if (path[0] == '@')
+		path = lab_fixture(path + 1);
+	return file_read(out, path, max, err);
+}
+
+static int
+run_command(void *arg, struct secret *out, const char *line, size_t max,
+    struct err *err)
+{
+	(void)arg;
+	(void)max;
+	(void)err;
+	return secret_copy(out, span_str(line), err);
+}
+
+static void
+form_open(struct form *f)
+{
+	memset(f, 0, sizeof(*f));
+	f->plan = calloc(1, sizeof(*f->plan));
+	assert_non_null(f->plan);
+	assert_int_equal(register_init(f->plan, read_file, NULL, &f->err), 0);
+	f->plan->run = run_command;
+}
+
+static void
+form_close(struct form *f)
+{
+	registration_free(f->r);
+	register_free(f->plan);
+	free(f->plan);
+}
+
+static int
+form_read(struct form *f, register_form_fn *read, const char *text, size_t len)
+{
+	uint8_t *exact = malloc(len > 0 ? len : 1);
+	int rc;
+
+	assert_non_null(exact);
+	if (len > 0)
+		memcpy(exact, text, len);
+	rc = read(f->plan, span_of(exact, len), &f->err);
+	free(exact);
+	return rc;
+}
+
+static int
+form_option(struct form *f, const char *name, const char *value)
+{
+	return register_option(f->plan, name, value, &f->err);
+}
+
+static int
+form_finish(struct form *f)
+{
+	return register_finish(&f->r, f->plan, agent_key, &f->err);
+}
+
+static void
+says(const struct form *f, int rc, const char *words)
+{
+	if (rc == 0)
+		fail_msg("accepted; want \"%s\"", words);
+	if (strstr(f->err.msg, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", f->err.msg, words);
+}
+
+static bool
+noted(const struct form *f, const char *words)
+{
+	size_t i;
+
+	for (i = 0; i < f->plan->note_count; i++)
+		if (strstr(f->plan->note[i], words) != NULL)
+			return true;
+	return false;
+}
+
+#define SEV                                                                    \
+	"<launchSecurity type='sev' kernelHashes='yes'>"                       \
+	"<policy>0x0007</policy></launchSecurity>"
+#define OS                                                                     \
+	"<os><loader type='pflash'>@" FW "</loader><nvram>/x</nvram>"          \
+	"<kernel>@SOURCES.md</kernel><cmdline> quiet </cmdline></os>"
+#define DOMAIN(inside) "<domain><name>web1</name>" inside "</domain>"
+
+/* Everything that a domain can say, where nothing else was said. */
+static void
+domain(void **state)
+{
+	static const char xml[] = "<?xml version='1.0'?><!-- x -->" DOMAIN(
+	    "<uuid>" SOME_UUID "</uuid><vcpu current='2'>4</vcpu>" OS SEV
+	    "<cpu mode='custom'><model> EPYC-Milan-v2\n</model></cpu>"
+	    "<devices><interface><model type='virtio'/></interface><disk>"
+	    "<target bus='virtio'/><driver iommu='on'/></disk></devices>");
+	uint8_t cmdline[SEV_SHA256_LEN];
+	struct form f;
+
+	(void)state;
+	form_open(&f);
+	assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+	assert_int_equal(form_option(&f, "no-secret", NULL), 0);
+	if (form_read(&f, register_domain, xml, sizeof(xml) - 1) != 0 ||
+	    form_finish(&f) != 0)
+		fail_msg("%s", f.err.msg);
+	assert_string_equal(f.r->name, "web1");
+	assert_int_equal(f.r->scheme, SCHEME_SEV_ES);
+	assert_int_equal(f.r->policy, 7);
+	assert_int_equal(f.r->cpu_count, 1);
+	assert_int_equal(f.r->cpus[0], 2);
+	assert_int_equal(f.plan->signature, 0x00a00f11);
+	assert_int_equal(f.r->digest_count, 1);
+	/* Blanks of a command line are measured. */
+	assert_int_equal(
+	    sev_hash_table_cmdline(cmdline, span_str(" quiet "), NULL), 0);
+	assert_memory_equal(
+	    f.r->kernels[0].hashes.cmdline, cmdline, sizeof(cmdline));
+	assert_true(noted(&f, "warning: <nvram> present"));
+	assert_true(noted(&f, "<locked/>"));
+	assert_true(noted(&f, "1 virtio devices"));
+	assert_true(noted(&f, "the UUID is the domain's"));
+	form_close(&f);
+}
+
+/* What was said by an option is not the domain's to say. */
+static void
+options_go_first(void **state)
+{
+	static const char xml[] =
+	    DOMAIN("<uuid>" SOME_UUID "</uuid><vcpu>4</vcpu>"
+		   "<os><loader>/nonexistent</loader></os>" SEV);
+	struct form f;
+
+	(void)state;
+	form_open(&f);
+	assert_int_equal(form_option(&f, "name", "other"), 0);
+	assert_int_equal(form_option(&f, "new-uuid", NULL), 0);
+	assert_int_equal(form_option(&f, "policy", "1"), 0);
+	assert_int_equal(form_option(&f, "cpus", "1,2"), 0);
+	assert_int_equal(form_option(&f, "firmware", "@" FW), 0);
+	assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+	assert_int_equal(form_option(&f, "no-secret", NULL), 0);
+	if (form_read(&f, register_domain, xml, sizeof(xml) - 1) != 0 ||
+	    form_finish(&f) != 0)
+		fail_msg("%s", f.err.msg);
+	assert_string_equal(f.r->name, "other");
+	assert_int_equal(f.r->policy, 1);
+	assert_int_equal(f.r->cpu_count, 2);
+	assert_string_equal(f.r->label, "other");
+	form_close(&f);
+}
+
+static void
+domains_that_will_not_do(void **state)
+{
+	static const struct {
+		const char *xml;
+		const char *says;
+	} bad[] = {
+		{ "", "want 1 to" },
+		{ "x", "not XML" },
+		{ "<domain>", "not XML: line 1" },
+		{ "<network/>", "not a libvirt <domain>" },
+		{ DOMAIN(""), "no <launchSecurity" },
+		{ DOMAIN("<launchSecurity type='sev-snp'/>"), "want 'sev'" },
+		{ DOMAIN(SEV), "the host chooses the firmware" },
+		{ DOMAIN(SEV "<os><loader>/nonexistent</loader></os>"),
+		    "give your own copy: --firmware" },
+		{ DOMAIN("<os><loader>@" FW "</loader><kernel>@SOURCES.md"
+			 "</kernel></os><launchSecurity type='sev'>"
+			 "<policy>1</policy></launchSecurity>"),
+		    "kernelHashes='yes'" },
+		{ DOMAIN(OS "<launchSecurity type='sev' kernelHashes='yes'>"
+			    "<policy>bogus</policy></launchSecurity>"),
+		    "<policy>" },
+		{ DOMAIN(OS SEV "<vcpu>none</vcpu>"), "<vcpu>" },
+		{ DOMAIN("<uuid>1</uuid>" OS SEV), "<uuid>" },
+		/* Entities: no file is read, and no bomb goes off. */
+		{ "<!DOCTYPE domain [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>"
+		  "<domain><name>&x;</name></domain>",
+		    "document type" },
+		{ "<!DOCTYPE d [<!ENTITY a 'aaaa'><!ENTITY b '&a;&a;'>]><d/>",
+		    "document type" },
+		{ "<domain><name>&bogus;</name></domain>", "not XML" },
+		{ "<domain a='1' a='2'/>", "not XML" },
+	};
+	static const char utf16[] = "\xff\xfe<\0!\0D\0";
+	struct form f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		form_open(&f);
+		says(&f,
+		    form_read(
+			&f, register_domain, bad[i].xml, strlen(bad[i].xml)),
+		    bad[i].says);
+		form_close(&f);
+	}
+	form_open(&f);
+	says(&f, form_read(&f, register_domain, utf16, sizeof(utf16)), "NUL");
+	form_close(&f);
+}
+
+/* Depth and size have an end. */
+static void
+large_domains(void **state)
+{
+	static const struct {
+		const char *each;
+		size_t count;
+		const char *says;
+	} large[] = {
+		{ "<a>", 33, "levels" },
+		{ "<a/>", 20001, "elements" },
+		{ "                ", REGISTER_XML_MAX / 16, "bytes" },
+	};
+	static char xml[REGISTER_XML_MAX + 1024];
+	struct form f;
+	size_t i, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(large) / sizeof(large[0]); i++) {
+		size_t at = (size_t)snprintf(xml, sizeof(xml), "<domain>");
+
+		for (n = 0; n < large[i].count; n++)
+			at += (size_t)snprintf(
+			    xml + at, sizeof(xml) - at, "%s", large[i].each);
+		for (n = 0; i == 0 && n < large[i].count; n++)
+			at += (size_t)snprintf(
+			    xml + at, sizeof(xml) - at, "</a>");
+		at += (size_t)snprintf(xml + at, sizeof(xml) - at, "</domain>");
+		form_open(&f);
+		says(
+		    &f, form_read(&f, register_domain, xml, at), large[i].says);
+		form_close(&f);
+	}
+}
+
+/* docs/protocol.md 14, as it stands there. */
+static void
+yaml(void **state)
+{
+	static const char text[] =
+	    "# a comment\n"
+	    "vm: " SOME_UUID "\n"
+	    "scheme: amd-sev-es\n"
+	    "policy: [nodbg, noks, es]\n"
+	    "cloud-certs: ['@certs/synthetic-a/oca.cert']\n"
+	    "chips: {deny-generations: [naples, rome]}\n"
+	    "firmware: [{file: '@" FW "'}]\n"
+	    "kernels:\n"
+	    "  - {kernel: '@SOURCES.md', cmdline: 'console=ttyS0'}\n"
+	    "  - {kernel: '@" FW "', initrd: '@SOURCES.md'}\n"
+	    "digests: []\n"
+	    "cpu-count: [2, 4]\n"
+	    "cpu-model: EPYC-Rome\n"
+	    "min-api: 1.50\n"
+	    "min-build: 24\n"
+	    "valid-from: 2026-01-01\n"
+	    "valid-until: 2026-12-31T23:59:59Z\n"
+	    "max-instances: {count: 1, per: 24h, then: refuse}\n"
+	    "approve: never\n"
+	    "secrets:\n"
+	    "  - {type: luks-passphrase, passphrase: 'two words'}\n"
+	    "  - {guid: 00000000-0000-0000-0000-000000000001,\n"
+	    "     command: pass show web1}\n";
+	struct form f;
+
+	(void)state;
+	form_open(&f);
+	if (form_read(&f, register_yaml, text, sizeof(text) - 1) != 0 ||
+	    form_finish(&f) != 0)
+		fail_msg("%s", f.err.msg);
+	assert_string_equal(f.r->name, SOME_UUID);
+	assert_int_equal(f.r->policy, 7);
+	assert_int_equal(f.r->digest_count, 4);
+	assert_int_equal(f.r->kernel_count, 2);
+	assert_non_null(strstr(f.r->digests[0].about, "SOURCES.md, 2 vCPUs"));
+	assert_int_equal(f.r->min.api_minor, 50);
+	assert_int_equal(
+	    f.r->deny_generations, 1u << SEV_GEN_NAPLES | 1u << SEV_GEN_ROME);
+	assert_int_equal(f.r->from_ms, INT64_C(1767225600000));
+	assert_int_equal(f.r->until_ms, INT64_C(1798761599000));
+	assert_int_equal(f.r->secret_count, 2);
+	assert_int_equal(f.r->per_s, 86400);
+	form_close(&f);
+}
+
+static void
+yaml_that_will_not_do(void **state)
+{
+	static const struct {
+		const char *text;
+		const char *says;
+	} bad[] = {
+		{ "", "empty" },
+		{ "- 1\n", "NAME: VALUE" },
+		{ "policy: 1\npolicy: 2\n", "2:1: the name is there already" },
+		{ "policy: &a 1\nscheme: *a\n", "anchors" },
+		{ "policy: !!int 1\n", "anchors" },
+		{ "policy: 1\n---\npolicy: 2\n", "more than one document" },
+		{ "polcy: 1\n", "unknown member" },
+		{ "policy: {a: 1}\n", "wrong type" },
+		{ "a: [[[[[[[[[1]]]]]]]]]\n", "too many levels" },
+		{ "{policy: 1", "1:" },
+		{ "? [a, b]\n: 1\n", "short name" },
+		{ "policy: \"a\\0b\"\n", "NUL" },
+		{ "cpu-count: []\n", "allows nothing" },
+		{ "allow-hosts: []\n", "allows nothing" },
+		{ "chips: {allow: []}\n", "allows nothing" },
+		{ "cloud-certs: []\n", "empty list" },
+		{ "kernels: [{initrd: '@SOURCES.md'}]\n", "want a kernel" },
+		{ "kernels: [{kernel: '@SOURCES.md', root: x}]\n",
+		    "want kernel, initrd" },
+		{ "kernels: {}\n", "want a list" },
+		{ "valid-until: 2026-02-30\n", "valid-until" },
+		{ "valid-until: tomorrow\n", "want a time" },
+		{ "cek-blocklist: /nonexistent\n", "nonexistent" },
+		{ "secrets: [{type: luks-passphrase, file: a, command: b}]\n",
+		    "one of" },
+	};
+	struct form f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		form_open(&f);
+		says(&f,
+		    form_read(
+			&f, register_yaml, bad[i].text, strlen(bad[i].text)),
+		    bad[i].says);
+		form_close(&f);
+	}
+}
+
+/* Initrds and command lines: one for all kernels, or one for each. */
+static void
+kernels_in_step(void **state)
+{
+	static const char *const lines[] = { "a", "b" };
+	struct form f;
+	size_t i;
+
+	(void)state;
+	form_open(&f);
+	assert_int_equal(form_option(&f, "name", "web1"), 0);
+	assert_int_equal(form_option(&f, "policy", "1"), 0);
+	assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+	assert_int_equal(form_option(&f, "no-secret", NULL), 0);
+	assert_int_equal(form_option(&f, "firmware", "@" FW), 0);
+	assert_int_equal(
+	    form_option(&f, "firmware", "@firmware/synthetic-fw-b.bin"), 0);
+	for (i = 0; i < 2; i++)
+		assert_int_equal(form_option(&f, "cmdline", lines[i]), 0);
+	assert_int_equal(form_option(&f, "kernel", "@SOURCES.md"), 0);
+	assert_int_equal(form_option(&f, "initrd", "@SOURCES.md"), 0);
+	says(&f, register_check(f.plan, &f.err), "2 command lines for 1");
+	assert_int_equal(form_option(&f, "kernel", "@" FW), 0);
+	if (form_finish(&f) != 0)
+		fail_msg("%s", f.err.msg);
+	/* Two images, two kernels. */
+	assert_int_equal(f.r->digest_count, 4);
+	assert_memory_equal(f.r->kernels[0].hashes.initrd,
+	    f.r->kernels[1].hashes.initrd, SEV_SHA256_LEN);
+	assert_memory_not_equal(f.r->kernels[0].hashes.cmdline,
+	    f.r->kernels[1].hashes.cmdline, SEV_SHA256_LEN);
+	form_close(&f);
+}
+
+/* The pre-flight against every image of Debian's `ovmf`: none of them has an
+ * area for a launch secret, and the owner is told what to do. */
+static void
+debian_firmware(void **state)
+{
+	static const char *const globs[] = { "/usr/share/OVMF/*CODE*.fd",
+		"/usr/share/ovmf/OVMF.fd", "/usr/share/OVMF/*.ms.fd" };
+	struct form f;
+	size_t seen = 0;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(globs) / sizeof(globs[0]); i++) {
+		glob_t found;
+
+		if (glob(globs[i], 0, NULL, &found) != 0)
+			continue;
+		for (k = 0; k < found.gl_pathc; k++) {
+			if (strstr(found.gl_pathv[k], "VARS") != NULL)
+				continue;
+			form_open(&f);
+			assert_int_equal(form_option(&f, "name", "web1"), 0);
+			assert_int_equal(form_option(&f, "policy", "1"), 0);
+			assert_int_equal(
+			    form_option(&f, "any-platform", NULL), 0);
+			assert_int_equal(
+			    form_option(&f, "firmware", found.gl_pathv[k]), 0);
+			says(&f, register_check(f.plan, &f.err),
+			    "use the AmdSev build");
+			form_close(&f);
+			seen++;
+		}
+		globfree(&found);
+	}
+	if (seen == 0)
+		skip(); /* the package is not there */
+}
+
+static bool
+near_has(const struct registration *r, const char *words)
+{
+	struct reader in = reader_of(secret_span(&r->near));
+	uint8_t digest[SEV_SHA256_LEN];
+	char text[NEAR_WORDS_MAX + 1];
+	bool found = false;
+
+	while (near_next(&in, digest, text))
+		found = found || strstr(text, words) != NULL;
+	assert_true(reader_done(&in));
+	return found;
+}
+
+static void
+near_misses(void **state)
+{
+	static const char *const words[] = { "fw-a.bin and 4 vCPUs",
+		"the init2 form", "debug_swap", "CPU model EPYC-Rome",
+		"kernel hashes are off", "no initrd", "no command line",
+		"a newline behind", "a space behind", "without the white" };
+	struct form f;
+	size_t i;
+
+	(void)state;
+	form_open(&f);
+	assert_int_equal(form_option(&f, "name", "web1"), 0);
+	assert_int_equal(form_option(&f, "policy", "7"), 0);
+	assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+	assert_int_equal(form_option(&f, "no-secret", NULL), 0);
+	assert_int_equal(form_option(&f, "firmware", "@" FW), 0);
+	assert_int_equal(form_option(&f, "kernel", "@SOURCES.md"), 0);
+	assert_int_equal(form_option(&f, "initrd", "@SOURCES.md"), 0);
+	assert_int_equal(form_option(&f, "cmdline", "quiet "), 0);
+	assert_int_equal(form_option(&f, "cpus", "2"), 0);
+	assert_int_equal(form_option(&f, "cpu-model", "EPYC-Milan"), 0);
+	if (form_finish(&f) != 0)
+		fail_msg("%s", f.err.msg);
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!near_has(f.r, words[i]))
+			fail_msg("nothing about \"%s\"", words[i]);
+	assert_false(near_has(f.r, "CPU model EPYC-Milan"));
+	form_close(&f);
+}
+
+static void
+command_lines(void **state)
+{
+	static const struct {
+		const char *line;
+		size_t count;
+		const char *last;
+		const char *says;
+	} cases[] = {
+		{ "pass show web1", 3, "web1", NULL },
+		{ "  a\t'b c' ", 2, "b c", NULL },
+		{ "a \"it's\"x", 2, "it'sx", NULL },
+		{ "a ''", 2, "", NULL },
+		{ "a $HOME;b", 2, "$HOME;b", NULL },
+		{ "", 0, NULL, "want a command" },
+		{ "''", 0, NULL, "want a command" },
+		{ "a 'b", 0, NULL, "quote" },
+		{ "1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 "
+		  "0 1 2 3",
+		    0, NULL, "words" },
+	};
+	struct secret_command c;
+	struct err err = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int rc = secret_command_parse(&c, cases[i].line, &err);
+
+		if (cases[i].says != NULL) {
+			assert_int_equal(rc, -1);
+			assert_non_null(strstr(err.msg, cases[i].says));
+			continue;
+		}
+		assert_int_equal(rc, 0);
+		assert_int_equal(c.count, cases[i].count);
+		assert_string_equal(c.words[c.count - 1], cases[i].last);
+		assert_null(c.words[c.count]);
+	}
+}
+
+static void
+commands(void **state)
+{
+	static const struct {
+		const char *line;
+		unsigned wait_ms;
+		const char *gives, *says;
+	} cases[] = {
+		{ "printf 'a b\\n'", 60000, "a b", NULL },
+		{ "printf 'a\\n\\n'", 60000, "a\n", NULL },
+		{ "cat", 60000, NULL, "wrote nothing" }, /* stdin is empty */
+		{ "false", 60000, NULL, "status 1" },
+		{ "sh -c 'printf x; exit 3'", 60000, NULL, "status 3" },
+		{ "/nonexistent/x", 60000, NULL, "cannot be run" },
+		{ "yes", 60000, NULL, "more than 16 bytes" },
+		{ "sleep 600", 50, NULL, "too long" },
+		{ "sh -c 'exec >&-; sleep 600'", 50, NULL, "too long" },
+	};
+	struct secret_command c;
+	struct err err = { 0 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct secret out = { 0 };
+		int rc;
+
+		assert_int_equal(
+		    secret_command_parse(&c, cases[i].line, &err), 0);
+		rc = secret_command_run(&out, &c, 16, cases[i].wait_ms, &err);
+		if (cases[i].gives != NULL) {
+			if (rc != 0)
+				fail_msg("%s", err.msg);
+			assert_true(span_is(secret_span(&out), cases[i].gives));
+		} else {
+			assert_int_equal(rc, -1);
+			if (strstr(err.msg, cases[i].says) == NULL)
+				fail_msg("%s: %s", cases[i].line, err.msg);
+		}
+		secret_free(&out);
+	}
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(domain),
+	cmocka_unit_test(options_go_first),
+	cmocka_unit_test(domains_that_will_not_do),
+	cmocka_unit_test(large_domains),
+	cmocka_unit_test(yaml),
+	cmocka_unit_test(yaml_that_will_not_do),
+	cmocka_unit_test(kernels_in_step),
+	cmocka_unit_test(debian_firmware),
+	cmocka_unit_test(near_misses),
+	cmocka_unit_test(command_lines),
+	cmocka_unit_test(commands),
+};
+
+int
+main(void)
+{
+	json_setup();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,292 @@
+#include "tests/unit/agent/lab.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* CEKs that the key server gave, CEKs that are blocked, and the VM's time. */
+
+static void
+unsigned_cek(struct vault_launch *m, const struct lab *l)
+{
+	struct secret cek = { 0 };
+
+	lab_message(m, l);
+	lab_file(&cek, "certs/synthetic-a/cek-unsigned.cert");
+	assert_int_equal(cek.len, SEV_CERT_LEN);
+	memcpy(m->chain + (size_t)2 * SEV_CERT_LEN, cek.ptr, cek.len);
+	secret_free(&cek);
+	m->has_cpu_id = true;
+	memcpy(m->cpu_id, l->platform.chip_id, sizeof(m->cpu_id));
+}
+
+static int
+put(struct lab *l, const char *fixture, const uint8_t *cpu_id, struct err *err)
+{
+	struct secret cert = { 0 };
+	int rc;
+
+	lab_file(&cert, fixture);
+	assert_int_equal(vault_begin(l->vault, err), 0);
+	rc = vault_put_cek(l->vault, cpu_id, secret_span(&cert), err);
+	assert_int_equal(vault_commit(l->vault, NULL), 0);
+	secret_free(&cert);
+	return rc;
+}
+
+static void
+fetched_cek(void **state)
+{
+	struct vault_launch_answer a;
+	struct err err = { 0 };
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	unsigned_cek(&m, &l);
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_NO_CEK);
+	assert_true(a.wants_cek);
+	assert_int_equal(a.retry_after_s, VAULT_FETCH_RETRY_S);
+
+	/* Without a chip id nobody can fetch it. */
+	m.has_cpu_id = false;
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_NO_CEK);
+	assert_false(a.wants_cek);
+	m.has_cpu_id = true;
+
+	assert_int_equal(
+	    put(&l, "certs/synthetic-a/cek.cert", m.cpu_id, &err), 0);
+	assert_string_equal(l.last.event, "cek");
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_OK);
+
+	/* For good: after a restart, too, and once only. */
+	lab_reopen(&l);
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_OK);
+	l.lines = 0;
+	assert_int_equal(
+	    put(&l, "certs/synthetic-a/cek.cert", m.cpu_id, &err), 0);
+	assert_int_equal(l.lines, 0);
+	lab_close(&l);
+}
+
+/* A key server that lies gets nothing into the store. */
+static void
+lies(void **state)
+{
+	static const struct {
+		const char *fixture;
+		const char *says;
+	} bad[] = {
+		{ "certs/synthetic-a/cek-unsigned.cert", "no trusted ASK" },
+		{ "certs/synthetic-a/pek.cert", "want CEK" },
+		{ "certs/synthetic-a/oca.cert", "want CEK" },
+		{ "certs/synthetic-a/ask.cert", "bytes" },
+		{ "SOURCES.md", "bytes" },
+	};
+	struct vault_launch_answer a;
+	struct vault_launch m;
+	struct lab l;
+	size_t i;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	unsigned_cek(&m, &l);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		struct err err = { 0 };
+
+		assert_int_equal(put(&l, bad[i].fixture, m.cpu_id, &err), -1);
+		if (strstr(err.msg, bad[i].says) == NULL)
+			fail_msg("%s: %s", bad[i].fixture, err.msg);
+	}
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_NO_CEK);
+	lab_close(&l);
+}
+
+/* Without a VM whose root has signed it, a foreign CEK is nobody's. */
+static void
+foreign_root(void **state)
+{
+	struct err err = { 0 };
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	unsigned_cek(&m, &l);
+	assert_int_equal(
+	    put(&l, "certs/synthetic-a/cek.cert", m.cpu_id, &err), -1);
+	assert_int_equal(put(&l, "certs/naples/cek.cert", m.cpu_id, &err), 0);
+	lab_close(&l);
+}
+
+/* A chip id whose CEK has another key is not this chip's. */
+static void
+other_chip(void **state)
+{
+	struct vault_launch_answer a;
+	struct err err = { 0 };
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	unsigned_cek(&m, &l);
+	assert_int_equal(
+	    put(&l, "certs/synthetic-a/cek-other-chip.cert", m.cpu_id, &err),
+	    0);
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	assert_false(a.wants_cek);
+	assert_non_null(strstr(l.last.detail, "another CEK"));
+	lab_close(&l);
+}
+
+static void
+block(struct lab *l, const struct uuid *vm, const struct sev_cert *cek,
+    size_t count)
+{
+	uint8_t keys[2][SEV_SHA256_LEN] = { { 1 } };
+	struct err err = { 0 };
+
+	assert_int_equal(sev_cert_fingerprint(keys[1], cek, &err), 0);
+	assert_int_equal(vault_begin(l->vault, &err), 0);
+	assert_int_equal(vault_set_blocked(l->vault, vm,
+			     span_of(keys[0], count * SEV_SHA256_LEN), &err),
+	    0);
+	assert_int_equal(vault_commit(l->vault, &err), 0);
+}
+
+static void
+expect(struct lab *l, const struct vault_launch *m, enum vault_outcome want)
+{
+	struct vault_launch_answer a;
+
+	lab_launch(&a, l, m);
+	lab_outcome(a.outcome, want);
+}
+
+/* T2: for all VMs or for one, at once, and across restarts. */
+static void
+block_lists(void **state)
+{
+	static const char *const listed[] = { "cek-blocklist", "/dev/null",
+		NULL };
+	struct err err = { 0 };
+	struct secret cert = { 0 };
+	struct sev_cert cek;
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_file(&cert, "certs/synthetic-a/cek.cert");
+	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	lab_register(&l, "web1", NULL);
+	lab_message(&m, &l);
+	expect(&l, &m, VAULT_OK);
+	block(&l, NULL, &cek, 1);
+	expect(&l, &m, VAULT_OK);
+	block(&l, NULL, &cek, 2);
+	assert_int_equal(vault_blocked_count(l.vault), 2);
+	expect(&l, &m, VAULT_REFUSED);
+	assert_non_null(strstr(l.last.detail, "block-list"));
+	lab_reopen(&l);
+	expect(&l, &m, VAULT_REFUSED);
+	block(&l, NULL, &cek, 0);
+	expect(&l, &m, VAULT_OK);
+
+	/* One that has a list of its own, which must have been read. */
+	lab_register(&l, "web2", listed);
+	lab_message(&m, &l);
+	expect(&l, &m, VAULT_REFUSED);
+	assert_non_null(strstr(l.last.detail, "never read"));
+	block(&l, &l.vm, &cek, 0);
+	expect(&l, &m, VAULT_OK);
+	block(&l, &l.vm, &cek, 2);
+	lab_reopen(&l);
+	expect(&l, &m, VAULT_REFUSED);
+	assert_int_equal(vault_begin(l.vault, &err), 0);
+	assert_int_equal(
+	    vault_set_blocked(l.vault, NULL, span_of(cert.ptr, 33), &err), -1);
+	assert_int_equal(vault_remove(l.vault, &l.vm, &err), 0);
+	assert_int_equal(vault_commit(l.vault, &err), 0);
+	lab_reopen(&l); /* no list without its VM */
+	secret_free(&cert);
+	lab_close(&l);
+}
+
+static void
+time_window(void **state)
+{
+	static const char *const window[] = { "valid-from", "2027-01-15",
+		"valid-until", "2027-01-16T12:00:00Z", NULL };
+	const int64_t from = INT64_C(1799971200000);
+	const int64_t until = from + INT64_C(36) * 3600 * 1000;
+	struct vault_launch_answer a;
+	struct vault_validate_answer v;
+	struct vault_validate in;
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", window);
+	lab_message(&m, &l);
+	l.wall_ms = from - 1;
+	expect(&l, &m, VAULT_REFUSED);
+	l.wall_ms = from;
+	expect(&l, &m, VAULT_OK);
+	l.wall_ms = until - 1;
+	(void)lab_begin(&l, &a, &in);
+	/* It ended between the two calls. */
+	l.wall_ms = until;
+	lab_validate(&v, &l, &in);
+	lab_outcome(v.outcome, VAULT_REFUSED);
+	assert_non_null(strstr(l.last.detail, "ended at 2027-01-16T12:00"));
+	expect(&l, &m, VAULT_REFUSED);
+	lab_close(&l);
+}
+
+static void
+cpu_counts(void **state)
+{
+	static const char *const two[] = { "cpus", "2,4", NULL };
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", two);
+	lab_message(&m, &l);
+	expect(&l, &m, VAULT_OK); /* not told: the measurement decides */
+	m.hints.cpus = 4;
+	expect(&l, &m, VAULT_OK);
+	m.hints.cpus = 3;
+	expect(&l, &m, VAULT_MISMATCH);
+	lab_close(&l);
+}
+
+static const struct CMUnitTest tests[] = {
+	cmocka_unit_test(fetched_cek),
+	cmocka_unit_test(lies),
+	cmocka_unit_test(foreign_root),
+	cmocka_unit_test(other_chip),
+	cmocka_unit_test(block_lists),
+	cmocka_unit_test(time_window),
+	cmocka_unit_test(cpu_counts),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
