@@ -126,6 +126,13 @@ int conf_set(void *out, const struct conf_table *table, const char *name,
 int conf_missing(const void *out, const struct conf_table *table,
     struct conf_report *report);
 
+/**
+ * conf_same(a, b, table, name):
+ * Has the key ${name} the same value in both structs?  Not for CONF_MAPS.
+ */
+bool conf_same(const void *a, const void *b, const struct conf_table *table,
+    const char *name);
+
 /** conf_free(out, table): release all fields and zero the struct. */
 void conf_free(void *out, const struct conf_table *table);
 

@@ -66,6 +66,61 @@ conf_missing(
 	return report->errors == before ? 0 : -1;
 }
 
+static bool
+same_list(const struct conf_list *a, const struct conf_list *b)
+{
+	char *const *x = a->items, *const *y = b->items;
+
+	if (a->count != b->count)
+		return false;
+	for (size_t i = 0; i < a->count; i++)
+		if (strcmp(x[i], y[i]) != 0)
+			return false;
+	return true;
+}
+
+static bool
+same_value(const struct conf_key *key, const void *a, const void *b)
+{
+	switch (key->type) {
+	case CONF_STRING:
+	case CONF_PATH:
+		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+	case CONF_STRINGS:
+		return same_list(a, b);
+	case CONF_BOOL:
+		return *(const bool *)a == *(const bool *)b;
+	case CONF_PORT:
+		return *(const uint16_t *)a == *(const uint16_t *)b;
+	case CONF_INT:
+		return *(const int64_t *)a == *(const int64_t *)b;
+	case CONF_MS:
+	case CONF_SIZE:
+		return *(const uint64_t *)a == *(const uint64_t *)b;
+	case CONF_ENUM:
+		return *(const int *)a == *(const int *)b;
+	case CONF_FLAGS:
+		return *(const unsigned *)a == *(const unsigned *)b;
+	case CONF_MAPS:
+		break;
+	}
+	return false;
+}
+
+bool
+conf_same(const void *a, const void *b, const struct conf_table *table,
+    const char *name)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		const struct conf_key *key = &table->keys[i];
+
+		if (strcmp(key->name, name) == 0)
+			return same_value(key, (const char *)a + key->at,
+			    (const char *)b + key->at);
+	}
+	return false;
+}
+
 void
 conf_free(void *out, const struct conf_table *table)
 {

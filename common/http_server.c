@@ -424,6 +424,12 @@ http_close_after(struct http_server *s)
 		conn_finish(s->conn, "draining");
 }
 
+void
+http_last_answer(struct http_server *s)
+{
+	s->close_after = true;
+}
+
 const char *
 http_request_id(const struct http_server *s)
 {

@@ -105,6 +105,10 @@ void http_problem(struct http_server *s, enum problem problem,
  * requests: close. */
 void http_close_after(struct http_server *s);
 
+/** http_last_answer(s): the same, but between requests it stays open for one
+ * more. */
+void http_last_answer(struct http_server *s);
+
 /** http_request_id(s): of the request under way. */
 const char *http_request_id(const struct http_server *s);
 

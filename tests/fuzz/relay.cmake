@@ -2,3 +2,4 @@
 fuzz_target(relay_path relay_path_fuzz.c relay_core)
 fuzz_target(relay_config relay_config_fuzz.c relay_core)
 fuzz_target(relay_http relay_http_fuzz.c relay_core)
+fuzz_target(relay_parcel relay_parcel_fuzz.c relay_core)
