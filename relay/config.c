@@ -165,6 +165,15 @@ static const struct conf_key relay_keys[] = {
 	{ "timeouts.drain", CONF_MS, AT(timeouts.drain), "30s", 0, 3600000,
 	  "For requests under way and for agents to leave, after SIGTERM." },
 
+	{ "takeover.socket", CONF_PATH, AT(takeover),
+	  "/run/attest-relay/takeover.sock", 0, 100,
+	  "Where attest-relay --takeover of the same user asks for our place. "
+	  "Empty: nowhere." },
+	{ "sandbox.seccomp", CONF_BOOL, AT(seccomp), "on", 0, 0,
+	  "Once started, make only the system calls a relay needs." },
+	{ "sandbox.landlock", CONF_BOOL, AT(landlock), "on", 0, 0,
+	  "Once started, open only files of the folders named here." },
+
 	{ "log.level", CONF_ENUM, AT(log_level), "info", 0, 0,
 	  "What to log.", .words = log_level_words },
 	{ "log.format", CONF_ENUM, AT(log_format), "text", 0, 0,

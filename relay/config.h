@@ -73,6 +73,9 @@ struct relay_config {
 	struct conf_list tenants; /* of struct relay_tenant */
 	struct relay_limits limits;
 	struct relay_timeouts timeouts;
+	char *takeover; /* "": none */
+	bool seccomp;
+	bool landlock;
 	int log_level;
 	int log_format; /* 0: text, 1: json, 2: journal */
 	bool log_access;

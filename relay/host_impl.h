@@ -5,15 +5,16 @@
 #include "relay/host_side.h"
 
 /*
- * What host_side.c (the connection and its heads) and host_job.c (a request
- * on its way) share.
+ * What host_side.c (the connection and its heads), host_errand.c (requests
+ * without one) and host_job.c (a request on its way) share.
  */
 
 struct host {
 	TAILQ_ENTRY(host) link;
 	TAILQ_ENTRY(host) held_link;
 	struct worker *worker;
-	struct http_server *http; /* NULL: over */
+	struct http_server *http;      /* NULL: over, or an errand */
+	struct message_errand *errand; /* owned; NULL: none */
 	enum path_side side;
 	struct peer peer;
 	struct log_subject subject;
@@ -47,6 +48,13 @@ void host_dispatch(struct host *h);
 /** host_end(h): the request is answered or abandoned: tell the tunnel with
  * ${code} if it still works on it, release all. */
 void host_end(struct host *h, enum frame_reset code);
+
+/** host_fail(h, problem, code): answer with a problem of ours; host_end(). */
+void host_fail(struct host *h, enum problem problem, enum frame_reset code);
+
+/** host_errand_over(h, problem, job): the errand is answered, by ${job}, which
+ * it takes, or by a problem if that is NULL; ${h} is gone then. */
+void host_errand_over(struct host *h, enum problem problem, struct job *job);
 
 /** host_drain_held(w): nobody they could wait for will come here any more. */
 void host_drain_held(struct worker *w);

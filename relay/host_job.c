@@ -9,6 +9,7 @@
 #include <time.h>
 
 #define OUT_FIELDS_MAX 8
+#define OVER_SLACK_MS 2000
 
 /* What the relay passes on to the agent (docs/protocol.md 8). */
 static const struct passed {
@@ -103,8 +104,9 @@ unhold(struct host *h)
 		return;
 	h->held = false;
 	TAILQ_REMOVE(&h->worker->held, h, held_link);
-	tally_give(
-	    h->worker->relay->tally, TALLY_HELD, source_one(h->peer.source));
+	if (h->errand == NULL)
+		tally_give(h->worker->relay->tally, TALLY_HELD,
+		    source_one(h->peer.source));
 	atomic_fetch_sub(&h->worker->relay->held, 1);
 }
 
@@ -135,13 +137,15 @@ host_end(struct host *h, enum frame_reset code)
 }
 
 /* The job is over before the answer goes out, as that may start the next. */
-static void
-fail(struct host *h, enum problem problem, enum frame_reset code)
+void
+host_fail(struct host *h, enum problem problem, enum frame_reset code)
 {
 	struct http_server *http = h->http;
 
 	host_end(h, code);
-	if (http != NULL)
+	if (h->errand != NULL)
+		host_errand_over(h, problem, NULL);
+	else if (http != NULL)
 		http_problem(http, problem, NULL, 0);
 }
 
@@ -153,9 +157,9 @@ host_timer(void *arg)
 	if (h->handle.generation == 0)
 		return;
 	if (h->job != NULL)
-		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+		host_fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
 	else
-		fail(h, PROBLEM_AGENT_TIMEOUT, FRAME_RESET_DEADLINE);
+		host_fail(h, PROBLEM_AGENT_TIMEOUT, FRAME_RESET_DEADLINE);
 }
 
 static bool
@@ -208,6 +212,40 @@ send_to(struct host *h, const struct route *route)
 	relay_send(h->worker, h->tunnel.worker, &job->m);
 }
 
+/* To the relay that takes our place, and judges by its own clock; ours is for
+ * the case that it forgets. */
+static void
+send_over(struct host *h)
+{
+	const struct relay_timeouts *t = &h->worker->setup->config.timeouts;
+	struct job *job = h->job;
+
+	unhold(h);
+	loop_timer_set(&h->timer, t->pending + OVER_SLACK_MS);
+	job->due_ms = h->due_ms;
+	job->m.kind = MESSAGE_JOB;
+	h->tunnel = (struct handle){ .worker = RELAY_MAIN, .generation = 1 };
+	h->job = NULL;
+	relay_send(h->worker, RELAY_MAIN, &job->m);
+}
+
+/* Count as one that waits.  An errand had its turn where its host is. */
+static bool
+take_place(struct host *h)
+{
+	const struct relay_limits *l = &h->worker->setup->config.limits;
+	struct relay *r = h->worker->relay;
+	uint32_t before = atomic_fetch_add(&r->held, 1);
+
+	if (h->errand != NULL ||
+	    (before < l->held &&
+		tally_take(r->tally, TALLY_HELD, source_one(h->peer.source),
+		    (uint32_t)l->held_per_source)))
+		return true;
+	atomic_fetch_sub(&r->held, 1);
+	return false;
+}
+
 /* Wait for an agent, if we may; false: answered. */
 static bool
 hold(struct host *h)
@@ -217,7 +255,7 @@ hold(struct host *h)
 	uint64_t now = clock_ms();
 
 	if (atomic_load(&r->draining)) {
-		fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
+		host_fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
 		return false;
 	}
 	if (h->wait_due_ms == 0)
@@ -225,18 +263,11 @@ hold(struct host *h)
 	if (h->wait_due_ms > h->due_ms)
 		h->wait_due_ms = h->due_ms;
 	if (now >= h->wait_due_ms) {
-		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+		host_fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
 		return false;
 	}
-	if (atomic_fetch_add(&r->held, 1) >= c->limits.held) {
-		atomic_fetch_sub(&r->held, 1);
-		fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
-		return false;
-	}
-	if (!tally_take(r->tally, TALLY_HELD, source_one(h->peer.source),
-		(uint32_t)c->limits.held_per_source)) {
-		atomic_fetch_sub(&r->held, 1);
-		fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+	if (!take_place(h)) {
+		host_fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
 		return false;
 	}
 	h->held = true;
@@ -255,9 +286,13 @@ host_dispatch(struct host *h)
 		send_to(h, &route);
 		return;
 	}
+	if (atomic_load(&h->worker->relay->successor)) {
+		send_over(h);
+		return;
+	}
 	/* All agents there are say that it is not theirs. */
 	if (h->elsewhere) {
-		fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
+		host_fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
 		return;
 	}
 	/* Look again once we are counted, or a claim made in between would
@@ -283,9 +318,10 @@ host_drain_held(struct worker *w)
 	struct host *h;
 
 	while ((h = TAILQ_FIRST(&w->held)) != NULL)
-		fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
+		host_fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
 }
 
+/* Takes ${job}. */
 static void
 answer(struct host *h, struct job *job)
 {
@@ -313,8 +349,13 @@ answer(struct host *h, struct job *job)
 		route_prefer(h->worker->relay->routes, &h->path.uuid,
 		    job->session, clock_ms());
 	host_end(h, FRAME_RESET_CANCELLED);
+	if (h->errand != NULL) {
+		host_errand_over(h, PROBLEM_COUNT, job);
+		return;
+	}
 	if (http_answer(http, &a, NULL) != 0)
 		http_problem(http, PROBLEM_AGENT_PROTOCOL, NULL, 0);
+	job_free(job);
 }
 
 static void
@@ -351,14 +392,16 @@ host_job_back(struct worker *w, struct job *job)
 	switch (job->outcome) {
 	case JOB_ANSWERED:
 		answer(h, job);
-		job_free(job);
 		break;
 	case JOB_NOT_SENT:
 	case JOB_NOT_MINE:
 		try_next(h, job);
 		break;
 	default:
-		fail(h, problems[job->outcome], FRAME_RESET_CANCELLED);
+		host_fail(h,
+		    job->outcome == JOB_PROBLEM ? job->problem
+						: problems[job->outcome],
+		    FRAME_RESET_CANCELLED);
 		job_free(job);
 		break;
 	}

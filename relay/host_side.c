@@ -160,7 +160,7 @@ judge(struct host *h, const struct http_head *head)
 	struct relay *r = h->worker->relay;
 	struct span value;
 
-	if (atomic_load(&r->draining)) {
+	if (atomic_load(&r->draining) && !atomic_load(&r->successor)) {
 		http_close_after(h->http);
 		return refuse(h, PROBLEM_DRAINING, NULL);
 	}
@@ -266,20 +266,26 @@ host_accept(struct worker *w, int fd, enum path_side side,
 	}
 	TAILQ_INSERT_TAIL(&w->all_hosts, h, link);
 	if (w->draining)
-		http_close_after(h->http);
+		http_last_answer(h->http);
 	return 0;
 }
 
 void
-host_drain_all(struct worker *w)
+host_drain_all(struct worker *w, bool idle_too)
 {
 	struct host *h, *next;
 
 	for (h = TAILQ_FIRST(&w->all_hosts); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);
-		http_close_after(h->http);
+		/* A request may be on its way to one that seems idle: only
+		 * who can take none closes under it. */
+		if (idle_too || h->side == PATH_PUBLIC)
+			http_close_after(h->http);
+		else
+			http_last_answer(h->http);
 	}
-	host_drain_held(w);
+	if (idle_too)
+		host_drain_held(w);
 }
 
 void

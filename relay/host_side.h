@@ -24,8 +24,18 @@ void host_pending(struct worker *w, const struct message_pending *m);
 /** host_wake_held(w): UUIDs have come. */
 void host_wake_held(struct worker *w);
 
-/** host_drain_all(w): end what is idle; answers are the last ones. */
-void host_drain_all(struct worker *w);
+/** host_errand(w, m): serve a request that another relay handed us. */
+void host_errand(struct worker *w, struct message_errand *m);
+
+/** host_errand_cancel(w, m): it is not wanted any more. */
+void host_errand_cancel(struct worker *w, const struct message_errand *m);
+
+/** host_errands_end(w): now. */
+void host_errands_end(struct worker *w);
+
+/** host_drain_all(w, idle_too): answers are the last ones of their
+ * connections; end at once those that are idle, if ${idle_too}. */
+void host_drain_all(struct worker *w, bool idle_too);
 
 /** host_close_all(w, why): now. */
 void host_close_all(struct worker *w, const char *why);

@@ -27,6 +27,15 @@ job_free(struct job *j)
 	free(j);
 }
 
+static void
+free_setup(struct message_setup *m)
+{
+	setup_drop(m->setup);
+	tls_server_free(m->public);
+	tls_server_free(m->internal);
+	free(m);
+}
+
 void
 message_free(struct message *m)
 {
@@ -38,7 +47,16 @@ message_free(struct message *m)
 		job_free((struct job *)m);
 		break;
 	case MESSAGE_ACCEPT:
-		close(((struct message_accept *)m)->fd);
+		if (((struct message_accept *)m)->fd >= 0)
+			close(((struct message_accept *)m)->fd);
+		free(m);
+		break;
+	case MESSAGE_SETUP:
+		free_setup((struct message_setup *)m);
+		break;
+	case MESSAGE_ERRAND:
+	case MESSAGE_ERRAND_BACK:
+		job_free(((struct message_errand *)m)->job);
 		free(m);
 		break;
 	default:

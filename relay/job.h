@@ -4,6 +4,7 @@
 #include "common/buf.h"
 #include "common/frame.h"
 #include "common/loop.h"
+#include "common/problem.h"
 #include "relay/slab.h"
 #include "relay/tally.h"
 
@@ -16,6 +17,10 @@
 #define JOB_BODY_MAX 65536   /* docs/protocol.md 3; both ways */
 #define JOB_HEADERS_MAX 4096 /* bytes of the HEADERS of a request */
 
+struct relay;
+struct relay_setup;
+struct ssl_ctx_st;
+
 enum message_kind {
 	MESSAGE_ACCEPT,    /* main: a new connection */
 	MESSAGE_ROUTES,    /* a worker: UUIDs have come */
@@ -24,9 +29,17 @@ enum message_kind {
 	MESSAGE_CANCEL,    /* host to tunnel: the job is not wanted any more */
 	MESSAGE_PENDING,   /* tunnel to host: wait longer */
 	MESSAGE_SUPERSEDE, /* to a tunnel: a newer one of its key is here */
-	MESSAGE_DRAIN,     /* main: finish */
-	MESSAGE_QUIT,      /* main: now */
-	MESSAGE_DRAINED    /* to main: a worker has finished */
+	MESSAGE_SETUP,     /* main: another setup */
+	MESSAGE_BEAT,      /* main: say that you are there */
+	MESSAGE_ERRAND,    /* main: a job of a host of the relay before us */
+	MESSAGE_ERRAND_CANCEL, /* main: it is not wanted any more */
+	MESSAGE_ERRAND_BACK,   /* to main: answered */
+	MESSAGE_MOVE,          /* main: agents are to move to another relay */
+	MESSAGE_STAY,          /* main: they are not any more */
+	MESSAGE_MOVED,         /* to main: a worker has no tunnel any more */
+	MESSAGE_DRAIN,         /* main: finish */
+	MESSAGE_QUIT,          /* main: now */
+	MESSAGE_DRAINED        /* to main: a worker has finished */
 };
 
 struct message {
@@ -60,6 +73,27 @@ struct message_tunnel {
 	struct handle tunnel;
 };
 
+struct message_setup {
+	struct message m;
+	struct relay_setup *setup;   /* held */
+	struct ssl_ctx_st *public;   /* owned */
+	struct ssl_ctx_st *internal; /* owned */
+};
+
+struct message_beat {
+	struct message m;
+	uint64_t number;
+};
+
+/* Slot and generation are the other relay's name for it. */
+struct message_errand {
+	struct message m;
+	uint32_t slot;
+	uint64_t generation;
+	struct job *job; /* owned; NULL: a problem, or cancelled */
+	enum problem problem;
+};
+
 enum job_outcome {
 	JOB_ANSWERED,
 	JOB_NOT_SENT,  /* the agent did not and will not work on it */
@@ -68,10 +102,9 @@ enum job_outcome {
 	JOB_BREACH,    /* the agent broke the protocol, or says it failed */
 	JOB_TOO_LARGE, /* the agent says */
 	JOB_LATE,      /* the agent says */
-	JOB_BUSY       /* too many requests are queued for the tunnel */
+	JOB_BUSY,      /* too many requests are queued for the tunnel */
+	JOB_PROBLEM    /* another relay says: job->problem */
 };
-
-struct relay;
 
 TAILQ_HEAD(job_list, job);
 
@@ -100,6 +133,7 @@ struct job {
 
 	/* The answer. */
 	enum job_outcome outcome;
+	enum problem problem; /* JOB_PROBLEM */
 	uint16_t status;
 	uint8_t *answer_headers; /* owned; as in the frame */
 	size_t answer_headers_len;

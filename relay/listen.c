@@ -22,6 +22,7 @@ struct listener {
 	struct listeners *all;
 	int fd; /* owned */
 	bool public;
+	bool on; /* accepts */
 	struct loop_fd watch;
 	struct loop_timer pause;
 };
@@ -62,9 +63,36 @@ port_of(const struct sockaddr_storage *sa)
 	return ntohs(v6.sin6_port);
 }
 
-/* One socket; its address and true port go to ${where}. */
+static enum inherit_kind
+kind_of(const struct listener *l)
+{
+	return l->public ? INHERIT_PUBLIC : INHERIT_INTERNAL;
+}
+
+/* "A:P" with the true port. */
+static void
+put_where(struct writer *out, int fd)
+{
+	struct sockaddr_storage sa = { 0 };
+	struct sockaddr_in6 v6;
+	struct sockaddr_in v4;
+	socklen_t len = sizeof(sa);
+	char host[INET6_ADDRSTRLEN] = "", where[80];
+
+	getsockname(fd, (struct sockaddr *)&sa, &len);
+	memcpy(&v4, &sa, sizeof(v4));
+	memcpy(&v6, &sa, sizeof(v6));
+	if (sa.ss_family == AF_INET)
+		inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
+	else if (sa.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof(host));
+	snprintf(where, sizeof(where),
+	    sa.ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host, port_of(&sa));
+	writer_put(out, span_str(where));
+}
+
 static int
-open_one(struct listener *l, const char *text, char *where, size_t cap,
+open_one(struct listener *l, const char *text, struct inherit *inherit,
     struct err *err)
 {
 	struct sockaddr_storage sa;
@@ -76,6 +104,9 @@ open_one(struct listener *l, const char *text, char *where, size_t cap,
 	if (relay_listen_split(host, sizeof(host), &port, text, err) != 0)
 		return -1;
 	len = fill_address(&sa, host, port);
+	l->fd = inherit_take(inherit, kind_of(l), &sa);
+	if (l->fd >= 0)
+		return 0;
 	l->fd =
 	    socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
@@ -84,43 +115,65 @@ open_one(struct listener *l, const char *text, char *where, size_t cap,
 	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (bind(l->fd, (struct sockaddr *)&sa, len) != 0 ||
-	    listen(l->fd, BACKLOG) != 0 ||
-	    getsockname(l->fd, (struct sockaddr *)&sa, &len) != 0)
+	    listen(l->fd, BACKLOG) != 0)
 		return err_set(
 		    err, ERR_IO, "listen on %s: %s", text, strerror(errno));
-	snprintf(where, cap, sa.ss_family == AF_INET ? "%s:%u" : "[%s]:%u",
-	    host, port_of(&sa));
 	return 0;
 }
 
 static int
 open_all(struct listeners *l, const struct relay_listener *config, bool public,
-    struct writer *ready, struct err *err)
+    struct inherit *inherit, struct err *err)
 {
+	enum inherit_kind kind = public ? INHERIT_PUBLIC : INHERIT_INTERNAL;
+	bool given = inherit->by_manager && inherit_any(inherit, kind);
 	char *const *texts = config->listen.items;
-	char where[80];
+	size_t count = given ? inherit->count : config->listen.count;
 
-	writer_put(ready, span_str(public ? "public" : ", internal"));
-	for (size_t i = 0; i < config->listen.count; i++) {
-		struct listener *one = &l->list[l->count++];
+	for (size_t i = 0; i < count; i++) {
+		struct listener *one = &l->list[l->count];
 
 		one->all = l;
 		one->public = public;
-		if (open_one(one, texts[i], where, sizeof(where), err) != 0)
-			return -1;
-		writer_put(ready, span_str(i == 0 ? " " : " and "));
-		writer_put(ready, span_str(where));
+		if (!given) {
+			l->count++;
+			if (open_one(one, texts[i], inherit, err) != 0)
+				return -1;
+			continue;
+		}
+		one->fd = inherit_take(inherit, kind, NULL);
+		if (one->fd < 0)
+			break;
+		l->count++;
 	}
 	return 0;
 }
 
+static void
+tell_ready(const struct listeners *l, char *ready, size_t cap)
+{
+	struct writer w = writer_of(ready, cap - 1);
+
+	for (size_t i = 0; i < l->count; i++) {
+		const struct listener *one = &l->list[i];
+
+		if (i > 0 && one->public == l->list[i - 1].public)
+			writer_put(&w, span_str(" and "));
+		else
+			writer_put(&w,
+			    span_str(one->public ? "public " : ", internal "));
+		put_where(&w, one->fd);
+	}
+	ready[w.len] = '\0';
+}
+
 int
-listeners_open(struct listeners **out, struct relay *relay, char *ready,
-    size_t cap, struct err *err)
+listeners_open(struct listeners **out, struct relay *relay,
+    struct inherit *inherit, char *ready, size_t cap, struct err *err)
 {
 	const struct relay_config *c = &relay->setup->config;
-	size_t max = c->public.listen.count + c->internal.listen.count;
-	struct writer w = writer_of(ready, cap - 1);
+	size_t max =
+	    c->public.listen.count + c->internal.listen.count + inherit->count;
 	struct listeners *l = calloc(1, sizeof(*l));
 
 	*out = NULL;
@@ -133,12 +186,12 @@ listeners_open(struct listeners **out, struct relay *relay, char *ready,
 	l->relay = relay;
 	for (size_t i = 0; i < max; i++)
 		l->list[i].fd = -1;
-	if (open_all(l, &c->public, true, &w, err) != 0 ||
-	    open_all(l, &c->internal, false, &w, err) != 0) {
+	if (open_all(l, &c->public, true, inherit, err) != 0 ||
+	    open_all(l, &c->internal, false, inherit, err) != 0) {
 		listeners_close(l);
 		return -1;
 	}
-	ready[w.len] = '\0';
+	tell_ready(l, ready, cap);
 	*out = l;
 	return 0;
 }
@@ -238,7 +291,8 @@ on_pause_over(void *arg)
 {
 	struct listener *l = arg;
 
-	loop_fd_want(&l->watch, LOOP_READ);
+	if (l->on)
+		loop_fd_want(&l->watch, LOOP_READ);
 }
 
 int
@@ -252,9 +306,33 @@ listeners_start(struct listeners *l, struct loop *loop, struct err *err)
 		if (loop_fd_init(
 			&one->watch, loop, one->fd, on_accept, one, err) != 0)
 			return -1;
-		loop_fd_want(&one->watch, LOOP_READ);
 	}
 	return 0;
+}
+
+void
+listeners_accept(struct listeners *l, enum inherit_kind kind, bool on)
+{
+	for (size_t i = 0; i < l->count; i++) {
+		struct listener *one = &l->list[i];
+
+		if (kind_of(one) != kind)
+			continue;
+		one->on = on;
+		loop_timer_cancel(&one->pause);
+		loop_fd_want(&one->watch, on ? LOOP_READ : 0);
+	}
+}
+
+size_t
+listeners_fds(const struct listeners *l, struct inherit_one out[INHERIT_MAX])
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->count && n < INHERIT_MAX; i++)
+		out[n++] = (struct inherit_one){ .fd = l->list[i].fd,
+			.kind = kind_of(&l->list[i]) };
+	return n;
 }
 
 void

@@ -9,7 +9,7 @@
 enum { EXIT_OK = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
 
 static const char usage[] =
-    "usage: attest-relay [--config FILE] [--check]\n"
+    "usage: attest-relay [--config FILE] [--check | --takeover]\n"
     "       attest-relay --example | --help | --version\n"
     "\n"
     "The cloud's edge of remote attestation: agents of guest owners dial in,\n"
@@ -18,12 +18,16 @@ static const char usage[] =
     "  -c, --config FILE  configuration (default /etc/attest-relay/relay.yaml)\n"
     "      --check        check the configuration, certificates and keys, say\n"
     "                     all that is wrong with FILE:LINE:COLUMN, and end\n"
+    "      --takeover     take the place of the relay that runs: its ports,\n"
+    "                     then its agents, without a loss; it ends when they\n"
+    "                     have moved.  Without one, start as usual\n"
     "      --example      print a configuration with every key and default\n"
     "      --help         this text\n"
     "      --version      name and version\n"
     "\n"
-    "SIGTERM drains: agents are told to come back, requests under way are\n"
-    "answered.  A second one ends at once.\n"
+    "SIGHUP reloads certificates, tenants, tokens, limits and the log's level;\n"
+    "a bad file changes nothing.  SIGTERM drains: agents are told to come\n"
+    "back, requests under way are answered.  A second one ends at once.\n"
     "\n"
     "exit status: 0 good, 1 bad configuration or failure, 2 usage\n"
     "\n"
@@ -32,6 +36,7 @@ static const char usage[] =
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "check", no_argument, NULL, 'k' },
+	{ "takeover", no_argument, NULL, 't' },
 	{ "example", no_argument, NULL, 'e' },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
@@ -39,8 +44,9 @@ static const struct option options[] = {
 };
 
 static int
-run(const char *file, bool check)
+run(const struct serve_options *serving, bool check)
 {
+	const char *file = serving->file;
 	struct conf_report report = { 0 };
 	struct relay_setup *setup;
 	struct err err;
@@ -59,7 +65,7 @@ run(const char *file, bool check)
 	}
 	log_open(
 	    STDERR_FILENO, setup->config.log_level, setup->config.log_format);
-	if (serve(setup, &err) != 0) {
+	if (serve(setup, serving, &err) != 0) {
 		log_error(NULL, "%s", err.msg);
 		goto out;
 	}
@@ -85,17 +91,22 @@ print_example(void)
 int
 main(int argc, char **argv)
 {
-	const char *file = "/etc/attest-relay/relay.yaml";
+	struct serve_options serving = {
+		.file = "/etc/attest-relay/relay.yaml"
+	};
 	bool check = false;
 	int opt;
 
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':
-			file = optarg;
+			serving.file = optarg;
 			break;
 		case 'k':
 			check = true;
+			break;
+		case 't':
+			serving.takeover = true;
 			break;
 		case 'e':
 			return print_example();
@@ -115,5 +126,5 @@ main(int argc, char **argv)
 		fputs(usage, stderr);
 		return EXIT_USAGE;
 	}
-	return run(file, check);
+	return run(&serving, check);
 }

@@ -1,6 +1,7 @@
 #include "relay/relay.h"
 
 #include "common/clock.h"
+#include "common/secret.h"
 #include "relay/worker.h"
 
 #include <stdlib.h>
@@ -35,6 +36,7 @@ relay_fini(struct relay *r)
 	tally_free(r->tally);
 	free(r->tenant_claims);
 	setup_drop(r->setup);
+	secret_wipe(r->ticket_keys, sizeof(r->ticket_keys));
 	memset(r, 0, sizeof(*r));
 }
 

@@ -5,6 +5,7 @@
 #include "relay/setup.h"
 #include "relay/job.h"
 #include "relay/keyring.h"
+#include "relay/notify.h"
 #include "relay/route.h"
 #include "relay/tally.h"
 
@@ -33,6 +34,10 @@ struct relay {
 	_Atomic uint64_t watermark;      /* 80 % of limits.memory */
 	_Atomic uint32_t *tenant_claims; /* owned; by tenant */
 	_Atomic bool draining;
+	_Atomic bool successor; /* another relay takes jobs over */
+	const char *file;       /* of the configuration */
+	struct notify notify;   /* main */
+	uint8_t ticket_keys[TLS_TICKET_KEYS_LEN]; /* main; kept over reloads */
 };
 
 /** relay_init(r, setup, err): without workers.  Holds ${setup}. */
@@ -56,7 +61,8 @@ bool relay_overloaded(struct relay *r);
 void relay_discharge(struct relay *r, size_t len);
 
 /** relay_send(from, to, m): post ${m} to the worker ${to}, which may be the
- * sender ${from}: then it is handled at the end of this turn. */
+ * sender ${from}: then it is handled at the end of this turn; or to RELAY_MAIN.
+ */
 void relay_send(struct worker *from, uint32_t to, struct message *m);
 
 /** relay_routes_changed(from): let the requests that wait look again. */

@@ -2,8 +2,11 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "relay/handover.h"
 #include "relay/listen.h"
 #include "relay/privileges.h"
+#include "relay/reload.h"
+#include "relay/watchdog.h"
 #include "relay/worker.h"
 
 #include <signal.h>
@@ -18,10 +21,14 @@ struct server {
 	struct relay relay;
 	struct loop *loop;
 	struct listeners *listeners;
+	struct handover *handover;
+	struct watchdog watchdog;
 	size_t started; /* workers */
+	size_t moved;
 	size_t drained;
 	bool draining;
 	struct loop_timer deadline;
+	char ready[READY_MAX];
 };
 
 static void
@@ -38,24 +45,18 @@ tell_workers(struct server *s, enum message_kind kind)
 }
 
 static void
-on_deadline(void *arg)
+maybe_end(struct server *s)
 {
-	struct server *s = arg;
-
-	loop_stop(s->loop);
+	if (s->draining && s->drained == s->started &&
+	    !handover_busy(s->handover))
+		loop_stop(s->loop);
 }
 
 static void
-on_term(void *arg)
+drain(struct server *s)
 {
-	struct server *s = arg;
-
-	if (s->draining) {
-		log_info(NULL, "second signal: ending at once");
-		loop_stop(s->loop);
-		return;
-	}
 	s->draining = true;
+	notify_send(&s->relay.notify, "STOPPING=1");
 	log_info(NULL, "draining: no new connections; %u are open",
 	    atomic_load(&s->relay.connections));
 	listeners_close(s->listeners);
@@ -66,15 +67,178 @@ on_term(void *arg)
 	    s->relay.setup->config.timeouts.drain + DRAIN_SLACK_MS);
 }
 
+/* The agents have moved, or had their time. */
+static void
+finish_giving(struct server *s)
+{
+	drain(s);
+	handover_done(s->handover);
+}
+
+static void
+on_deadline(void *arg)
+{
+	struct server *s = arg;
+
+	if (handover_giving(s->handover))
+		finish_giving(s);
+	else
+		loop_stop(s->loop);
+}
+
+static void
+on_term(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->draining) {
+		log_info(NULL, "second signal: ending at once");
+		loop_stop(s->loop);
+	} else if (handover_giving(s->handover)) {
+		finish_giving(s);
+	} else {
+		drain(s);
+	}
+}
+
+static void
+on_hup(void *arg)
+{
+	struct server *s = arg;
+	char *said;
+
+	if (s->draining)
+		return;
+	reload_run(&s->relay, &said);
+	free(said);
+}
+
 static void
 on_mail(void *arg, struct mail *mail)
 {
 	struct server *s = arg;
+	struct message *m = (struct message *)mail;
 
-	message_free((struct message *)mail);
-	if (++s->drained == s->started)
-		loop_stop(s->loop);
+	switch (m->kind) {
+	case MESSAGE_MOVED:
+		s->moved++;
+		if (handover_giving(s->handover) && s->moved == s->started)
+			finish_giving(s);
+		break;
+	case MESSAGE_DRAINED:
+		s->drained++;
+		maybe_end(s);
+		break;
+	default:
+		handover_mail(s->handover, m);
+		return; /* taken */
+	}
+	message_free(m);
 }
+
+/*
+ * Taking the place of another, and giving ours.
+ */
+
+static void
+on_give(void *arg, long pid)
+{
+	struct server *s = arg;
+
+	log_info(NULL, "process %ld takes over: agents move there", pid);
+	if (pid > 0)
+		notify_send(&s->relay.notify, "MAINPID=%ld", pid);
+	listeners_accept(s->listeners, INHERIT_PUBLIC, false);
+	s->moved = 0;
+	tell_workers(s, MESSAGE_MOVE);
+	loop_timer_set(&s->deadline, s->relay.setup->config.timeouts.drain);
+}
+
+static void
+on_stay(void *arg)
+{
+	struct server *s = arg;
+
+	log_warn(NULL, "who took over is gone: serving on");
+	notify_send(&s->relay.notify, "MAINPID=%ld", (long)getpid());
+	loop_timer_cancel(&s->deadline);
+	listeners_accept(s->listeners, INHERIT_PUBLIC, true);
+	tell_workers(s, MESSAGE_STAY);
+}
+
+static void
+on_handed(void *arg)
+{
+	struct server *s = arg;
+
+	if (s->listeners == NULL)
+		return; /* draining already */
+	log_info(NULL, "taken over: hosts are accepted");
+	listeners_accept(s->listeners, INHERIT_INTERNAL, true);
+}
+
+static void
+on_quiet(void *arg)
+{
+	maybe_end(arg);
+}
+
+static const struct handover_ops handover_ops = {
+	.give = on_give,
+	.stay = on_stay,
+	.handed = on_handed,
+	.quiet = on_quiet,
+};
+
+/* The sockets that are open already, and ticket keys, ours or the other's. */
+static int
+inherit(struct server *s, struct inherit *out, bool takeover, struct err *err)
+{
+	const char *path = s->relay.setup->config.takeover;
+	struct inherit other = { 0 };
+	int rc = 1;
+
+	if (inherit_from_manager(out, err) != 0)
+		return -1;
+	if (takeover && path[0] != '\0')
+		rc = handover_take(s->handover, &other, path, err);
+	if (rc < 0)
+		return -1;
+	if (rc > 0) {
+		if (takeover)
+			log_info(NULL, "no relay runs: nothing to take over");
+		return secret_random(
+		    s->relay.ticket_keys, sizeof(s->relay.ticket_keys), err);
+	}
+	if (out->count == 0)
+		*out = other;
+	else
+		inherit_close(&other);
+	return 0;
+}
+
+static int
+open_sockets(struct server *s, bool takeover, struct err *err)
+{
+	const char *path = s->relay.setup->config.takeover;
+	struct inherit in = { 0 };
+	struct err why;
+	int rc;
+
+	if (inherit(s, &in, takeover, err) != 0)
+		return -1;
+	rc = listeners_open(
+	    &s->listeners, &s->relay, &in, s->ready, sizeof(s->ready), err);
+	inherit_close(&in);
+	if (rc == 0 && path[0] != '\0' &&
+	    handover_listen(s->handover, path, &why) != 0)
+		log_warn(NULL, "nobody can take over from us: %s", why.msg);
+	return rc;
+}
+
+/*
+ * Start and end.
+ */
 
 static size_t
 worker_count(const struct relay_config *c)
@@ -87,31 +251,29 @@ worker_count(const struct relay_config *c)
 }
 
 static int
-make_workers(struct server *s, struct err *err)
+start_workers(struct server *s, struct err *err)
 {
 	size_t count = worker_count(&s->relay.setup->config);
-	uint8_t keys[TLS_TICKET_KEYS_LEN];
-	int rc = -1;
 
 	s->relay.workers = calloc(count, sizeof(struct worker *));
 	if (s->relay.workers == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for workers");
-	if (secret_random(keys, sizeof(keys), err) != 0)
-		return -1;
 	for (size_t i = 0; i < count; i++) {
-		if (worker_new(&s->relay.workers[i], &s->relay, (uint32_t)i,
-			span_of(keys, sizeof(keys)), err) != 0)
-			goto out;
+		if (worker_new(
+			&s->relay.workers[i], &s->relay, (uint32_t)i, err) != 0)
+			return -1;
 		s->relay.worker_count++;
 	}
-	rc = 0;
-out:
-	secret_wipe(keys, sizeof(keys));
-	return rc;
+	for (size_t i = 0; i < count; i++) {
+		if (worker_start(s->relay.workers[i], err) != 0)
+			return -1;
+		s->started++;
+	}
+	return 0;
 }
 
 static int
-start(struct server *s, char *ready, struct err *err)
+start(struct server *s, bool takeover, struct err *err)
 {
 	const struct relay_config *c = &s->relay.setup->config;
 
@@ -119,18 +281,20 @@ start(struct server *s, char *ready, struct err *err)
 		return -1;
 	s->relay.main_loop = s->loop;
 	loop_timer_init(&s->deadline, s->loop, on_deadline, s);
-	if (loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
+	if (handover_new(&s->handover, &s->relay, &handover_ops, s, err) != 0 ||
+	    loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
-	    listeners_open(&s->listeners, &s->relay, ready, READY_MAX, err) !=
-		0 ||
-	    privileges_drop(c->user, err) != 0 || make_workers(s, err) != 0)
+	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
+	    open_sockets(s, takeover, err) != 0 ||
+	    privileges_drop(c->user, err) != 0 || start_workers(s, err) != 0 ||
+	    listeners_start(s->listeners, s->loop, err) != 0 ||
+	    handover_start(s->handover, s->loop, s->listeners, err) != 0)
 		return -1;
-	for (size_t i = 0; i < s->relay.worker_count; i++) {
-		if (worker_start(s->relay.workers[i], err) != 0)
-			return -1;
-		s->started++;
-	}
-	return listeners_start(s->listeners, s->loop, err);
+	watchdog_start(&s->watchdog, &s->relay);
+	listeners_accept(s->listeners, INHERIT_PUBLIC, true);
+	if (!handover_taking(s->handover))
+		listeners_accept(s->listeners, INHERIT_INTERNAL, true);
+	return 0;
 }
 
 static void
@@ -150,42 +314,54 @@ warn_of(const struct relay_setup *setup)
 		log_warn(NULL, "there are no tenants: no agent is let in");
 }
 
+static void
+stop(struct server *s)
+{
+	listeners_close(s->listeners);
+	tell_workers(s, MESSAGE_QUIT);
+	for (size_t i = 0; i < s->started; i++)
+		worker_join(s->relay.workers[i]);
+	for (size_t i = 0; i < s->relay.worker_count; i++)
+		worker_free(s->relay.workers[i]);
+	free(s->relay.workers);
+	handover_free(s->handover);
+	if (s->loop != NULL) {
+		watchdog_stop(&s->watchdog);
+		loop_timer_free(&s->deadline);
+		for (struct mail *m = loop_take(s->loop), *next; m != NULL;
+		     m = next) {
+			next = m->next;
+			message_free((struct message *)m);
+		}
+	}
+	loop_free(s->loop);
+	notify_close(&s->relay.notify);
+	relay_fini(&s->relay);
+}
+
 int
-serve(struct relay_setup *setup, struct err *err)
+serve(struct relay_setup *setup, const struct serve_options *options,
+    struct err *err)
 {
 	struct server s = { 0 };
-	char ready[READY_MAX];
 	int rc = -1;
 
 	signal(SIGPIPE, SIG_IGN);
 	privileges_raise_files();
 	if (relay_init(&s.relay, setup, err) != 0)
 		return -1;
-	if (start(&s, ready, err) != 0)
+	s.relay.file = options->file;
+	notify_open(&s.relay.notify);
+	if (start(&s, options->takeover, err) != 0)
 		goto out;
 	warn_of(setup);
-	log_info(NULL, "ready: %s", ready);
+	log_info(NULL, "ready: %s", s.ready);
+	notify_send(&s.relay.notify, "READY=1\nSTATUS=%.300s", s.ready);
 	if (loop_run(s.loop, err) != 0)
 		goto out;
 	log_info(NULL, "ended");
 	rc = 0;
 out:
-	listeners_close(s.listeners);
-	tell_workers(&s, MESSAGE_QUIT);
-	for (size_t i = 0; i < s.started; i++)
-		worker_join(s.relay.workers[i]);
-	for (size_t i = 0; i < s.relay.worker_count; i++)
-		worker_free(s.relay.workers[i]);
-	free(s.relay.workers);
-	if (s.loop != NULL) {
-		loop_timer_free(&s.deadline);
-		for (struct mail *m = loop_take(s.loop), *next; m != NULL;
-		     m = next) {
-			next = m->next;
-			message_free((struct message *)m);
-		}
-	}
-	loop_free(s.loop);
-	relay_fini(&s.relay);
+	stop(&s);
 	return rc;
 }

@@ -105,6 +105,17 @@ side_drain_all(struct worker *w)
 }
 
 void
+side_move_all(struct worker *w)
+{
+	uint32_t window_ms = drain_window(w);
+	struct side *s;
+
+	/* Those that greet are asked once they are welcome. */
+	TAILQ_FOREACH(s, &w->all_sides, link)
+	tunnel_ask_to_move(s->tunnel, 0, window_ms);
+}
+
+void
 side_close_all(struct worker *w)
 {
 	struct side *s, *next;

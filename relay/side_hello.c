@@ -111,6 +111,8 @@ side_hello(void *arg, const struct frame_hello *hello)
 		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
 		return;
 	}
+	if (s->worker->moving)
+		tunnel_ask_to_move(s->tunnel, 0, 0);
 	if (flaps) {
 		log_warn(&s->subject,
 		    "its key makes many tunnels: two agents "

@@ -18,6 +18,9 @@ struct handle {
 	uint64_t generation; /* never 0 in a handle that was given out */
 };
 
+/* The worker of handles that are the main thread's. */
+#define RELAY_MAIN UINT32_MAX
+
 struct slab_slot;
 
 struct slab {

@@ -29,6 +29,13 @@ void side_cancel(struct worker *w, const struct message_cancel *m);
 /** side_supersede(w, tunnel): a newer tunnel of its key is here. */
 void side_supersede(struct worker *w, struct handle tunnel);
 
+/** side_move_all(w): ask all to move to the relay that takes our place. */
+void side_move_all(struct worker *w);
+
+/** side_judge_all(w, old): the worker's setup is another than ${old}: send away
+ * who has lost its rights, or may have more. */
+void side_judge_all(struct worker *w, const struct relay_setup *old);
+
 /** side_drain_all(w): GOAWAY to all. */
 void side_drain_all(struct worker *w);
 

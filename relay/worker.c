@@ -42,18 +42,24 @@ fill_settings(struct worker *w)
 }
 
 static void
-maybe_drained(struct worker *w)
+tell_main(struct worker *w, enum message_kind kind, bool *told)
 {
-	struct message *m;
+	struct message *m = calloc(1, sizeof(*m));
 
-	if (!w->draining || w->drained_told || atomic_load(&w->load) != 0)
-		return;
-	m = calloc(1, sizeof(*m));
 	if (m == NULL)
 		return; /* main has a deadline of its own */
-	w->drained_told = true;
-	m->kind = MESSAGE_DRAINED;
+	*told = true;
+	m->kind = kind;
 	loop_post(w->relay->main_loop, &m->mail);
+}
+
+static void
+maybe_drained(struct worker *w)
+{
+	if (w->moving && !w->moved_told && TAILQ_EMPTY(&w->all_sides))
+		tell_main(w, MESSAGE_MOVED, &w->moved_told);
+	if (w->draining && !w->drained_told && atomic_load(&w->load) == 0)
+		tell_main(w, MESSAGE_DRAINED, &w->drained_told);
 }
 
 void
@@ -87,7 +93,7 @@ drain(struct worker *w)
 	if (w->draining)
 		return;
 	w->draining = true;
-	host_drain_all(w);
+	host_drain_all(w, !atomic_load(&w->relay->successor));
 	side_drain_all(w);
 	loop_timer_set(&w->drain_timer, w->setup->config.timeouts.drain);
 	maybe_drained(w);
@@ -99,6 +105,7 @@ on_drain_timer(void *arg)
 	struct worker *w = arg;
 
 	host_close_all(w, "drained");
+	host_errands_end(w);
 	side_close_all(w);
 }
 
@@ -115,11 +122,42 @@ quit(struct worker *w)
 {
 	w->draining = true;
 	host_close_all(w, "shutting down");
+	host_errands_end(w);
 	side_close_all(w);
 	loop_timer_free(&w->drain_timer);
 	loop_timer_init(&w->drain_timer, w->loop, on_quit_timer, w);
 	loop_timer_set(
 	    &w->drain_timer, atomic_load(&w->load) == 0 ? 0 : QUIT_MS);
+}
+
+/* Another relay stands: agents go there, and who waits for one. */
+static void
+move(struct worker *w)
+{
+	w->moving = true;
+	w->moved_told = false;
+	side_move_all(w);
+	host_wake_held(w);
+	maybe_drained(w);
+}
+
+static void
+change_setup(struct worker *w, struct message_setup *m)
+{
+	struct relay_setup *old = w->setup;
+
+	tls_server_free(w->public);
+	tls_server_free(w->internal);
+	w->setup = m->setup;
+	w->public = m->public;
+	w->internal = m->internal;
+	m->setup = NULL;
+	m->public = m->internal = NULL;
+	fill_settings(w);
+	loop_slow_max(
+	    w->loop, (unsigned)w->setup->config.limits.handshake_steps);
+	side_judge_all(w, old);
+	setup_drop(old);
 }
 
 static void
@@ -148,16 +186,34 @@ handle_message(struct worker *w, struct message *m)
 	case MESSAGE_SUPERSEDE:
 		side_supersede(w, ((struct message_tunnel *)m)->tunnel);
 		break;
+	case MESSAGE_SETUP:
+		change_setup(w, (struct message_setup *)m);
+		break;
+	case MESSAGE_BEAT:
+		atomic_store(&w->beat, ((struct message_beat *)m)->number);
+		break;
+	case MESSAGE_ERRAND:
+		host_errand(w, (struct message_errand *)m);
+		return; /* taken */
+	case MESSAGE_ERRAND_CANCEL:
+		host_errand_cancel(w, (struct message_errand *)m);
+		break;
+	case MESSAGE_MOVE:
+		move(w);
+		break;
+	case MESSAGE_STAY:
+		w->moving = false;
+		break;
 	case MESSAGE_DRAIN:
 		drain(w);
 		break;
 	case MESSAGE_QUIT:
 		quit(w);
 		break;
-	case MESSAGE_DRAINED:
-		break;
+	default:
+		break; /* main's */
 	}
-	free(m);
+	message_free(m);
 }
 
 static void
@@ -188,7 +244,9 @@ void
 relay_send(struct worker *from, uint32_t to, struct message *m)
 {
 	if (to != from->index) {
-		loop_post(from->relay->workers[to]->loop, &m->mail);
+		loop_post(to == RELAY_MAIN ? from->relay->main_loop
+					   : from->relay->workers[to]->loop,
+		    &m->mail);
 		return;
 	}
 	m->mail.next = from->own;
@@ -220,11 +278,27 @@ relay_routes_changed(struct worker *from)
 }
 
 int
-worker_new(struct worker **out, struct relay *relay, uint32_t index,
-    struct span ticket_keys, struct err *err)
+worker_tls(struct ssl_ctx_st **public, struct ssl_ctx_st **internal,
+    const struct relay *relay, const struct relay_setup *setup, struct err *err)
 {
-	struct relay_setup *setup = relay->setup;
+	struct span keys =
+	    span_of(relay->ticket_keys, sizeof(relay->ticket_keys));
 	bool tls12 = setup->config.tls_min == 0;
+
+	*internal = NULL;
+	if (tls_server(public, setup->public, tls12, keys, err) != 0)
+		return -1;
+	if (tls_server(internal, setup->internal, tls12, keys, err) == 0)
+		return 0;
+	tls_server_free(*public);
+	*public = NULL;
+	return -1;
+}
+
+int
+worker_new(
+    struct worker **out, struct relay *relay, uint32_t index, struct err *err)
+{
 	struct worker *w;
 
 	*out = NULL;
@@ -233,24 +307,23 @@ worker_new(struct worker **out, struct relay *relay, uint32_t index,
 		return err_set(err, ERR_MEMORY, "no memory for a worker");
 	w->relay = relay;
 	w->index = index;
-	w->setup = setup_hold(setup);
+	w->setup = setup_hold(relay->setup);
 	fill_settings(w);
 	slab_init(&w->hosts, index);
 	slab_init(&w->tunnels, index);
 	TAILQ_INIT(&w->all_hosts);
 	TAILQ_INIT(&w->held);
+	TAILQ_INIT(&w->errands);
 	TAILQ_INIT(&w->all_sides);
 	loop_task_init(&w->own_task, on_own_task, w);
 	if (loop_new(&w->loop, on_mail, w, err) != 0 ||
-	    tls_server(&w->public, setup->public, tls12, ticket_keys, err) !=
-		0 ||
-	    tls_server(
-		&w->internal, setup->internal, tls12, ticket_keys, err) != 0) {
+	    worker_tls(&w->public, &w->internal, relay, w->setup, err) != 0) {
 		worker_free(w);
 		return -1;
 	}
 	loop_timer_init(&w->drain_timer, w->loop, on_drain_timer, w);
-	loop_slow_max(w->loop, (unsigned)setup->config.limits.handshake_steps);
+	loop_slow_max(
+	    w->loop, (unsigned)w->setup->config.limits.handshake_steps);
 	*out = w;
 	return 0;
 }
@@ -265,6 +338,7 @@ run(void *arg)
 		log_error(NULL, "worker %u: %s", w->index, err.msg);
 	/* What is still open ends with its memory, in this thread. */
 	host_free_all(w);
+	host_errands_end(w);
 	side_free_all(w);
 	return NULL;
 }

@@ -30,20 +30,29 @@ struct worker {
 	struct slab hosts;   /* requests under way -> struct host */
 	struct slab tunnels; /* -> struct side */
 	struct host_list all_hosts;
-	struct host_list held; /* those that wait for an agent */
+	struct host_list held;    /* those that wait for an agent */
+	struct host_list errands; /* requests of the relay before us */
 	struct side_list all_sides;
 	struct mail *own; /* messages to ourselves, newest first */
 	struct loop_task own_task;
 	struct loop_timer drain_timer;
 	bool draining;
 	bool drained_told;
+	bool moving; /* agents are to move to another relay */
+	bool moved_told;
 	_Atomic bool wake_sent; /* a MESSAGE_ROUTES is on its way */
-	_Atomic uint32_t load;  /* connections */
+	_Atomic uint32_t load;  /* connections and errands */
+	_Atomic uint64_t beat;  /* the last MESSAGE_BEAT seen */
 };
 
-/** worker_new(out, relay, index, ticket_keys, err): does not run yet. */
-int worker_new(struct worker **out, struct relay *relay, uint32_t index,
-    struct span ticket_keys, struct err *err);
+/** worker_new(out, relay, index, err): does not run yet. */
+int worker_new(
+    struct worker **out, struct relay *relay, uint32_t index, struct err *err);
+
+/** worker_tls(public, internal, relay, setup, err): contexts for one worker. */
+int worker_tls(struct ssl_ctx_st **public, struct ssl_ctx_st **internal,
+    const struct relay *relay, const struct relay_setup *setup,
+    struct err *err);
 
 /** worker_start(w, err): errors ERR_IO */
 int worker_start(struct worker *w, struct err *err);

@@ -51,7 +51,7 @@ def run(args, ok=(0,), timeout=PATIENCE, **kwargs):
 class Process:
     """A program in the background, its output kept and waited for."""
 
-    def __init__(self, name, args, log):
+    def __init__(self, name, args, log, **kwargs):
         self.name = name
         self.lines = []
         self.log = open(log, "ab")
@@ -59,7 +59,7 @@ class Process:
         self.ended = False
         self.child = subprocess.Popen(
             [str(a) for a in args], stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **kwargs)
         self.pump = threading.Thread(target=self._pump, daemon=True)
         self.pump.start()
 
@@ -265,6 +265,9 @@ class Lab:
         for tenant, (agent, vms) in tenants.items():
             text += ["  - name: " + tenant, '    keys: ["%s"]' % agent.key,
                      "    vms: [%s]" % ", ".join(vms)]
+        if "takeover:" not in extra:
+            text += ["takeover:",
+                     "  socket: " + os.path.join(self.folder, "takeover.sock")]
         text.append(extra)
         path = os.path.join(self.folder, "relay.yaml")
         with open(path, "w", encoding="ascii") as out:
@@ -274,11 +277,11 @@ class Lab:
     def start_relay(self, tenants, extra=""):
         return self.run_relay(self.relay_config(tenants, extra))
 
-    def run_relay(self, config):
+    def run_relay(self, config, *args, **kwargs):
         self.relay = Process(
             "relay", [*self.on("edge"), os.path.join(BIN, "attest-relay"),
-                      "--config", config],
-            os.path.join(self.folder, "relay.log"))
+                      "--config", config, *args],
+            os.path.join(self.folder, "relay.log"), **kwargs)
         found = self.relay.wait_line(
             r"ready: public \S+:(\d+), internal \S+:(\d+)")
         # The same ports again after a restart, as a real relay has.

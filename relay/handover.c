@@ -1,0 +1,557 @@
+#include "relay/handover_impl.h"
+
+#include "common/log.h"
+#include "common/secret.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define OFFER_WAIT_S 60 /* the other may be taking a place itself */
+#define BUFFER (1024 * 1024)
+
+struct packet {
+	STAILQ_ENTRY(packet) link;
+	size_t len;
+	uint8_t bytes[];
+};
+
+/*
+ * The wire.
+ */
+
+static void
+wire_close(struct wire *w)
+{
+	struct packet *p;
+
+	if (w->watched)
+		loop_fd_free(&w->watch);
+	w->watched = false;
+	if (w->fd >= 0)
+		close(w->fd);
+	w->fd = -1;
+	while ((p = STAILQ_FIRST(&w->out)) != NULL) {
+		STAILQ_REMOVE_HEAD(&w->out, link);
+		free(p);
+	}
+}
+
+static void
+wire_flush(struct wire *w)
+{
+	struct packet *p;
+
+	while ((p = STAILQ_FIRST(&w->out)) != NULL) {
+		if (send(w->fd, p->bytes, p->len, MSG_NOSIGNAL | MSG_DONTWAIT) <
+		    0) {
+			if (errno == EAGAIN || errno == EINTR)
+				break;
+			/* Its end is read, and dealt with there. */
+			loop_fd_want(&w->watch, LOOP_READ);
+			return;
+		}
+		STAILQ_REMOVE_HEAD(&w->out, link);
+		free(p);
+	}
+	loop_fd_want(&w->watch,
+	    STAILQ_EMPTY(&w->out) ? LOOP_READ : LOOP_READ | LOOP_WRITE);
+}
+
+bool
+wire_send(struct wire *w, const struct parcel *parcel)
+{
+	struct writer out = writer_of(w->all->buffer, PARCEL_MAX);
+	struct packet *p;
+
+	parcel_put(&out, parcel);
+	if (w->fd < 0 || !writer_ok(&out))
+		return false;
+	p = malloc(sizeof(*p) + out.len);
+	if (p == NULL)
+		return false;
+	p->len = out.len;
+	memcpy(p->bytes, out.ptr, out.len);
+	STAILQ_INSERT_TAIL(&w->out, p, link);
+	wire_flush(w);
+	return true;
+}
+
+static void
+on_wire(void *arg, unsigned events)
+{
+	struct wire *w = arg;
+	struct handover *h = w->all;
+	struct parcel parcel;
+	struct err err;
+	ssize_t n;
+
+	if (events & LOOP_WRITE)
+		wire_flush(w);
+	while (w->fd >= 0) {
+		n = recv(w->fd, h->buffer, PARCEL_MAX, MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		if (n > 0 &&
+		    parcel_parse(
+			&parcel, span_of(h->buffer, (size_t)n), &err) != 0) {
+			log_error(NULL, "handing over: %s", err.msg);
+			n = 0;
+		}
+		if (n <= 0)
+			wire_close(w);
+		w->got(h, n > 0 ? &parcel : NULL);
+	}
+}
+
+static int
+wire_watch(struct wire *w, struct err *err)
+{
+	int size = BUFFER;
+
+	setsockopt(w->fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	if (loop_fd_init(&w->watch, w->all->loop, w->fd, on_wire, w, err) != 0)
+		return -1;
+	w->watched = true;
+	loop_fd_want(&w->watch, LOOP_READ);
+	return 0;
+}
+
+/*
+ * The taking end.
+ */
+
+static void send_offer(struct handover *h);
+static int watch_ask(struct handover *h, struct err *err);
+
+static void
+from_got(struct handover *h, const struct parcel *p)
+{
+	bool was_taking = h->taking;
+
+	if (p != NULL && p->kind != PARCEL_HANDED) {
+		handover_job_came(h, p);
+		return;
+	}
+	/* If it died, nobody else accepts either. */
+	h->taking = false;
+	if (was_taking)
+		h->ops->handed(h->arg);
+	if (h->asked)
+		send_offer(h);
+	if (p == NULL)
+		h->ops->quiet(h->arg);
+}
+
+static int
+fill_address(struct sockaddr_un *sa, const char *path, struct err *err)
+{
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(sa->sun_path))
+		return err_set(err, ERR_USAGE, "%s: over %zu bytes", path,
+		    sizeof(sa->sun_path) - 1);
+	memcpy(sa->sun_path, path, strlen(path));
+	return 0;
+}
+
+/* Ticket keys and listening sockets are for our own user only. */
+static int
+check_peer(int fd, long *pid, struct err *err)
+{
+	struct ucred peer = { 0 };
+	socklen_t len = sizeof(peer);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return err_set(err, ERR_IO, "SO_PEERCRED: %s", strerror(errno));
+	if (peer.uid != 0 && peer.uid != geteuid())
+		return err_set(err, ERR_UNTRUSTED,
+		    "the other relay is run by user %u, this one by %u",
+		    (unsigned)peer.uid, (unsigned)geteuid());
+	*pid = peer.pid;
+	return 0;
+}
+
+static int
+take_sockets(struct inherit *out, struct msghdr *msg,
+    const struct parcel *offer, struct err *err)
+{
+	int fds[INHERIT_MAX];
+	size_t count = 0, at = 0;
+	bool good;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL;
+	     c = CMSG_NXTHDR(msg, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(fds, CMSG_DATA(c), count * sizeof(int));
+		break;
+	}
+	*out = (struct inherit){ 0 };
+	good = offer != NULL && offer->kind == PARCEL_OFFER && count > 0 &&
+	    offer->kinds.len == count;
+	if (!good)
+		err_set(err, ERR_MALFORMED, "the other relay's offer is none");
+	for (; good && at < count; at++)
+		good = inherit_add(out, fds[at],
+			   (enum inherit_kind)offer->kinds.ptr[at], err) == 0;
+	if (good)
+		return 0;
+	for (; at < count; at++)
+		close(fds[at]);
+	inherit_close(out);
+	return -1;
+}
+
+static int
+read_offer(struct handover *h, struct inherit *out, struct err *err)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(INHERIT_MAX * sizeof(int))];
+	} control;
+	struct iovec part = { h->buffer, PARCEL_MAX };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = sizeof(control.bytes) };
+	struct parcel offer;
+	bool good;
+	ssize_t n = recvmsg(h->from.fd, &msg, MSG_CMSG_CLOEXEC);
+
+	if (n < 0)
+		return err_set(err, ERR_IO, "the other relay says nothing: %s",
+		    strerror(errno));
+	if (n == 0)
+		return err_set(err, ERR_CONFLICT,
+		    "the other relay refuses: it hands over already, or does "
+		    "not know our user");
+	good = parcel_parse(&offer, span_of(h->buffer, (size_t)n), err) == 0;
+	if (take_sockets(out, &msg, good ? &offer : NULL, err) != 0)
+		return -1;
+	memcpy(h->relay->ticket_keys, offer.ticket_keys.ptr,
+	    sizeof(h->relay->ticket_keys));
+	secret_wipe(h->buffer, (size_t)n);
+	if (offer.session > atomic_load(&h->relay->next_session))
+		atomic_store(&h->relay->next_session, offer.session);
+	return 0;
+}
+
+int
+handover_take(struct handover *h, struct inherit *inherit, const char *path,
+    struct err *err)
+{
+	struct parcel hello = { .kind = PARCEL_HELLO,
+		.version = PARCEL_VERSION };
+	struct timeval wait = { .tv_sec = OFFER_WAIT_S };
+	uint8_t bytes[16];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct sockaddr_un sa;
+	long pid;
+	int fd;
+
+	if (fill_address(&sa, path, err) != 0)
+		return -1;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	h->from.fd = fd;
+	if (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0) {
+		int why = errno;
+
+		wire_close(&h->from);
+		if (why == ENOENT || why == ECONNREFUSED)
+			return 1;
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(why));
+	}
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+	parcel_put(&w, &hello);
+	if (check_peer(fd, &pid, err) != 0 ||
+	    send(fd, bytes, w.len, MSG_NOSIGNAL) < 0 ||
+	    read_offer(h, inherit, err) != 0) {
+		wire_close(&h->from);
+		return -1;
+	}
+	h->taking = true;
+	return 0;
+}
+
+/*
+ * The giving end.
+ */
+
+static void
+send_offer(struct handover *h)
+{
+	union {
+		struct cmsghdr align;
+		char bytes[CMSG_SPACE(INHERIT_MAX * sizeof(int))];
+	} control = { .bytes = { 0 } };
+	struct inherit_one list[INHERIT_MAX];
+	size_t count = listeners_fds(h->listeners, list);
+	uint8_t kinds[INHERIT_MAX];
+	struct parcel offer = { .kind = PARCEL_OFFER,
+		.ticket_keys = span_of(
+		    h->relay->ticket_keys, sizeof(h->relay->ticket_keys)),
+		.session = atomic_load(&h->relay->next_session),
+		.kinds = span_of(kinds, count) };
+	struct writer w = writer_of(h->buffer, PARCEL_MAX);
+	struct iovec part = { h->buffer, 0 };
+	struct msghdr msg = { .msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = control.bytes,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+	ssize_t sent;
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(count * sizeof(int));
+	for (size_t i = 0; i < count; i++) {
+		kinds[i] = (uint8_t)list[i].kind;
+		memcpy(
+		    CMSG_DATA(c) + i * sizeof(int), &list[i].fd, sizeof(int));
+	}
+	parcel_put(&w, &offer);
+	part.iov_len = w.len;
+	sent = sendmsg(h->to.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+	secret_wipe(h->buffer, w.len);
+	h->asked = false;
+	h->giving = OFFERED;
+	if (sent < 0)
+		log_error(NULL, "handing over: %s", strerror(errno));
+}
+
+static void
+unlisten(struct handover *h)
+{
+	loop_fd_free(&h->watch);
+	if (h->fd >= 0)
+		close(h->fd);
+	h->fd = -1;
+}
+
+static void
+to_lost(struct handover *h)
+{
+	enum giving was = h->giving;
+	struct err err;
+
+	atomic_store(&h->relay->successor, false);
+	handover_jobs_lost(h);
+	h->asked = false;
+	if (was == GIVEN)
+		return;
+	h->giving = GIVING_NOTHING;
+	if (was != GIVING)
+		return;
+	if (handover_listen(h, h->path, &err) != 0 || watch_ask(h, &err) != 0)
+		log_warn(NULL, "nobody can take over from us: %s", err.msg);
+	h->ops->stay(h->arg);
+}
+
+static void
+to_got(struct handover *h, const struct parcel *p)
+{
+	struct err err;
+	long pid = 0;
+
+	if (p == NULL) {
+		to_lost(h);
+		return;
+	}
+	switch (p->kind) {
+	case PARCEL_HELLO:
+		/* One step at a time: who is taking a place gives it later. */
+		if (p->version != PARCEL_VERSION)
+			log_error(NULL,
+			    "handing over: the other speaks version %u",
+			    p->version);
+		else if (h->giving == GIVING_NOTHING && h->taking)
+			h->asked = true;
+		else if (h->giving == GIVING_NOTHING)
+			send_offer(h);
+		break;
+	case PARCEL_GO:
+		if (h->giving != OFFERED)
+			break;
+		h->giving = GIVING;
+		unlisten(h); /* the path is the other's by now */
+		if (check_peer(h->to.fd, &pid, &err) != 0)
+			pid = 0;
+		atomic_store(&h->relay->successor, true);
+		h->ops->give(h->arg, pid);
+		break;
+	case PARCEL_ANSWER:
+		handover_answer_came(h, p);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_ask(void *arg, unsigned events)
+{
+	struct handover *h = arg;
+	struct err err;
+	long pid;
+	int fd = accept4(h->fd, NULL, NULL, SOCK_CLOEXEC);
+
+	(void)events;
+	if (fd < 0)
+		return;
+	if (check_peer(fd, &pid, &err) != 0) {
+		log_warn(NULL, "handing over refused: %s", err.msg);
+		close(fd);
+		return;
+	}
+	if (h->to.fd >= 0) {
+		log_warn(NULL, "handing over refused: one is under way");
+		close(fd);
+		return;
+	}
+	log_info(NULL, "process %ld asks to take over", pid);
+	h->to.fd = fd;
+	if (wire_watch(&h->to, &err) != 0)
+		wire_close(&h->to);
+}
+
+static int
+watch_ask(struct handover *h, struct err *err)
+{
+	if (loop_fd_init(&h->watch, h->loop, h->fd, on_ask, h, err) != 0)
+		return -1;
+	loop_fd_want(&h->watch, LOOP_READ);
+	return 0;
+}
+
+int
+handover_listen(struct handover *h, const char *path, struct err *err)
+{
+	struct sockaddr_un sa;
+	char temp[sizeof(sa.sun_path)];
+	mode_t mask;
+	int n;
+
+	/* Renamed when it listens, so that the name is always somebody's. */
+	n = snprintf(temp, sizeof(temp), "%s.new", path);
+	if (n < 0 || (size_t)n >= sizeof(temp))
+		return err_set(err, ERR_USAGE, "%s: too long", path);
+	if (fill_address(&sa, temp, err) != 0)
+		return -1;
+	h->fd =
+	    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (h->fd < 0)
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	unlink(temp);
+	mask = umask(077);
+	n = bind(h->fd, (struct sockaddr *)&sa, sizeof(sa));
+	umask(mask);
+	if (n != 0 || listen(h->fd, 4) != 0 || rename(temp, path) != 0) {
+		err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+		close(h->fd);
+		h->fd = -1;
+		return -1;
+	}
+	h->path = path;
+	return 0;
+}
+
+/*
+ * Its life.
+ */
+
+int
+handover_new(struct handover **out, struct relay *relay,
+    const struct handover_ops *ops, void *arg, struct err *err)
+{
+	struct handover *h = calloc(1, sizeof(*h));
+
+	*out = NULL;
+	if (h != NULL)
+		h->buffer = malloc(PARCEL_MAX);
+	if (h == NULL || h->buffer == NULL) {
+		free(h);
+		return err_set(err, ERR_MEMORY, "no memory for a handover");
+	}
+	h->relay = relay;
+	h->ops = ops;
+	h->arg = arg;
+	h->fd = -1;
+	h->from = (struct wire){ .all = h, .fd = -1, .got = from_got };
+	h->to = (struct wire){ .all = h, .fd = -1, .got = to_got };
+	STAILQ_INIT(&h->from.out);
+	STAILQ_INIT(&h->to.out);
+	slab_init(&h->sent, RELAY_MAIN);
+	*out = h;
+	return 0;
+}
+
+int
+handover_start(struct handover *h, struct loop *loop,
+    const struct listeners *listeners, struct err *err)
+{
+	struct parcel go = { .kind = PARCEL_GO };
+
+	h->loop = loop;
+	h->listeners = listeners;
+	if (h->fd >= 0 && watch_ask(h, err) != 0)
+		return -1;
+	if (h->from.fd < 0)
+		return 0;
+	if (wire_watch(&h->from, err) != 0)
+		return -1;
+	wire_send(&h->from, &go);
+	return 0;
+}
+
+bool
+handover_taking(const struct handover *h)
+{
+	return h->taking;
+}
+
+bool
+handover_giving(const struct handover *h)
+{
+	return h->giving == GIVING;
+}
+
+void
+handover_done(struct handover *h)
+{
+	struct parcel handed = { .kind = PARCEL_HANDED };
+
+	h->giving = GIVEN;
+	wire_send(&h->to, &handed);
+}
+
+bool
+handover_busy(const struct handover *h)
+{
+	return h->from.fd >= 0;
+}
+
+void
+handover_free(struct handover *h)
+{
+	if (h == NULL)
+		return;
+	/* The name is ours unless it was given away. */
+	if (h->fd >= 0 && h->path != NULL)
+		unlink(h->path);
+	unlisten(h);
+	wire_close(&h->from);
+	wire_close(&h->to);
+	handover_jobs_free(h);
+	slab_free(&h->sent);
+	secret_wipe(h->buffer, PARCEL_MAX);
+	free(h->buffer);
+	free(h);
+}

@@ -1,0 +1,116 @@
+"""Planned restarts under launches: real agents, real hosts, no launch lost.
+
+RESTART_SECONDS is how long the load goes on (default: a few restarts),
+RESTART_EVERY the seconds between two.  The figures are printed.
+"""
+
+import json
+import os
+import signal
+import time
+import unittest
+
+import harness
+
+SECONDS = float(os.environ.get("RESTART_SECONDS", "9"))
+EVERY = float(os.environ.get("RESTART_EVERY", "3"))
+AGENTS = int(os.environ.get("RESTART_AGENTS", "4"))
+HOSTS = 16
+RATE = float(os.environ.get("RESTART_RATE", "60"))
+
+
+class Restart(unittest.TestCase):
+    """Several owners with a VM for each host, and hosts that launch."""
+
+    def setUp(self):
+        self.lab = harness.Lab()
+        self.addCleanup(self.lab.close)
+        self.old = []
+        self.addCleanup(lambda: [p.kill() for p in self.old])
+        tenants, lines = {}, []
+        for i in range(AGENTS):
+            owner = self.lab.agent("owner%d" % i)
+            vms = []
+            for k in range(HOSTS // AGENTS):
+                secret = harness.new_passphrase()
+                vms.append(owner.add("web%d" % k, secret))
+                lines.append(vms[-1] + " " + secret)
+            tenants["t%d" % i] = (owner, vms)
+        self.config = self.lab.relay_config(tenants, self.extra())
+        self.lab.run_relay(self.config)
+        # The same ports for all that follow.
+        self.config = self.lab.relay_config(tenants, self.extra())
+        for owner in self.lab.agents.values():
+            owner.start()
+        self.vms = self.lab.file("vms", "\n".join(lines) + "\n")
+
+    @staticmethod
+    def extra():
+        return "limits:\n  held-per-source: 1000\n"
+
+    def load(self, *args):
+        """Hosts in the background, about as long as SECONDS."""
+        each = max(4, int(SECONDS * RATE / HOSTS))
+        return harness.Process(
+            "hosts", [os.path.join(harness.TESTBIN, "compute-host"), "launch",
+                      *self.lab.reach(), "--uuid-file", self.vms,
+                      "--platform", harness.PLATFORM, "--firmware",
+                      harness.FIRMWARE, "--chain", "signed", "--hosts",
+                      str(HOSTS), "--launches", str(each), "--json", *args],
+            os.path.join(self.lab.folder, "hosts.log"))
+
+    def take_over(self):
+        old = self.lab.relay
+        self.old.append(old)
+        new = self.lab.run_relay(self.config, "--takeover")
+        new.wait_line("taken over: hosts are accepted")
+        old.wait_line("draining")
+
+    def restart(self):
+        old = self.lab.relay
+        self.old.append(old)
+        old.child.send_signal(signal.SIGTERM)
+        old.wait_line("draining")
+        self.lab.run_relay(self.config)
+
+    def under_load(self, act, *args):
+        """act() every EVERY seconds until the hosts are done."""
+        hosts = self.load(*args)
+        began, times = time.monotonic(), 0
+        while not hosts.ended or times < 2:
+            act()
+            times += 1
+            due = began + times * EVERY
+            while not hosts.ended and time.monotonic() < due:
+                time.sleep(0.02)  # the load's own pace, nothing is awaited
+        hosts.wait()
+        result = json.loads(hosts.lines[-1])
+        print("%s: %d times in %.0f s: %s" % (
+            self.id().split(".")[-1], times, time.monotonic() - began,
+            {k: result[k] for k in ("ok", "lost", "mixed-up", "retries",
+                                    "statuses", "launches-per-s",
+                                    "latency-ms")
+             if k in result}))
+        self.assertEqual(result["lost"], 0, result)
+        self.assertEqual(result["mixed-up"], 0, result)
+        for old in self.old:
+            self.assertEqual(old.wait(), 0, old.output()[-3000:])
+        self.old = []
+        return result
+
+    def test_takeover_keepalive(self):
+        """Nothing fails, and nothing had to be sent again."""
+        result = self.under_load(self.take_over)
+        self.assertEqual(result["retries"], 0, result)
+
+    def test_takeover_fresh_connections(self):
+        result = self.under_load(self.take_over, "--no-keepalive")
+        self.assertEqual(result["retries"], 0, result)
+
+    def test_restart(self):
+        """Without a successor at hand: hosts that retry lose nothing."""
+        self.under_load(self.restart)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
