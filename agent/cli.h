@@ -10,7 +10,7 @@
 
 /* What the command families share. */
 
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DIED = 3 };
 
 struct cli {
 	const char *state_dir; /* --state, or NULL */
@@ -25,6 +25,12 @@ int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_topic(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
+
+/** cli_run_config(out, cli, argc, argv, err): agent.yaml and the flags of
+ * `run`; config_free() it in every case.  errors ERR_USAGE */
+struct config;
+int cli_run_config(struct config *out, const struct cli *cli, int argc,
+    char **argv, struct err *err);
 
 /** cli_help(text): to stdout; returns CLI_OK. */
 int cli_help(const char *text);

@@ -37,6 +37,8 @@ check_proxy(const char *text, struct err *err)
 	return text[0] == '\0' ? 0 : relay_proxy_parse(&proxy, text, err);
 }
 
+static const char *const lock_memory_words[] = { "try", "require", NULL };
+
 static const struct conf_key keys[] = {
 	{ "relay.url", CONF_STRING, AT(relay_url), "", 0, 1024,
 	    "Where the relay is: wss://HOST[:PORT][/BASE][#PIN].  A tunnel is "
@@ -68,6 +70,10 @@ static const struct conf_key keys[] = {
 	    .example = "http://proxy.example:3128", .check = check_proxy },
 	{ "proxy.except", CONF_STRING, AT(no_proxy), "", 0, 4096,
 	    "Hosts to reach without it, by commas; NO_PROXY by default." },
+	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
+	    "Secrets in memory that never goes to swap: try (and warn), or "
+	    "require.",
+	    .words = lock_memory_words },
 	{ "log.level", CONF_ENUM, AT(log_level), "info", 0, 0,
 	    "error, warn, info or debug.", .words = log_level_words },
 	{ "log.format", CONF_ENUM, AT(log_format), "text", 0, 0,

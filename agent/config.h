@@ -13,10 +13,11 @@ struct config {
 	char *relay_pin;             /* "": none */
 	char *relay_name;            /* "": any */
 	bool allow_no_binding;
-	char *proxy;    /* "": HTTPS_PROXY */
-	char *no_proxy; /* "": NO_PROXY */
-	int log_level;  /* enum log_level */
-	int log_format; /* enum log_format */
+	char *proxy;     /* "": HTTPS_PROXY */
+	char *no_proxy;  /* "": NO_PROXY */
+	int lock_memory; /* 1: require */
+	int log_level;   /* enum log_level */
+	int log_format;  /* enum log_format */
 };
 
 extern const struct conf_table config_table;

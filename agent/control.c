@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +19,6 @@
 struct control {
 	struct control_ops ops;
 	char path[STATE_PATH_MAX];
-	pthread_t thread;
 	int listen_fd, signal_fd, stop_fd;
 };
 
@@ -114,16 +112,14 @@ check_peer(int fd, struct err *err)
 	return 0;
 }
 
-static int
-take_question(
+int
+control_read_question(
     struct control_head *head, struct secret *body, int fd, struct err *err)
 {
 	uint8_t bytes[CONTROL_HEAD_LEN];
 
-	if (check_peer(fd, err) != 0)
-		return -1;
 	if (read_all(fd, bytes, sizeof(bytes)) != 0)
-		return err_set(err, ERR_IO, "no question came");
+		return err_set(err, ERR_CLOSED, "no question came");
 	if (control_read_head(head, span_of(bytes, sizeof(bytes)), err) != 0)
 		return -1;
 	if (secret_alloc(body, head->len, err) != 0)
@@ -133,6 +129,16 @@ take_question(
 	return 0;
 }
 
+void
+control_write_answer(
+    int fd, int rc, const struct buf *out, const struct err *err)
+{
+	if (rc == 0)
+		(void)send_message(fd, ERR_NONE, buf_span(out));
+	else
+		(void)send_message(fd, (uint8_t)err->code, span_str(err->msg));
+}
+
 static void
 serve(struct control *c, int fd)
 {
@@ -140,15 +146,15 @@ serve(struct control *c, int fd)
 	struct secret body = { 0 };
 	struct err err = { 0 };
 	struct buf out;
+	int rc = -1;
 
 	buf_init(&out, OWNER_OUT_MAX, false);
 	set_patience(fd);
-	if (take_question(&head, &body, fd, &err) == 0 &&
-	    c->ops.answer(
-		c->ops.arg, head.op, secret_span(&body), &out, &err) == 0)
-		(void)send_message(fd, ERR_NONE, buf_span(&out));
-	else
-		(void)send_message(fd, (uint8_t)err.code, span_str(err.msg));
+	if (check_peer(fd, &err) == 0 &&
+	    control_read_question(&head, &body, fd, &err) == 0)
+		rc = c->ops.answer(
+		    c->ops.arg, head.op, secret_span(&body), &out, &err);
+	control_write_answer(fd, rc, &out, &err);
 	secret_free(&body);
 	buf_free(&out);
 	(void)close(fd);
@@ -163,18 +169,22 @@ take_signal(struct control *c)
 		c->ops.signalled(c->ops.arg, (int)info.ssi_signo);
 }
 
-static void *
-listen_on(void *arg)
+void
+control_run(struct control *c)
 {
-	struct control *c = arg;
 	struct pollfd fds[] = { { c->stop_fd, POLLIN, 0 },
 		{ c->signal_fd, POLLIN, 0 }, { c->listen_fd, POLLIN, 0 } };
 
 	for (;;) {
-		if (poll(fds, 3, -1) < 0 && errno != EINTR)
-			return NULL;
+		int wait = c->ops.tick != NULL ? c->ops.tick(c->ops.arg) : -1;
+
+		if (poll(fds, 3, wait) < 0) {
+			if (errno == EINTR)
+				continue;
+			return;
+		}
 		if (fds[0].revents != 0)
-			return NULL;
+			return;
 		if (fds[1].revents != 0)
 			take_signal(c);
 		if (fds[2].revents != 0) {
@@ -248,7 +258,7 @@ control_free(struct control *c)
 }
 
 int
-control_start(struct control **out, const struct state *state,
+control_open(struct control **out, const struct state *state,
     const struct control_ops *ops, struct err *err)
 {
 	struct control *c = calloc(1, sizeof(*c));
@@ -262,6 +272,7 @@ control_start(struct control **out, const struct state *state,
 	(void)sigemptyset(&signals);
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGCHLD);
 	c->signal_fd = signalfd(-1, &signals, SFD_CLOEXEC);
 	c->stop_fd = eventfd(0, EFD_CLOEXEC);
 	if (c->signal_fd < 0 || c->stop_fd < 0) {
@@ -270,10 +281,6 @@ control_start(struct control **out, const struct state *state,
 	}
 	if (open_socket(c, state, err) != 0)
 		goto fail;
-	if (pthread_create(&c->thread, NULL, listen_on, c) != 0) {
-		(void)err_set(err, ERR_INTERNAL, "no thread for the socket");
-		goto fail;
-	}
 	*out = c;
 	return 0;
 fail:
@@ -282,15 +289,20 @@ fail:
 }
 
 void
-control_stop(struct control *c)
+control_end(struct control *c)
 {
 	const uint64_t one = 1;
 
-	if (c == NULL)
+	/* It cannot be full: nothing else is ever written to it. */
+	if (write(c->stop_fd, &one, sizeof(one)) != sizeof(one))
 		return;
-	if (write(c->stop_fd, &one, sizeof(one)) == sizeof(one))
-		(void)pthread_join(c->thread, NULL);
-	control_free(c);
+}
+
+void
+control_close(struct control *c)
+{
+	if (c != NULL)
+		control_free(c);
 }
 
 static int
@@ -321,6 +333,15 @@ take_answer(struct buf *out, int fd, struct err *err)
 }
 
 int
+control_ask_fd(
+    struct buf *out, int fd, unsigned op, struct span in, struct err *err)
+{
+	if (send_message(fd, (uint8_t)op, in) != 0)
+		return err_set(err, ERR_IO, "the agent does not listen");
+	return take_answer(out, fd, err);
+}
+
+int
 control_ask(struct buf *out, const struct state *state, unsigned op,
     struct span in, struct err *err)
 {
@@ -340,11 +361,7 @@ control_ask(struct buf *out, const struct state *state, unsigned op,
 		    "no agent runs on %s", state->dir);
 		goto out;
 	}
-	if (send_message(fd, (uint8_t)op, in) != 0) {
-		(void)err_set(err, ERR_IO, "the agent does not listen");
-		goto out;
-	}
-	rc = take_answer(out, fd, err);
+	rc = control_ask_fd(out, fd, op, in, err);
 out:
 	(void)close(fd);
 	return rc;

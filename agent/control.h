@@ -5,6 +5,7 @@
 #include "agent/state.h"
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/secret.h"
 #include "common/span.h"
 
 /*
@@ -34,28 +35,57 @@ struct control_head {
 int control_read_head(
     struct control_head *out, struct span in, struct err *err);
 
+/**
+ * control_read_question(head, body, fd, err):
+ * One whole question from ${fd}; for one that came in, see control_serve().
+ *   errors  ERR_CLOSED: it had no more; ERR_IO: it broke off; those of
+ *           control_read_head()
+ */
+int control_read_question(
+    struct control_head *head, struct secret *body, int fd, struct err *err);
+
+/** control_write_answer(fd, rc, out, err): ${out} if ${rc} is 0, else the
+ * words of ${err}. */
+void control_write_answer(
+    int fd, int rc, const struct buf *out, const struct err *err);
+
+/**
+ * control_ask_fd(out, fd, op, in, err):
+ * A question and its answer over ${fd}.  errors as control_ask()
+ */
+int control_ask_fd(
+    struct buf *out, int fd, unsigned op, struct span in, struct err *err);
+
 struct control;
 
-/* Answers one question, from the socket's own thread. */
+/* Answers one question. */
 typedef int control_answer_fn(
     void *arg, unsigned op, struct span in, struct buf *out, struct err *err);
 
 struct control_ops {
 	control_answer_fn *answer;
-	void (*signalled)(void *arg, int signal); /* SIGTERM, SIGINT */
+	void (*signalled)(void *arg, int signal); /* SIGTERM, SIGINT, SIGCHLD */
+	/* Time goes by; returns ms until it next wants to be called. */
+	int (*tick)(void *arg);
 	void *arg;
 };
 
 /**
- * control_start(out, state, ops, err):
- * Listen, in a thread of its own, which also waits for SIGTERM and SIGINT;
- * the caller has blocked both in every thread.
+ * control_open(out, state, ops, err):
+ * Listen on agent.sock, and take SIGTERM, SIGINT and SIGCHLD, which the
+ * caller has blocked.
  *   errors  ERR_IO, ERR_INTERNAL
  */
-int control_start(struct control **out, const struct state *state,
+int control_open(struct control **out, const struct state *state,
     const struct control_ops *ops, struct err *err);
 
-void control_stop(struct control *c);
+/** control_run(c): serve until control_end(). */
+void control_run(struct control *c);
+
+/** control_end(c): from a callback of control_run(), or any thread. */
+void control_end(struct control *c);
+
+void control_close(struct control *c);
 
 /**
  * control_ask(out, state, op, in, err):

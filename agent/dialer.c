@@ -416,8 +416,9 @@ take_answers(struct dialer *d)
 		/* The tunnel is gone: what was done is stored for a repeat. */
 		if (l != NULL)
 			link_answer(l, job);
+		if (job->extend_ms == 0)
+			answers++;
 		worker_job_free(job);
-		answers++;
 	}
 	if (answers == 0)
 		return;
@@ -483,7 +484,9 @@ wake_registered(void *arg)
 struct worker_ops
 dialer_worker_ops(struct dialer *d)
 {
-	return (struct worker_ops){ wake, wake_registered, d };
+	return (struct worker_ops){
+		.answered = wake, .registered = wake_registered, .arg = d
+	};
 }
 
 /* A proxy looks names up by itself, and may know others than we do. */

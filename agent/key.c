@@ -13,7 +13,9 @@
 #define KEY_FILE_MAX 4096
 
 struct key {
-	EVP_PKEY *pkey;
+	EVP_PKEY *pkey; /* NULL: ${signer} has it */
+	key_signer *signer;
+	void *arg;
 	uint8_t public[UUID_KEY_LEN];
 };
 
@@ -107,6 +109,21 @@ out:
 	return rc;
 }
 
+int
+key_remote(struct key **out, const uint8_t *public, key_signer *signer,
+    void *arg, struct err *err)
+{
+	struct key *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a key");
+	k->signer = signer;
+	k->arg = arg;
+	memcpy(k->public, public, sizeof(k->public));
+	*out = k;
+	return 0;
+}
+
 void
 key_free(struct key *k)
 {
@@ -136,10 +153,13 @@ int
 key_sign(uint8_t out[KEY_SIG_LEN], const struct key *k, struct span in,
     struct err *err)
 {
-	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	EVP_MD_CTX *ctx = NULL;
 	size_t len = KEY_SIG_LEN;
 	int rc = -1;
 
+	if (k->signer != NULL)
+		return k->signer(out, k->arg, in, err);
+	ctx = EVP_MD_CTX_new();
 	if (ctx == NULL ||
 	    EVP_DigestSignInit(ctx, NULL, NULL, NULL, k->pkey) != 1 ||
 	    EVP_DigestSign(ctx, out, &len, in.ptr, in.len) != 1 ||

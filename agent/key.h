@@ -8,7 +8,7 @@
 
 /*
  * The agent's identity: an Ed25519 key, agent.key of the state folder (PEM,
- * PKCS #8).  It signs hellos (docs/protocol.md 12.3) and nothing else.
+ * PKCS #8).  It signs hellos (docs/protocol.md 12.3) and receipts.
  */
 struct key;
 
@@ -29,6 +29,19 @@ int key_new(struct key **out, const struct state *state, struct err *err);
  */
 int key_load(struct key **out, const struct state *state, struct err *err);
 
+/* Who signs for a key that is kept elsewhere. */
+typedef int key_signer(
+    uint8_t signature[KEY_SIG_LEN], void *arg, struct span in, struct err *err);
+
+/**
+ * key_remote(out, public, signer, arg, err):
+ * The key whose public half is ${public} (UUID_KEY_LEN bytes) and whose
+ * signatures ${signer} makes: what a process has that is not to hold it.
+ *   errors  ERR_MEMORY
+ */
+int key_remote(struct key **out, const uint8_t *public, key_signer *signer,
+    void *arg, struct err *err);
+
 void key_free(struct key *k);
 
 /** key_public(k): UUID_KEY_LEN bytes, as in HELLO. */
@@ -37,7 +50,8 @@ const uint8_t *key_public(const struct key *k);
 /** key_format(out, k): "ed25519:<base64>", the form of relay.yaml. */
 char *key_format(char out[KEY_TEXT_LEN], const struct key *k);
 
-/** key_sign(out, k, in, err): Ed25519 over ${in}.  errors ERR_INTERNAL */
+/** key_sign(out, k, in, err): Ed25519 over ${in}.  errors ERR_INTERNAL, and
+ * those of a signer */
 int key_sign(uint8_t out[KEY_SIG_LEN], const struct key *k, struct span in,
     struct err *err);
 

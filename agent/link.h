@@ -66,7 +66,8 @@ int64_t link_tick(struct link *l);
 /** link_claim(l): claim and release what worker_names() says by now. */
 void link_claim(struct link *l);
 
-/** link_answer(l, job): send the answer of ${job}, if its stream still is. */
+/** link_answer(l, job): send the answer of ${job}, or that it waits, if its
+ * stream still is. */
 void link_answer(struct link *l, const struct worker_job *job);
 
 /** link_close(l, code, why): end it; over follows. */

@@ -218,6 +218,11 @@ link_answer(struct link *l, const struct worker_job *job)
 {
 	if (l->tunnel == NULL)
 		return;
+	if (job->extend_ms != 0) {
+		tunnel_pending(l->tunnel, job->stream, FRAME_REASON_APPROVAL,
+		    job->extend_ms);
+		return;
+	}
 	switch (job->out.kind) {
 	case SERVICE_ANSWER:
 		send_answer(l, job->stream, &job->out);

@@ -1,7 +1,5 @@
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 #include "agent/cli.h"
 #include "agent/cli_chain.h"
@@ -9,6 +7,8 @@
 #include "agent/cli_ovmf.h"
 #include "agent/cli_verify.h"
 #include "agent/json.h"
+#include "agent/part.h"
+#include "agent/sandbox.h"
 
 static const char usage[] =
     "usage: attest-agent [--state DIR] [--config FILE] COMMAND ...\n"
@@ -56,27 +56,10 @@ static const struct {
 	{ "digest", NULL, cli_digest },
 	{ "verify", NULL, cli_verify },
 	{ "ovmf", NULL, cli_ovmf },
+	/* What `run` starts; not for people. */
+	{ PART_NET, part_net, NULL },
+	{ PART_VAULT, part_vault, NULL },
 };
-
-/*
- * No core file, no ptrace, no /proc/self/mem for others of this user (T18).
- * The leak checker of a test build is a ptrace, so it does without.
- */
-static void
-harden(void)
-{
-	const struct rlimit none = { 0, 0 };
-
-	(void)setrlimit(RLIMIT_CORE, &none);
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define AGENT_TRACED 1
-#endif
-#endif
-#if !defined(AGENT_TRACED) && !defined(__SANITIZE_ADDRESS__)
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-#endif
-}
 
 int
 main(int argc, char **argv)
@@ -85,7 +68,7 @@ main(int argc, char **argv)
 	size_t v;
 	int i;
 
-	harden();
+	sandbox_harden();
 	json_setup();
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
 		int got;

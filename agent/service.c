@@ -222,90 +222,123 @@ write_validate(
 	body_put(out, tail);
 }
 
-static void
-launch(struct service_answer *out, struct vault *v, const struct uuid *vm,
+static bool
+ask_launch(struct door_message *question, struct service_answer *out,
     const struct service_request *in)
 {
+	struct vault_launch *message = &question->u.launch;
 	char pointer[SERVICE_POINTER_LEN];
-	struct vault_launch_answer answer;
-	struct vault_launch message;
 	enum problem p;
 
-	p = service_read_launch(&message, pointer, in->body);
+	p = service_read_launch(message, pointer, in->body);
 	if (p == PROBLEM_COUNT && in->idempotency_key.ptr != NULL &&
 	    !key_is_good(in->idempotency_key))
 		p = PROBLEM_BAD_REQUEST;
 	if (p != PROBLEM_COUNT) {
 		say_problem(out, p, in->request_id,
 		    p == PROBLEM_INVALID_FIELD ? pointer : NULL, 0);
-		return;
+		return false;
 	}
-	message.vm = *vm;
-	fill_asker(&message.asker, in);
-	message.has_key = in->idempotency_key.ptr != NULL;
-	if (message.has_key &&
-	    (sev_hash_sha256(message.key, in->idempotency_key, NULL) != 0 ||
-		sev_hash_sha256(message.body, in->body, NULL) != 0)) {
-		out->kind = SERVICE_BROKEN;
-		return;
+	fill_asker(&message->asker, in);
+	message->has_key = in->idempotency_key.ptr != NULL;
+	if (message->has_key &&
+	    (sev_hash_sha256(message->key, in->idempotency_key, NULL) != 0 ||
+		sev_hash_sha256(message->body, in->body, NULL) != 0)) {
+		service_broken(out);
+		return false;
 	}
-	vault_launch(&answer, v, &message);
-	if (answer.outcome == VAULT_OK)
-		write_launch(out, &answer);
-	else
-		say_outcome(
-		    out, answer.outcome, answer.retry_after_s, in->request_id);
+	question->kind = DOOR_LAUNCH;
+	return true;
 }
 
-static void
-validate(struct service_answer *out, struct vault *v, const struct uuid *vm,
+static bool
+ask_validate(struct door_message *question, struct service_answer *out,
     const struct service_request *in)
 {
+	struct vault_validate *message = &question->u.validate;
 	char pointer[SERVICE_POINTER_LEN];
-	struct vault_validate_answer answer;
-	struct vault_validate message;
 	enum problem p;
 
-	p = service_read_validate(&message, pointer, in->body);
+	p = service_read_validate(message, pointer, in->body);
 	if (p != PROBLEM_COUNT) {
 		say_problem(out, p, in->request_id,
 		    p == PROBLEM_INVALID_FIELD ? pointer : NULL, 0);
-		return;
+		return false;
 	}
-	message.vm = *vm;
-	fill_asker(&message.asker, in);
-	vault_validate(&answer, v, &message);
-	if (answer.outcome == VAULT_OK)
-		write_validate(out, &answer);
-	else
-		say_outcome(
-		    out, answer.outcome, answer.retry_after_s, in->request_id);
+	fill_asker(&message->asker, in);
+	question->kind = DOOR_VALIDATE;
+	return true;
 }
 
-void
-service_handle(struct service_answer *out, struct vault *v,
+bool
+service_ask(struct door_message *question, struct service_answer *out,
     const struct service_request *in)
 {
 	struct uuid vm;
 	enum verb verb = read_path(&vm, in->path);
 
 	*out = (struct service_answer){ .kind = SERVICE_ANSWER };
-	if (verb == VERB_NONE) {
+	if (verb == VERB_NONE)
 		say_problem(out, PROBLEM_NOT_FOUND, in->request_id, NULL, 0);
-		return;
-	}
-	if (!span_is(in->method, "POST")) {
+	else if (!span_is(in->method, "POST"))
 		say_problem(out, PROBLEM_HTTP_405, in->request_id, NULL, 0);
-		return;
-	}
-	if (!is_json(in->content_type)) {
+	else if (!is_json(in->content_type))
 		say_problem(out, PROBLEM_HTTP_415, in->request_id, NULL, 0);
-		return;
-	}
-	if (verb == VERB_LAUNCH)
-		launch(out, v, &vm, in);
+	else if (verb == VERB_LAUNCH && ask_launch(question, out, in))
+		question->u.launch.vm = vm;
+	else if (verb == VERB_VALIDATE && ask_validate(question, out, in))
+		question->u.validate.vm = vm;
 	else
-		validate(out, v, &vm, in);
+		return false;
+	return out->status == 0;
+}
+
+void
+service_tell(struct service_answer *out, const struct door_message *reply,
+    struct span request_id)
+{
+	const struct vault_launch_answer *launch = &reply->u.launch_answer;
+	const struct vault_validate_answer *validate =
+	    &reply->u.validate_answer;
+
+	*out = (struct service_answer){ .kind = SERVICE_ANSWER };
+	if (reply->kind == DOOR_LAUNCH && launch->outcome == VAULT_OK)
+		write_launch(out, launch);
+	else if (reply->kind == DOOR_LAUNCH)
+		say_outcome(
+		    out, launch->outcome, launch->retry_after_s, request_id);
+	else if (reply->kind == DOOR_VALIDATE && validate->outcome == VAULT_OK)
+		write_validate(out, validate);
+	else if (reply->kind == DOOR_VALIDATE)
+		say_outcome(out, validate->outcome, validate->retry_after_s,
+		    request_id);
+	else
+		service_broken(out);
+}
+
+void
+service_handle(struct service_answer *out, struct vault *v,
+    const struct service_request *in)
+{
+	struct door_message question;
+	struct door_message reply;
+
+	if (!service_ask(&question, out, in))
+		return;
+	reply.kind = question.kind;
+	if (question.kind == DOOR_LAUNCH)
+		vault_launch(&reply.u.launch_answer, v, &question.u.launch);
+	else
+		vault_validate(
+		    &reply.u.validate_answer, v, &question.u.validate);
+	service_tell(out, &reply, in->request_id);
+}
+
+void
+service_broken(struct service_answer *out)
+{
+	service_answer_free(out);
+	out->kind = SERVICE_BROKEN;
 }
 
 void

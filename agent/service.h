@@ -1,6 +1,7 @@
 #ifndef AGENT_SERVICE_H
 #define AGENT_SERVICE_H
 
+#include "agent/door.h"
 #include "agent/vault.h"
 #include "common/buf.h"
 #include "common/problem.h"
@@ -42,8 +43,25 @@ struct service_answer {
 };
 
 /**
+ * service_ask(question, out, in):
+ * What the vault is to be asked.
+ *   returns  false: nothing, ${out} is the answer already
+ */
+bool service_ask(struct door_message *question, struct service_answer *out,
+    const struct service_request *in);
+
+/** service_tell(out, reply, request_id): the vault's reply in the host's
+ * form. */
+void service_tell(struct service_answer *out, const struct door_message *reply,
+    struct span request_id);
+
+/** service_broken(out): our own fault; replaces ${out}. */
+void service_broken(struct service_answer *out);
+
+/**
  * service_handle(out, v, in):
- * Inside a batch of ${v}; ${out} may leave once that is committed.
+ * Both, with a vault of this process and inside a batch of it; ${out} may
+ * leave once that is committed.
  */
 void service_handle(struct service_answer *out, struct vault *v,
     const struct service_request *in);

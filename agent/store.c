@@ -250,11 +250,14 @@ int
 store_open(struct store **out, const struct state *state, struct err *err)
 {
 	struct store *s = calloc(1, sizeof(*s));
+	uint64_t seeded;
 	int q;
 
 	if (s == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for the store");
 	s->mark_fd = -1;
+	/* SQLite seeds its own generator (names, salts) from a file. */
+	sqlite3_randomness(sizeof(seeded), &seeded);
 	if (open_db(s, state, err) != 0 || load_meta(s, state, err) != 0 ||
 	    check_mark(s, state, err) != 0 || store_audit_load(s, err) != 0)
 		goto fail;

@@ -1,44 +1,20 @@
 #include "agent/worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <time.h>
+#include <unistd.h>
 
-#include "common/log.h"
+#include "agent/worker_impl.h"
+#include "common/secret.h"
 
-#define WORKER_SWEEP_S 1
-#define WORKER_BATCH_MAX 256
-
-/* The owner's question, on the asking thread's stack. */
-struct question {
-	unsigned op;
-	struct span in;
-	struct buf *out;
-	struct err *err;
-	int rc;
-	bool answered;
-	struct question *next;
-};
-
-struct worker {
-	struct vault *vault;
-	bool disk_failed; /* the last batch was lost; of the thread alone */
-	struct worker_ops ops;
-	pthread_t thread;
-	pthread_mutex_t lock; /* everything below */
-	pthread_cond_t work;
-	pthread_cond_t told;              /* a question was answered */
-	struct worker_job *first, **last; /* posted */
-	struct worker_job *done, **done_last;
-	size_t queued; /* posted, at work or done, and not yet taken */
-	struct question *questions;
-	struct worker_name *names; /* owned */
-	size_t name_count;
-	bool stop;
-};
+#define WORKER_GREET_MS 30000 /* the vault may be opening a large store */
+#define WORKER_STOP_MS 2000
 
 struct worker_job *
 worker_job_new(const struct service_request *in)
@@ -84,211 +60,206 @@ worker_job_free(struct worker_job *job)
 }
 
 static void
-update_names(struct worker *w)
+wake(struct worker *w)
 {
-	struct vault_vm_info *info = calloc(1, sizeof(*info));
-	size_t count = vault_count(w->vault);
-	struct worker_name *names = calloc(count + 1, sizeof(*names));
-	size_t i;
+	const uint64_t one = 1;
 
-	for (i = 0; info != NULL && names != NULL && i < count; i++) {
-		vault_info(info, w->vault, i);
-		names[i].vm = info->vm;
-		memcpy(names[i].label, info->label, sizeof(names[i].label));
-	}
+	/* Full is as good: it wakes. */
+	if (write(w->wake_fd, &one, sizeof(one)) != sizeof(one))
+		return;
+}
+
+static void
+give_up(struct worker *w)
+{
 	(void)pthread_mutex_lock(&w->lock);
-	if (info != NULL && names != NULL) {
-		free(w->names);
-		w->names = names;
-		w->name_count = count;
-		names = NULL;
-	}
-	(void)pthread_mutex_unlock(&w->lock);
-	free(names);
-	free(info);
-}
-
-/* Said once when it begins and once when it is over: each request that comes
- * meanwhile fails in the same way. */
-static void
-tell_disk(struct worker *w, const struct err *err)
-{
-	if (err != NULL && !w->disk_failed)
-		log_error(NULL, "state cannot be written: %s", err->msg);
-	if (err == NULL && w->disk_failed)
-		log_info(NULL, "state can be written again");
-	w->disk_failed = err != NULL;
-}
-
-/* One transaction over everything that was queued; false: it was lost. */
-static bool
-run_batch(struct worker *w, struct worker_job *jobs, struct question *asked)
-{
-	struct err err = { 0 };
-	struct worker_job *j;
-	struct question *q;
-	int rc = vault_begin(w->vault, &err);
-
-	for (j = jobs; rc == 0 && j != NULL; j = j->next)
-		service_handle(&j->out, w->vault, &j->in);
-	for (q = asked; rc == 0 && q != NULL; q = q->next)
-		q->rc = owner_handle(q->out, w->vault, q->op, q->in, q->err);
-	if (rc == 0 && vault_is_due(w->vault))
-		vault_sweep(w->vault);
-	if (rc == 0)
-		rc = vault_commit(w->vault, &err);
-	tell_disk(w, rc == 0 ? NULL : &err);
-	if (rc == 0)
-		return true;
-	for (j = jobs; j != NULL; j = j->next)
-		service_storage(&j->out, j->in.request_id);
-	for (q = asked; q != NULL; q = q->next) {
-		if (q->rc == 0)
-			(void)err_set(q->err, err.code, "%s", err.msg);
-		q->rc = -1;
-	}
-	return false;
-}
-
-static bool
-changes_names(const struct question *q)
-{
-	for (; q != NULL; q = q->next)
-		if (q->op == OWNER_REGISTER || q->op == OWNER_REMOVE)
-			return true;
-	return false;
-}
-
-/* Hand out answers, with the lock held. */
-static void
-give_out(struct worker *w, struct worker_job *jobs, struct question *asked)
-{
-	struct question *next;
-
-	if (jobs != NULL) {
-		*w->done_last = jobs;
-		while (*w->done_last != NULL)
-			w->done_last = &(*w->done_last)->next;
-	}
-	for (; asked != NULL; asked = next) {
-		next = asked->next;
-		asked->answered = true;
-	}
+	w->lost = true;
 	(void)pthread_cond_broadcast(&w->told);
+	(void)pthread_mutex_unlock(&w->lock);
+	if (w->ops.lost != NULL)
+		w->ops.lost(w->ops.arg);
 }
 
-/* At most WORKER_BATCH_MAX jobs, so that a flood does not delay them all. */
-static struct worker_job *
-take_jobs(struct worker *w)
+static bool
+is_over(struct worker *w, int64_t *stop_at_ms)
 {
-	struct worker_job *jobs = w->first;
-	struct worker_job **at = &jobs;
-	size_t n = 0;
+	struct timespec now;
+	int64_t now_ms;
+	bool stop;
 
-	while (*at != NULL && n < WORKER_BATCH_MAX) {
-		at = &(*at)->next;
-		n++;
-	}
-	w->first = *at;
-	*at = NULL;
-	if (w->first == NULL)
-		w->last = &w->first;
-	return jobs;
-}
-
-static void
-wait_for_work(struct worker *w)
-{
-	struct timespec until;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += WORKER_SWEEP_S;
-	while (w->first == NULL && w->questions == NULL && !w->stop)
-		if (pthread_cond_timedwait(&w->work, &w->lock, &until) ==
-		    ETIMEDOUT)
-			return;
+	(void)pthread_mutex_lock(&w->lock);
+	stop = w->stop;
+	(void)pthread_mutex_unlock(&w->lock);
+	if (!stop)
+		return false;
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	now_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	if (*stop_at_ms == 0)
+		*stop_at_ms = now_ms + WORKER_STOP_MS;
+	return now_ms >= *stop_at_ms ||
+	    (w->ready == 0 && w->asked == NULL && !worker_has_work(w));
 }
 
 static void *
 work(void *arg)
 {
 	struct worker *w = arg;
+	int64_t stop_at_ms = 0;
+	uint64_t n;
+	int got;
 
-	(void)pthread_mutex_lock(&w->lock);
-	while (!w->stop || w->first != NULL || w->questions != NULL) {
-		struct worker_job *jobs;
-		struct question *asked;
-		bool changed;
+	while (!is_over(w, &stop_at_ms)) {
+		struct pollfd fds[] = {
+			{ w->fd, POLLIN, 0 },
+			{ w->wake_fd, POLLIN, 0 },
+		};
 
-		wait_for_work(w);
-		jobs = take_jobs(w);
-		asked = w->questions;
-		w->questions = NULL;
-		(void)pthread_mutex_unlock(&w->lock);
-
-		changed = changes_names(asked);
-		if (jobs != NULL || asked != NULL || vault_is_due(w->vault))
-			/* What was not committed is not to be claimed. */
-			changed = run_batch(w, jobs, asked) && changed;
-		else
-			vault_erase_traces(w->vault);
-		if (changed)
-			update_names(w);
-
-		(void)pthread_mutex_lock(&w->lock);
-		give_out(w, jobs, asked);
-		(void)pthread_mutex_unlock(&w->lock);
-		if (jobs != NULL && w->ops.answered != NULL)
-			w->ops.answered(w->ops.arg);
-		if (changed && w->ops.registered != NULL)
-			w->ops.registered(w->ops.arg);
-		(void)pthread_mutex_lock(&w->lock);
+		worker_send(w);
+		if (w->ready > 0)
+			fds[0].events |= POLLOUT;
+		if (poll(fds, 2, stop_at_ms != 0 ? WORKER_STOP_MS / 10 : -1) <
+			0 &&
+		    errno != EINTR)
+			break;
+		if (fds[1].revents != 0 &&
+		    read(w->wake_fd, &n, sizeof(n)) != sizeof(n))
+			continue;
+		while ((got = worker_receive(w)) == 0)
+			worker_take_message(w);
+		if (got < 0) {
+			give_up(w);
+			break;
+		}
 	}
-	(void)pthread_mutex_unlock(&w->lock);
 	return NULL;
+}
+
+static void
+free_list(struct worker_job *j)
+{
+	struct worker_job *next;
+
+	for (; j != NULL; j = next) {
+		next = j->next;
+		worker_job_free(j);
+	}
 }
 
 static void
 worker_free(struct worker *w)
 {
-	struct worker_job *j;
-
-	while ((j = w->done) != NULL) {
-		w->done = j->next;
-		worker_job_free(j);
-	}
-	(void)pthread_cond_destroy(&w->work);
+	free_list(w->first);
+	free_list(w->asked);
+	free_list(w->done);
+	worker_job_free(w->ready_for);
+	if (w->wake_fd >= 0)
+		(void)close(w->wake_fd);
 	(void)pthread_cond_destroy(&w->told);
 	(void)pthread_mutex_destroy(&w->lock);
+	free(w->page);
 	free(w->names);
 	free(w);
 }
 
+/* Wait for the one reply of kind ${kind} to ${w}->last_id; what was meant for
+ * a net before us is dropped on the way. */
+static int
+expect(struct worker *w, enum door_kind kind, struct err *err)
+{
+	struct pollfd fd = { w->fd, POLLIN, 0 };
+	int got;
+
+	for (;;) {
+		got = worker_receive(w);
+		if (got == 0 && w->message.kind == kind &&
+		    w->message.id == w->last_id)
+			return 0;
+		if (got == 0)
+			continue;
+		if (got < 0)
+			return err_set(err, ERR_CLOSED, "the vault is gone");
+		if (poll(&fd, 1, WORKER_GREET_MS) == 0)
+			return err_set(
+			    err, ERR_CLOSED, "the vault does not answer");
+	}
+}
+
+static int
+ask_now(struct worker *w, struct err *err)
+{
+	struct pollfd fd = { w->fd, POLLOUT, 0 };
+
+	while (
+	    send(w->fd, w->bytes, w->ready, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+		if (errno != EAGAIN && errno != EINTR)
+			return err_set(err, ERR_CLOSED, "the vault is gone");
+		if (poll(&fd, 1, WORKER_GREET_MS) == 0)
+			return err_set(
+			    err, ERR_CLOSED, "the vault does not listen");
+	}
+	w->ready = 0;
+	return 0;
+}
+
+/* Before the thread runs: who we are, and what is registered. */
+static int
+greet(struct worker *w, struct err *err)
+{
+	struct door_message hello = { .kind = DOOR_HELLO };
+
+	if (secret_random(&w->last_id, sizeof(w->last_id), err) != 0)
+		return -1;
+	hello.id = w->last_id;
+	worker_encode(w, &hello, NULL);
+	if (ask_now(w, err) != 0 || expect(w, DOOR_HELLO, err) != 0)
+		return -1;
+	memcpy(w->public, w->message.u.hello.key, sizeof(w->public));
+	w->want_names = true;
+	while (w->want_names) {
+		struct door_message m = { .kind = DOOR_NAMES,
+			.id = ++w->last_id };
+
+		w->want_names = false;
+		m.u.names.from = (uint32_t)w->page_count;
+		worker_encode(w, &m, NULL);
+		if (ask_now(w, err) != 0 || expect(w, DOOR_NAMES, err) != 0)
+			return -1;
+		worker_take_message(w);
+	}
+	return 0;
+}
+
 int
-worker_start(struct worker **out, struct vault *v, const struct worker_ops *ops,
-    struct err *err)
+worker_open(struct worker **out, int fd, struct err *err)
 {
 	struct worker *w = calloc(1, sizeof(*w));
-	pthread_condattr_t attr;
 
 	if (w == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for a thread");
-	w->vault = v;
-	w->ops = *ops;
+	w->fd = fd;
+	w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	w->last = &w->first;
+	w->asked_last = &w->asked;
 	w->done_last = &w->done;
-	(void)pthread_condattr_init(&attr);
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	(void)pthread_mutex_init(&w->lock, NULL);
-	(void)pthread_cond_init(&w->work, &attr);
 	(void)pthread_cond_init(&w->told, NULL);
-	(void)pthread_condattr_destroy(&attr);
-	update_names(w);
-	if (pthread_create(&w->thread, NULL, work, w) != 0) {
+	if (w->wake_fd < 0)
+		(void)err_set(err, ERR_INTERNAL, "no eventfd");
+	if (w->wake_fd < 0 || greet(w, err) != 0) {
 		worker_free(w);
-		return err_set(err, ERR_INTERNAL, "no thread for the vault");
+		return -1;
 	}
 	*out = w;
+	return 0;
+}
+
+int
+worker_start(struct worker *w, const struct worker_ops *ops, struct err *err)
+{
+	w->ops = *ops;
+	if (pthread_create(&w->thread, NULL, work, w) != 0)
+		return err_set(err, ERR_INTERNAL, "no thread for the vault");
+	w->running = true;
 	return 0;
 }
 
@@ -297,12 +268,83 @@ worker_stop(struct worker *w)
 {
 	if (w == NULL)
 		return;
-	(void)pthread_mutex_lock(&w->lock);
-	w->stop = true;
-	(void)pthread_cond_signal(&w->work);
-	(void)pthread_mutex_unlock(&w->lock);
-	(void)pthread_join(w->thread, NULL);
+	if (w->running) {
+		(void)pthread_mutex_lock(&w->lock);
+		w->stop = true;
+		(void)pthread_mutex_unlock(&w->lock);
+		wake(w);
+		(void)pthread_join(w->thread, NULL);
+	}
 	worker_free(w);
+}
+
+const uint8_t *
+worker_public(const struct worker *w)
+{
+	return w->public;
+}
+
+/* The threads that call are few, and wait: nothing bounds their list. */
+static int
+call(struct worker *w, struct door_message *m, struct err *err)
+{
+	struct worker_call c = { .m = m };
+	struct worker_call **at;
+
+	(void)pthread_mutex_lock(&w->lock);
+	m->id = ++w->last_id;
+	c.next = w->calls;
+	w->calls = &c;
+	(void)pthread_mutex_unlock(&w->lock);
+	wake(w);
+	(void)pthread_mutex_lock(&w->lock);
+	while (!c.done && !w->lost)
+		(void)pthread_cond_wait(&w->told, &w->lock);
+	for (at = &w->calls; !c.done && *at != NULL;)
+		if (*at == &c)
+			*at = c.next;
+		else
+			at = &(*at)->next;
+	(void)pthread_mutex_unlock(&w->lock);
+	return c.done ? 0 : err_set(err, ERR_CLOSED, "the vault is gone");
+}
+
+int
+worker_sign(uint8_t signature[KEY_SIG_LEN], struct worker *w, struct span hello,
+    struct err *err)
+{
+	struct door_message m = { .kind = DOOR_SIGN };
+
+	if (hello.len > DOOR_SIGN_MAX)
+		return err_set(err, ERR_LIMIT, "hello of %zu bytes", hello.len);
+	memcpy(m.u.sign.text, hello.ptr, hello.len);
+	m.u.sign.text_len = hello.len;
+	if (call(w, &m, err) != 0)
+		return -1;
+	if (!m.u.sign.signed_)
+		return err_set(
+		    err, ERR_UNTRUSTED, "the vault does not sign this");
+	memcpy(signature, m.u.sign.signature, KEY_SIG_LEN);
+	return 0;
+}
+
+int
+worker_put_cek(struct worker *w, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
+    struct span cert, struct err *err)
+{
+	struct door_message m = { .kind = DOOR_CEK };
+
+	if (cert.len > sizeof(m.u.cek.cert))
+		return err_set(
+		    err, ERR_MALFORMED, "CEK of %zu bytes", cert.len);
+	memcpy(m.u.cek.cpu_id, cpu_id, VAULT_CPU_ID_LEN);
+	memcpy(m.u.cek.cert, cert.ptr, cert.len);
+	m.u.cek.cert_len = cert.len;
+	if (call(w, &m, err) != 0)
+		return -1;
+	if (!m.u.cek.kept)
+		return err_set(err, ERR_UNTRUSTED, "%s", m.u.cek.why);
+	return 0;
 }
 
 int
@@ -315,13 +357,15 @@ worker_post(struct worker *w, struct worker_job *job)
 	full = w->queued >= WORKER_QUEUE_MAX;
 	if (!full) {
 		w->queued++;
+		job->id = ++w->last_id;
 		*w->last = job;
 		w->last = &job->next;
-		(void)pthread_cond_signal(&w->work);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	if (full)
 		worker_job_free(job);
+	else
+		wake(w);
 	return full ? -1 : 0;
 }
 
@@ -334,31 +378,12 @@ worker_take(struct worker *w)
 	(void)pthread_mutex_lock(&w->lock);
 	jobs = w->done;
 	for (j = jobs; j != NULL; j = j->next)
-		w->queued--;
+		if (j->extend_ms == 0)
+			w->queued--;
 	w->done = NULL;
 	w->done_last = &w->done;
 	(void)pthread_mutex_unlock(&w->lock);
 	return jobs;
-}
-
-int
-worker_ask(struct worker *w, unsigned op, struct span in, struct buf *out,
-    struct err *err)
-{
-	struct question q = { .op = op, .in = in, .out = out, .err = err };
-
-	(void)pthread_mutex_lock(&w->lock);
-	if (w->stop) {
-		(void)pthread_mutex_unlock(&w->lock);
-		return err_set(err, ERR_CLOSED, "the agent is ending");
-	}
-	q.next = w->questions;
-	w->questions = &q;
-	(void)pthread_cond_signal(&w->work);
-	while (!q.answered)
-		(void)pthread_cond_wait(&w->told, &w->lock);
-	(void)pthread_mutex_unlock(&w->lock);
-	return q.rc;
 }
 
 struct worker_name *

@@ -1,13 +1,13 @@
 #ifndef AGENT_WORKER_H
 #define AGENT_WORKER_H
 
-#include "agent/owner.h"
+#include "agent/door.h"
 #include "agent/service.h"
 
 /*
- * The vault's thread.  All that is queued is taken at once and committed in
- * one transaction, so that many launches share one sync of the disk; answers
- * are handed out after it.
+ * net's side of the door: a thread that turns what hosts ask into messages,
+ * gives them to the process `vault` as fast as it takes them, and turns its
+ * replies into answers, in whatever order they come.
  */
 struct worker;
 
@@ -15,8 +15,10 @@ struct worker;
  * comes to worker_take(); release it by worker_job_free(). */
 struct worker_job {
 	struct worker_job *next;
+	uint64_t id;               /* of the worker */
 	uint64_t link;             /* which tunnel; for the poster */
 	uint32_t stream;           /* and which stream of it */
+	uint32_t extend_ms;        /* not 0: no answer yet, it waits so long */
 	struct service_request in; /* spans into ${bytes} */
 	struct service_answer out;
 	uint8_t *bytes; /* owned */
@@ -33,21 +35,50 @@ struct worker_name {
 };
 
 struct worker_ops {
-	/* Both from the worker's thread: make the other thread look. */
+	/* All from the worker's thread: make the other thread look. */
 	void (*answered)(void *arg);   /* worker_take() has something */
 	void (*registered)(void *arg); /* worker_names() has changed */
+	void (*lost)(void *arg);       /* the vault is gone */
 	void *arg;
 };
 
 /**
- * worker_start(out, v, ops, err):
- * A thread that alone uses ${v} until worker_stop().  errors ERR_INTERNAL
+ * worker_open(out, fd, err):
+ * Greet the vault at the other end of ${fd} and learn what is registered.
+ *   errors  ERR_CLOSED: no vault answers; ERR_INTERNAL, ERR_MEMORY
  */
-int worker_start(struct worker **out, struct vault *v,
-    const struct worker_ops *ops, struct err *err);
+int worker_open(struct worker **out, int fd, struct err *err);
 
-/** worker_stop(w): do what is queued, end the thread, release. */
+/**
+ * worker_start(w, ops, err):
+ * A thread that alone uses the pair until worker_stop().  errors ERR_INTERNAL
+ */
+int worker_start(
+    struct worker *w, const struct worker_ops *ops, struct err *err);
+
+/** worker_stop(w): give the vault what is queued, wait a moment for its
+ * replies, end the thread, release. */
 void worker_stop(struct worker *w);
+
+/** worker_public(w): the agent's public key, UUID_KEY_LEN bytes. */
+const uint8_t *worker_public(const struct worker *w);
+
+/**
+ * worker_sign(signature, w, hello, err):
+ * Have the vault sign the text of a hello.  Any other thread; waits.
+ *   errors  ERR_CLOSED: no vault; ERR_UNTRUSTED: it is no such text;
+ *           ERR_LIMIT: over DOOR_SIGN_MAX bytes
+ */
+int worker_sign(uint8_t signature[KEY_SIG_LEN], struct worker *w,
+    struct span hello, struct err *err);
+
+/**
+ * worker_put_cek(w, cpu_id, cert, err):
+ * vault_put_cek() in the vault.  Any other thread; waits.
+ *   errors  ERR_CLOSED: no vault; ERR_UNTRUSTED: it does not take it
+ */
+int worker_put_cek(struct worker *w, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
+    struct span cert, struct err *err);
 
 /* Requests between worker_post() and worker_take().  A relay that cancels its
  * streams has used up none of them, so streams alone are no limit. */
@@ -59,13 +90,9 @@ void worker_stop(struct worker *w);
  */
 int worker_post(struct worker *w, struct worker_job *job);
 
-/** worker_take(w): all jobs answered so far, a list; any thread. */
+/** worker_take(w): all jobs answered so far, a list, and among them notes of
+ * those that wait (extend_ms); any thread. */
 struct worker_job *worker_take(struct worker *w);
-
-/** worker_ask(w, op, in, out, err): owner_handle() in the worker's thread,
- * committed when it returns.  Any other thread; waits. */
-int worker_ask(struct worker *w, unsigned op, struct span in, struct buf *out,
-    struct err *err);
 
 /** worker_names(w, count): what is registered; caller frees.  NULL with
  * *${count} 0: none, or no memory. */

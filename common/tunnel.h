@@ -182,7 +182,11 @@ int tunnel_start(
  */
 void tunnel_hello_text(struct writer *w, struct span nonce, uint8_t binding,
     struct span exporter, struct span relay_name, const char *subprotocol);
+
 #define TUNNEL_HELLO_TEXT_MAX 512
+
+/** tunnel_is_hello_text(text): tunnel_hello_text() may have written it. */
+bool tunnel_is_hello_text(struct span text);
 
 /** tunnel_hello(t, hello, now_ms, err): agent: answer the CHALLENGE, now or
  * later; max_streams is filled in here. */

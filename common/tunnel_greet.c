@@ -37,11 +37,12 @@ tunnel_on_challenge(struct tunnel *t, const struct frame *f, uint64_t now_ms)
 	t->ops->challenge(t->arg, &f->challenge);
 }
 
+static const char tag[] = "attest-relay.v1 hello"; /* with its NUL */
+
 void
 tunnel_hello_text(struct writer *w, struct span nonce, uint8_t binding,
     struct span exporter, struct span relay_name, const char *subprotocol)
 {
-	static const char tag[] = "attest-relay.v1 hello"; /* with its NUL */
 	struct span protocol = span_str(subprotocol);
 
 	/* Fixed lengths are what makes two hellos differ in their bytes. */
@@ -62,6 +63,22 @@ tunnel_hello_text(struct writer *w, struct span nonce, uint8_t binding,
 	writer_put(w, relay_name);
 	writer_be16(w, (uint16_t)protocol.len);
 	writer_put(w, protocol);
+}
+
+bool
+tunnel_is_hello_text(struct span text)
+{
+	struct reader r = reader_of(text);
+	struct span head = reader_take(&r, sizeof(tag));
+	uint8_t binding;
+
+	(void)reader_take(&r, FRAME_NONCE_LEN);
+	binding = reader_u8(&r);
+	(void)reader_take(&r, TUNNEL_EXPORTER_LEN);
+	(void)reader_take(&r, reader_be16(&r));
+	(void)reader_take(&r, reader_be16(&r));
+	return reader_done(&r) && binding <= 1 &&
+	    span_equal(head, span_of(tag, sizeof(tag)));
 }
 
 int

@@ -56,8 +56,9 @@ DOORS = (
      r"common/(secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
      r"agent/(tunnel_ws|key|store_seal)\.c|relay/(admit|keyring|main)\.c"),
     (r"sqlite3\.h", r"agent/store(_\w+)?\.[ch]"),
+    (r"seccomp\.h", r"agent/sandbox\.c"),
     (r"jansson\.h",
-     r"agent/(json|service|service_\w+|register|register_\w+|cli|cli_\w+|"
+     r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
      r"launch/(answer|ask|check|json|qemu|qmp|qmp_sev|report|request|step)"
      r"\.[ch]"),

@@ -4,16 +4,19 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/gate.h"
 #include "agent/worker.h"
 #include "common/base64.h"
 
@@ -21,8 +24,11 @@
 
 static struct lab lab;
 static struct worker *worker;
+static struct key *key;
+static pthread_t gate_thread;
+static int pair[2], owner[2]; /* ours and the vault's end */
 static int answered_fd;
-static _Atomic int registered;
+static sem_t registered;
 
 static void
 on_answered(void *arg)
@@ -38,22 +44,52 @@ static void
 on_registered(void *arg)
 {
 	(void)arg;
-	registered++;
+	(void)sem_post(&registered);
+}
+
+static void
+wait_registered(void)
+{
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += PATIENCE_MS / 1000;
+	assert_int_equal(sem_timedwait(&registered, &until), 0);
+}
+
+/* The process of the vault, here a thread. */
+static void *
+serve(void *arg)
+{
+	const struct gate_options gate = { lab.vault, key, pair[1], owner[1] };
+	struct err err = { 0 };
+
+	if (gate_run(&gate, &err) != 0)
+		abort();
+	return arg;
 }
 
 static int
 setup(void **state)
 {
-	const struct worker_ops ops = { on_answered, on_registered, NULL };
+	const struct worker_ops ops = { on_answered, on_registered, NULL,
+		NULL };
 	struct err err = { 0 };
 
 	(void)state;
 	lab_open(&lab);
 	lab_register(&lab, "web1", NULL);
-	registered = 0;
+	(void)sem_init(&registered, 0, 0);
 	answered_fd = eventfd(0, EFD_CLOEXEC);
 	assert_true(answered_fd >= 0);
-	assert_int_equal(worker_start(&worker, lab.vault, &ops, &err), 0);
+	assert_int_equal(key_new(&key, &lab.state, &err), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, owner), 0);
+	assert_int_equal(pthread_create(&gate_thread, NULL, serve, NULL), 0);
+	assert_int_equal(worker_open(&worker, pair[0], &err), 0);
+	assert_memory_equal(
+	    worker_public(worker), key_public(key), UUID_KEY_LEN);
+	assert_int_equal(worker_start(worker, &ops, &err), 0);
 	return 0;
 }
 
@@ -63,6 +99,13 @@ teardown(void **state)
 	(void)state;
 	worker_stop(worker);
 	worker = NULL;
+	(void)close(owner[0]);
+	(void)pthread_join(gate_thread, NULL);
+	(void)close(owner[1]);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	key_free(key);
+	key = NULL;
 	(void)close(answered_fd);
 	lab_close(&lab);
 	return 0;
@@ -155,8 +198,8 @@ ask(unsigned op, struct span in, struct err *err)
 	json_t *v = NULL;
 
 	memset(err, 0, sizeof(*err));
-	buf_init(&out, OWNER_OUT_MAX, false);
-	if (worker_ask(worker, op, in, &out, err) == 0) {
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	if (control_ask_fd(&out, owner[0], op, in, err) == 0) {
 		struct span text = buf_span(&out);
 
 		v = json_loadb((const char *)text.ptr, text.len, 0, NULL);
@@ -196,7 +239,6 @@ owners_questions(void **state)
 	assert_null(ask(OWNER_LOG, (struct span){ 0 }, &err));
 	assert_null(ask(OWNER_REGISTER, span_str("junk"), &err));
 	assert_null(ask(OWNER_STATUS, (struct span){ 0 }, &err));
-	assert_null(ask(99, (struct span){ 0 }, &err));
 	names = worker_names(worker, &count);
 	assert_int_equal(count, 1);
 	assert_string_equal(names[0].label, "web1");
@@ -204,6 +246,7 @@ owners_questions(void **state)
 	v = ask(OWNER_REMOVE, span_str("web1"), &err);
 	assert_non_null(v);
 	json_decref(v);
+	wait_registered();
 	names = worker_names(worker, &count);
 	assert_int_equal(count, 0);
 	free(names);
@@ -288,10 +331,11 @@ lost_registrations_are_not_claimed(void **state)
 	names = worker_names(worker, &count);
 	assert_int_equal(count, 1);
 	free(names);
-	assert_int_equal(registered, 0);
+	assert_int_equal(sem_trywait(&registered), -1);
 	v = ask(OWNER_REGISTER, secret_span(&bytes), &err);
 	assert_non_null(v);
 	json_decref(v);
+	wait_registered();
 	names = worker_names(worker, &count);
 	assert_int_equal(count, 2);
 	free(names);
@@ -328,7 +372,7 @@ static int
 answer(void *arg, unsigned op, struct span in, struct buf *out, struct err *err)
 {
 	(void)arg;
-	return worker_ask(worker, op, in, out, err);
+	return control_ask_fd(out, owner[0], op, in, err);
 }
 
 static void
@@ -338,10 +382,18 @@ signalled(void *arg, int number)
 	(void)number;
 }
 
+static void *
+run_control(void *arg)
+{
+	control_run(arg);
+	return NULL;
+}
+
 static void
 control_socket(void **state)
 {
-	const struct control_ops ops = { answer, signalled, NULL };
+	const struct control_ops ops = { answer, signalled, NULL, NULL };
+	pthread_t thread;
 	struct control *c = NULL;
 	struct err err = { 0 };
 	struct buf out;
@@ -352,8 +404,9 @@ control_socket(void **state)
 	    control_ask(&out, &lab.state, OWNER_LIST, (struct span){ 0 }, &err),
 	    -1);
 	assert_int_equal(err.code, ERR_CLOSED);
-	if (control_start(&c, &lab.state, &ops, &err) != 0)
+	if (control_open(&c, &lab.state, &ops, &err) != 0)
 		fail_msg("%s", err.msg);
+	assert_int_equal(pthread_create(&thread, NULL, run_control, c), 0);
 	assert_int_equal(
 	    control_ask(&out, &lab.state, OWNER_LIST, (struct span){ 0 }, &err),
 	    0);
@@ -363,7 +416,9 @@ control_socket(void **state)
 	    -1);
 	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_non_null(strstr(err.msg, "nobody"));
-	control_stop(c);
+	control_end(c);
+	(void)pthread_join(thread, NULL);
+	control_close(c);
 	buf_free(&out);
 }
 
@@ -371,7 +426,8 @@ control_socket(void **state)
 static void
 control_socket_in_a_deep_folder(void **state)
 {
-	const struct control_ops ops = { answer, signalled, NULL };
+	const struct control_ops ops = { answer, signalled, NULL, NULL };
+	pthread_t thread;
 	struct control *c = NULL;
 	struct state deep;
 	struct err err = { 0 };
@@ -382,11 +438,14 @@ control_socket_in_a_deep_folder(void **state)
 	(void)snprintf(dir, sizeof(dir), "%s/%0120d", lab.dir, 0);
 	buf_init(&out, OWNER_OUT_MAX + 1, false);
 	assert_int_equal(state_open(&deep, dir, &err), 0);
-	if (control_start(&c, &deep, &ops, &err) != 0)
+	if (control_open(&c, &deep, &ops, &err) != 0)
 		fail_msg("%s", err.msg);
+	assert_int_equal(pthread_create(&thread, NULL, run_control, c), 0);
 	assert_int_equal(
 	    control_ask(&out, &deep, OWNER_LIST, (struct span){ 0 }, &err), 0);
-	control_stop(c);
+	control_end(c);
+	(void)pthread_join(thread, NULL);
+	control_close(c);
 	state_close(&deep);
 	assert_int_equal(rmdir(dir), 0);
 	buf_free(&out);

@@ -1,0 +1,243 @@
+#include <errno.h>
+#include <jansson.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/config.h"
+#include "agent/dialer.h"
+#include "agent/part.h"
+#include "agent/sandbox.h"
+#include "common/log.h"
+
+/* The process that strangers talk to. */
+struct net {
+	struct config config;
+	struct dialer_relay relays[DIALER_ENDPOINTS_MAX];
+	struct key *key; /* its public half; the vault has the other */
+	struct worker *worker;
+	struct dialer *dialer;
+	pthread_t thread; /* listens to the parent */
+	bool listens;
+	int signal_fd, stop_fd;
+};
+
+static int
+sign(uint8_t signature[KEY_SIG_LEN], void *arg, struct span in, struct err *err)
+{
+	struct net *n = arg;
+
+	return worker_sign(signature, n->worker, in, err);
+}
+
+/* The parent notices, too, and ends it all. */
+static void
+lost(void *arg)
+{
+	(void)arg;
+	_exit(CLI_FAILED);
+}
+
+static json_t *
+describe_relay(const struct endpoint_status *s)
+{
+	char since[TIMES_TEXT_LEN] = "";
+
+	/* A name that was never found yet has no state to date. */
+	if (s->since_wall_ms != 0)
+		(void)times_rfc3339(since, s->since_wall_ms);
+	return json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:I,s:I,s:I,s:I,s:I,"
+			 "s:s}",
+	    "relay", s->url, "address", s->address, "state",
+	    endpoint_state_name(s->state), "since", since, "relay-name",
+	    s->facts.relay_name, "tenant", s->facts.tenant, "channel-binding",
+	    s->facts.binding ? 1 : 0, "session-number",
+	    (json_int_t)s->facts.session_number, "claimed",
+	    (json_int_t)s->facts.claimed, "denied", (json_int_t)s->facts.denied,
+	    "standby", (json_int_t)s->facts.standby, "clock-skew-ms",
+	    (json_int_t)s->facts.skew_ms, "last-error", s->last_error);
+}
+
+/* The relay that is best off speaks for all; then comes each by itself. */
+static json_t *
+describe(const struct dialer_status *s, size_t vms)
+{
+	json_t *v = describe_relay(&s->relays[s->best]);
+	json_t *head, *list = json_array();
+	size_t i;
+
+	head = json_pack("{s:s,s:s,s:I,s:I,s:I,s:I}", "schema",
+	    "attest-agent.status/1", "version", ATTEST_VERSION, "vms",
+	    (json_int_t)vms, "tunnels", (json_int_t)s->tunnels, "answers",
+	    (json_int_t)s->answers, "relays-ready", (json_int_t)s->ready);
+	for (i = 0; i < s->count; i++)
+		if (json_array_append_new(
+			list, describe_relay(&s->relays[i])) != 0)
+			break;
+	if (i < s->count || json_object_update(head, v) != 0 ||
+	    json_object_set(head, "relays", list) != 0) {
+		json_decref(head);
+		head = NULL;
+	}
+	json_decref(v);
+	json_decref(list);
+	return head;
+}
+
+static void
+tell_status(struct net *n)
+{
+	struct dialer_status s;
+	char bytes[PART_STATUS_MAX];
+	size_t vms = 0;
+	size_t len = 0;
+	json_t *v;
+
+	dialer_get_status(&s, n->dialer);
+	free(worker_names(n->worker, &vms));
+	v = describe(&s, vms);
+	bytes[0] = PART_STATUS;
+	if (v != NULL)
+		len = json_dumpb(v, bytes + 1, sizeof(bytes) - 1,
+		    JSON_COMPACT | JSON_PRESERVE_ORDER);
+	json_decref(v);
+	if (len > 0 && len < sizeof(bytes))
+		(void)send(PART_KEEPER_FD, bytes, len + 1, MSG_NOSIGNAL);
+}
+
+static void *
+listen_to_parent(void *arg)
+{
+	struct net *n = arg;
+	struct pollfd fds[] = { { n->stop_fd, POLLIN, 0 },
+		{ n->signal_fd, POLLIN, 0 }, { PART_KEEPER_FD, POLLIN, 0 } };
+	struct signalfd_siginfo info;
+	uint8_t ask;
+
+	for (;;) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
+			return NULL;
+		if (fds[0].revents != 0)
+			return NULL;
+		if (fds[1].revents != 0 &&
+		    read(n->signal_fd, &info, sizeof(info)) == sizeof(info))
+			dialer_stop(n->dialer);
+		if (fds[2].revents == 0)
+			continue;
+		if (recv(PART_KEEPER_FD, &ask, 1, MSG_DONTWAIT) == 1 &&
+		    ask == PART_STATUS)
+			tell_status(n);
+	}
+}
+
+static int
+listen_start(struct net *n, const sigset_t *signals, struct err *err)
+{
+	n->signal_fd = signalfd(-1, signals, SFD_CLOEXEC);
+	n->stop_fd = eventfd(0, EFD_CLOEXEC);
+	if (n->signal_fd < 0 || n->stop_fd < 0)
+		return err_set(err, ERR_INTERNAL, "%s", strerror(errno));
+	if (pthread_create(&n->thread, NULL, listen_to_parent, n) != 0)
+		return err_set(err, ERR_INTERNAL, "no thread for the parent");
+	n->listens = true;
+	return 0;
+}
+
+static void
+listen_stop(struct net *n)
+{
+	const uint64_t one = 1;
+
+	if (n->listens && write(n->stop_fd, &one, sizeof(one)) == sizeof(one))
+		(void)pthread_join(n->thread, NULL);
+	if (n->signal_fd >= 0)
+		(void)close(n->signal_fd);
+	if (n->stop_fd >= 0)
+		(void)close(n->stop_fd);
+}
+
+/* From here on nobody but strangers is listened to. */
+static int
+confine(const struct net *n, struct err *err)
+{
+	const char *files[] = { n->config.relay_ca };
+
+	if (sandbox_net(files, n->config.relay_ca[0] != '\0' ? 1 : 0, err) != 0)
+		log_warn(NULL, "%s", err->msg);
+	return 0;
+}
+
+static int
+start(struct net *n, const sigset_t *signals, struct err *err)
+{
+	struct dialer_options dialer = {
+		.relays = n->relays,
+		.relay_name = n->config.relay_name[0] != '\0'
+		    ? n->config.relay_name
+		    : NULL,
+		.allow_no_binding = n->config.allow_no_binding,
+		.clock = times_system(),
+	};
+	struct worker_ops ops;
+
+	if (config_relays(n->relays, &dialer.relay_count, &n->config, err) !=
+		0 ||
+	    worker_open(&n->worker, PART_PAIR_FD, err) != 0 ||
+	    key_remote(&n->key, worker_public(n->worker), sign, n, err) != 0)
+		return -1;
+	dialer.key = n->key;
+	if (dialer_new(&n->dialer, &dialer, err) != 0)
+		return -1;
+	dialer_set_worker(n->dialer, n->worker);
+	ops = dialer_worker_ops(n->dialer);
+	ops.lost = lost;
+	if (confine(n, err) != 0 || worker_start(n->worker, &ops, err) != 0)
+		return -1;
+	return listen_start(n, signals, err);
+}
+
+static void
+end(struct net *n)
+{
+	listen_stop(n);
+	worker_stop(n->worker);
+	if (n->dialer != NULL)
+		dialer_set_worker(n->dialer, NULL);
+	dialer_free(n->dialer);
+	key_free(n->key);
+	config_free(&n->config);
+}
+
+int
+part_net(const struct cli *cli, int argc, char **argv)
+{
+	struct net n = { .signal_fd = -1, .stop_fd = -1 };
+	uint8_t word[2] = { PART_END, CLI_FAILED };
+	struct err err = { 0 };
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (cli_run_config(&n.config, cli, argc, argv, &err) != 0) {
+		word[1] = (uint8_t)cli_fail(&err);
+		goto out;
+	}
+	log_open(STDERR_FILENO, (enum log_level)n.config.log_level,
+	    (enum log_format)n.config.log_format);
+	if (start(&n, &signals, &err) != 0)
+		word[1] = (uint8_t)cli_fail(&err);
+	else if (dialer_run(n.dialer) == 0)
+		word[1] = CLI_OK;
+out:
+	end(&n);
+	(void)send(PART_KEEPER_FD, word, sizeof(word), MSG_NOSIGNAL);
+	return word[1];
+}
