@@ -103,6 +103,7 @@ MEMCMP = (
     ("agent/vault_launch.c", r"list->key, in->key|s->body, in->body",
      "the host's own idempotency key and the hash of its own body"),
     ("agent/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
+    ("agent/keyplan.c", r"KEYPLAN_CHIP_LEN", "chip ids, which hosts show"),
     ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id",
      "fingerprints of CEKs and chip ids, which hosts show"),
     ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
