@@ -24,6 +24,7 @@ int cli_vm_add(const struct cli *cli, int argc, char **argv);
 int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_topic(const struct cli *cli, int argc, char **argv);
+int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
 
 /** cli_run_config(out, cli, argc, argv, err): agent.yaml and the flags of
@@ -54,6 +55,12 @@ int cli_fail_as(bool json, const struct err *err);
  */
 int cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
     struct err *err);
+
+/** cli_log_each(cli, vm, after, fn, arg, err): lines of the owner's log, of
+ * ${vm} (NULL: all) behind number ${after}, oldest first. */
+typedef void cli_log_fn(void *arg, const json_t *line);
+int cli_log_each(const struct cli *cli, const char *vm, uint64_t after,
+    cli_log_fn *fn, void *arg, struct err *err);
 
 /** cli_print_json(v): one line to stdout. */
 void cli_print_json(const json_t *v);

@@ -35,14 +35,14 @@ print_line(const json_t *line, bool json)
 	(void)printf(" %s\n", cli_text(line, "detail"));
 }
 
-/* Page by page, so that a long log needs no long answer. */
-static int
-show(const struct cli *cli, const char *vm, uint64_t after, bool json)
+int
+cli_log_each(const struct cli *cli, const char *vm, uint64_t after,
+    cli_log_fn *fn, void *arg, struct err *err)
 {
 	uint8_t in[12 + REGISTRATION_NAME_MAX];
-	struct err err = { 0 };
 	size_t count;
 
+	/* Page by page, so that a long log needs no long answer. */
 	do {
 		struct writer w = writer_of(in, sizeof(in));
 		json_t *page = NULL;
@@ -54,19 +54,37 @@ show(const struct cli *cli, const char *vm, uint64_t after, bool json)
 		if (vm != NULL)
 			writer_put(&w, span_str(vm));
 		if (!writer_ok(&w))
-			return cli_misuse(usage, "log: --vm: too long");
-		if (cli_ask(&page, cli, OWNER_LOG, writer_span(&w), &err) != 0)
-			return cli_fail_as(json, &err);
+			return err_set(err, ERR_USAGE, "VM: too long a name");
+		if (cli_ask(&page, cli, OWNER_LOG, writer_span(&w), err) != 0)
+			return -1;
 		lines = json_object_get(page, "lines");
 		count = json_array_size(lines);
 		for (i = 0; i < count; i++) {
 			const json_t *line = json_array_get(lines, i);
 
-			print_line(line, json);
+			fn(arg, line);
 			after = (uint64_t)cli_number(line, "seq");
 		}
 		json_decref(page);
 	} while (count == OWNER_LOG_MAX);
+	return 0;
+}
+
+static void
+print_one(void *arg, const json_t *line)
+{
+	const bool *json = arg;
+
+	print_line(line, *json);
+}
+
+static int
+show(const struct cli *cli, const char *vm, uint64_t after, bool json)
+{
+	struct err err = { 0 };
+
+	if (cli_log_each(cli, vm, after, print_one, &json, &err) != 0)
+		return cli_fail_as(json, &err);
 	return CLI_OK;
 }
 

@@ -22,6 +22,7 @@ static const char usage[] =
     "  run                        serve\n"
     "  status                     how the tunnel of a running agent is\n"
     "  log show|verify            who asked for what, and what came of it\n"
+    "  explain [VM|REF]           why launches were refused\n"
     "  help nvram|firmware|...    what an owner has to know\n"
     "\n"
     "  chain verify|show          certificate chains of platforms\n"
@@ -51,6 +52,7 @@ static const struct {
 	{ "run", cli_run, NULL },
 	{ "status", cli_status, NULL },
 	{ "log", cli_log, NULL },
+	{ "explain", cli_explain, NULL },
 	{ "help", cli_topic, NULL },
 	{ "chain", NULL, cli_chain },
 	{ "digest", NULL, cli_digest },

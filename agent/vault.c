@@ -157,6 +157,7 @@ forget_all(struct vault *v)
 	free(v->blocked.keys);
 	v->blocked = (struct policy_blocklist){ 0 };
 	session_table_free(&v->sessions);
+	vault_forget_explains(v);
 }
 
 static int
@@ -297,6 +298,7 @@ vault_commit(struct vault *v, struct err *err)
 	for (i = 0; v->echo != NULL && i < v->line_count; i++)
 		v->echo(v->echo_arg, &v->lines[i]);
 	v->line_count = 0;
+	v->explain_ready = v->explain_count;
 	return 0;
 }
 

@@ -218,7 +218,8 @@ size_t vault_blocked_count(const struct vault *v);
 /** vault_is_due(v): vault_sweep() would have something to do. */
 bool vault_is_due(const struct vault *v);
 
-/** vault_sweep(v): end what has expired.  In a batch, every few seconds. */
+/** vault_sweep(v): end what has expired, and tell the owner why measurements
+ * missed whose answers have left.  In a batch, every few seconds. */
 void vault_sweep(struct vault *v);
 
 /** vault_erase_traces(v): between batches: keys out of the write-ahead log,

@@ -116,6 +116,8 @@ vault_is_due(const struct vault *v)
 	int64_t now = times_boot_ms(&v->clock);
 	size_t i;
 
+	if (v->explain_ready > 0)
+		return true;
 	for (i = 0; i < v->vm_count; i++)
 		if (list_is_due(
 			v->vms[i]->open, now, v->life_ms, v->replay_ms) ||
@@ -132,4 +134,5 @@ vault_sweep(struct vault *v)
 
 	for (i = 0; i < v->vm_count; i++)
 		vault_expire(v, v->vms[i]);
+	vault_explain_ready(v);
 }

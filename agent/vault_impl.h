@@ -13,6 +13,8 @@
 #define VAULT_REFUSED_MS 1000   /* ... and minute */
 #define VAULT_VERDICTS 64       /* judged chains that are remembered */
 #define VAULT_CEK_RETRY_S 30
+#define VAULT_EXPLAINS_MAX 8      /* misses that wait to be explained */
+#define VAULT_EXPLAIN_KEYS_MAX 16 /* sessions tried for one, newest first */
 
 struct vault_vm {
 	struct registration *reg;
@@ -44,6 +46,20 @@ struct vault_verdict {
 	struct err err; /* why not, if it failed */
 };
 
+/* A miss that the owner may want to know more of; vault_explain.c. */
+struct vault_explain {
+	struct uuid vm;
+	char request_id[VAULT_ID_MAX + 1];
+	struct sev_measure measure;
+	struct sev_build build;
+	struct {
+		struct uuid session;
+		uint8_t tik[SEV_TK_LEN];
+		uint32_t policy;
+	} keys[VAULT_EXPLAIN_KEYS_MAX];
+	size_t key_count;
+};
+
 struct vault {
 	struct store *store;
 	struct times clock;
@@ -58,6 +74,9 @@ struct vault {
 	struct vault_cek *ceks; /* owned */
 	size_t cek_count;
 	struct policy_blocklist blocked; /* for all VMs */
+	struct vault_explain explains[VAULT_EXPLAINS_MAX];
+	size_t explain_count;
+	size_t explain_ready; /* of them: their answers have left */
 	uint64_t uses;
 	bool failed;    /* the batch cannot be committed */
 	struct err why; /* and this is why */
@@ -108,6 +127,17 @@ int vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err);
 /** vault_judge(v, vm, in, err): the verdict on the chain, cached. */
 const struct sev_verdict *vault_judge(struct vault *v, struct vault_vm *vm,
     const struct vault_launch *in, struct err *err);
+
+/** vault_explain_later(v, vm, named, in): the measurement of ${in} missed all
+ * sessions of ${vm}, or ${named} alone; say why in a later batch. */
+void vault_explain_later(struct vault *v, const struct vault_vm *vm,
+    const struct session *named, const struct vault_validate *in);
+
+/** vault_explain_ready(v): say it. */
+void vault_explain_ready(struct vault *v);
+
+/** vault_forget_explains(v): wipe. */
+void vault_forget_explains(struct vault *v);
 
 /** vault_cek_by_key(v, key), vault_cek_by_chip(v, cpu_id): NULL: none. */
 const struct vault_cek *vault_cek_by_key(

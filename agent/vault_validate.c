@@ -78,6 +78,7 @@ mismatch(struct vault_validate_answer *out, struct vault *v,
 	vault_audit(v, &in->vm, named != NULL ? &named->id : NULL, "mismatch",
 	    "validate %s by %s: %s", in->asker.request_id, in->asker.identity,
 	    why);
+	vault_explain_later(v, vm, named, in);
 	if (named == NULL || named->state != SESSION_OPEN)
 		return;
 	if (++named->failures >= VAULT_FAILURES_MAX)
