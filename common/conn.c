@@ -257,6 +257,10 @@ fill(struct conn *c, uint8_t *ptr, size_t cap, bool *more, bool *fatal,
 		rc = SSL_read_ex(c->ssl, ptr + len, cap - len, &n);
 		if (rc == 1) {
 			len += n;
+			/* What the socket still holds is told by the loop; to
+			 * ask it would be a system call for each request. */
+			if (SSL_has_pending(c->ssl) == 0)
+				return len;
 			continue;
 		}
 		want = SSL_get_error(c->ssl, rc);

@@ -85,7 +85,6 @@ loop_new(struct loop **out, loop_mail_fn *on_mail, void *arg, struct err *err)
 	}
 	/* Mail is the only thing that crosses threads, and it has no lock. */
 	event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-	event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER);
 	l->base = event_base_new_with_config(config);
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->base == NULL || l->wake_fd < 0) {

@@ -9,6 +9,7 @@
 #include "relay/watchdog.h"
 #include "relay/worker.h"
 
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -243,11 +244,15 @@ open_sockets(struct server *s, bool takeover, struct err *err)
 static size_t
 worker_count(const struct relay_config *c)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	cpu_set_t mine;
 
 	if (c->workers > 0)
 		return (size_t)c->workers;
-	return cpus > 0 ? (size_t)cpus : 1;
+	/* Those that we may run on: taskset and containers give fewer, and two
+	 * workers on one processor only wait for each other. */
+	if (sched_getaffinity(0, sizeof(mine), &mine) == 0)
+		return (size_t)CPU_COUNT(&mine);
+	return 1;
 }
 
 static int

@@ -304,34 +304,46 @@ respond(struct link *l, uint32_t stream, struct span body, size_t part)
 	tunnel_respond(l->tunnel, stream, &r, &taken, NULL);
 }
 
+/* Now, or when its time has come. */
+static void
+answer(struct link *l, struct later *later)
+{
+	if (l->settings->delay_ms == 0) {
+		respond(l, later->stream, span_of(later->body, TALK_ANSWER_LEN),
+		    TALK_ANSWER_LEN);
+		free(later);
+		return;
+	}
+	later->due_ms = clock_ms() + l->settings->delay_ms;
+	STAILQ_INSERT_TAIL(&l->late, later, next);
+}
+
 static void
 on_request(
     void *arg, uint32_t stream, const struct frame_request *request, bool end)
 {
 	struct link *l = arg;
-	uint8_t body[TALK_ANSWER_LEN];
-	struct later *later;
+	struct later *later = malloc(sizeof(*later));
 	bool stuck = l->settings->stuck &&
 	    memmem(request->path.ptr, request->path.len, "/validate", 9) !=
 		NULL;
 
-	tunnel_consumed(l->tunnel, stream, request->body.len);
-	if (!end || !talk_answer(body, request->path)) {
-		tunnel_reset(l->tunnel, stream, FRAME_RESET_INTERNAL, "what?");
-		return;
-	}
-	if (l->settings->delay_ms == 0 || stuck) {
-		respond(l, stream, span_of(body, sizeof(body)),
-		    stuck ? sizeof(body) / 2 : sizeof(body));
-		return;
-	}
-	later = malloc(sizeof(*later));
 	if (later == NULL)
 		abort();
 	later->stream = stream;
-	later->due_ms = clock_ms() + l->settings->delay_ms;
-	memcpy(later->body, body, sizeof(body));
-	STAILQ_INSERT_TAIL(&l->late, later, next);
+	tunnel_consumed(l->tunnel, stream, request->body.len);
+	if (!talk_answer(later->body, request->path)) {
+		tunnel_reset(l->tunnel, stream, FRAME_RESET_INTERNAL, "what?");
+		free(later);
+	} else if (stuck) {
+		respond(l, stream, span_of(later->body, TALK_ANSWER_LEN),
+		    TALK_ANSWER_LEN / 2);
+		free(later);
+	} else if (!end) {
+		tunnel_set_user(l->tunnel, stream, later);
+	} else {
+		answer(l, later);
+	}
 }
 
 static void
@@ -357,9 +369,11 @@ on_body(void *arg, uint32_t stream, void *user, struct span bytes, bool end)
 {
 	struct link *l = arg;
 
-	(void)user;
-	(void)end;
 	tunnel_consumed(l->tunnel, stream, bytes.len);
+	if (!end || user == NULL)
+		return;
+	tunnel_set_user(l->tunnel, stream, NULL);
+	answer(l, user);
 }
 
 static void
@@ -368,9 +382,9 @@ on_reset(
 {
 	(void)arg;
 	(void)stream;
-	(void)user;
 	(void)code;
 	(void)text;
+	free(user);
 }
 
 static void
