@@ -15,6 +15,11 @@
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:"         \
 	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-AES128-GCM-SHA256:"           \
 	"ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305"
+/* 128 bits first: a quarter less work for each byte, and SHA-256 in the key
+ * schedule, for which processors have instructions. */
+#define CIPHERS_13                                                             \
+	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                       \
+	"TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
 #define CHAIN_MAX 8
 #define TICKET_LIFE_S 3600
@@ -312,6 +317,7 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 		memcpy(keys, ticket_keys.ptr, sizeof(keys));
 	if (ticket_keys.len != sizeof(keys) ||
 	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
+	    SSL_CTX_set_ciphersuites(ctx, CIPHERS_13) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
 		1 ||

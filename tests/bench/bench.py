@@ -221,6 +221,7 @@ global
   nbthread %d
   maxconn 4000
   ssl-default-bind-options ssl-min-ver TLSv1.3
+  ssl-default-bind-ciphersuites TLS_AES_128_GCM_SHA256
 defaults
   mode http
   timeout client 60s
@@ -268,6 +269,7 @@ http {
     ssl_certificate %s;
     ssl_certificate_key %s;
     ssl_protocols TLSv1.3;
+    ssl_conf_command Ciphersuites TLS_AES_128_GCM_SHA256;
     location / {
       proxy_pass http://back;
       proxy_http_version 1.1;
