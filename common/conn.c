@@ -14,6 +14,8 @@
 #define READ_MIN 4096              /* room worth a read */
 #define READ_TURN_MAX (256 * 1024) /* bytes a turn, then it is others' turn */
 #define LINGER_MAX (512 * 1024)    /* bytes dropped while finishing */
+#define OUT_FIRST 8192             /* room for a request or an answer */
+#define OUT_NOW (64 * 1024) /* bytes that do not wait for the turn's end */
 
 enum state { HANDSHAKE, OPEN, FINISHING, LINGERING, CLOSED };
 
@@ -28,6 +30,7 @@ struct conn {
 	bool reading; /* inside the data op */
 	bool write_blocked;
 	bool overrun;   /* more was written than we keep: close it */
+	bool lost;      /* writing failed: close it */
 	size_t dropped; /* bytes, while lingering */
 	struct buf in;  /* received, not taken */
 	struct buf out; /* to be written */
@@ -339,14 +342,15 @@ on_read_task(void *arg)
 	read_some(c);
 }
 
-static void
+/* False: the connection is lost. */
+static bool
 write_some(struct conn *c)
 {
 	struct span rest;
 	bool progress = false;
 	size_t n;
 
-	while (c->state != CLOSED && (rest = buf_span(&c->out)).len > 0) {
+	while ((rest = buf_span(&c->out)).len > 0) {
 		int rc, want;
 
 		ERR_clear_error();
@@ -360,23 +364,20 @@ write_some(struct conn *c)
 		if (want != SSL_ERROR_WANT_READ &&
 		    want != SSL_ERROR_WANT_WRITE) {
 			ERR_clear_error();
-			conn_close(c, "connection lost");
-			return;
+			return false;
 		}
 		c->write_blocked = true;
 		if (progress || c->timer.due_ms == 0)
 			loop_timer_set(&c->timer, c->settings->stall_ms);
 		watch(c);
-		return;
+		return true;
 	}
-	if (c->state == CLOSED)
-		return;
-	buf_trim(&c->out);
 	if (c->write_blocked) {
 		c->write_blocked = false;
 		loop_timer_free(&c->timer);
 		watch(c);
 	}
+	return true;
 }
 
 /* All is written: end our direction, and wait for the peer to end its own. */
@@ -409,9 +410,11 @@ on_flush(void *arg)
 		conn_close(c, "reads too slowly");
 		return;
 	}
-	write_some(c);
-	if (c->state == CLOSED)
+	if (c->lost || !write_some(c)) {
+		conn_close(c, "connection lost");
 		return;
+	}
+	buf_trim(&c->out);
 	if (c->congested && buf_len(&c->out) <= c->settings->out_low) {
 		c->congested = false;
 		if (c->state == OPEN && c->ops->drained != NULL)
@@ -489,11 +492,20 @@ conn_adopt(struct conn *c, const struct conn_settings *settings,
 	loop_soon(c->loop, &c->read);
 }
 
+static size_t
+least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
 void
 conn_write(struct conn *c, struct span bytes)
 {
-	if (c->state != OPEN || bytes.len == 0 || c->overrun)
+	if (c->state != OPEN || bytes.len == 0 || c->overrun || c->lost)
 		return;
+	/* Not byte by byte to the size that most writes come to. */
+	if (c->out.ptr == NULL)
+		buf_reserve(&c->out, least(OUT_FIRST, c->out.max), NULL);
 	if (buf_append(&c->out, bytes, NULL) != 0) {
 		/* Not closed here: writers are in the middle of something that
 		 * the closing would take from under them. */
@@ -501,10 +513,18 @@ conn_write(struct conn *c, struct span bytes)
 		loop_soon(c->loop, &c->flush);
 		return;
 	}
+	if (c->write_blocked) {
+		if (buf_len(&c->out) > c->settings->out_low)
+			c->congested = true;
+		return;
+	}
+	loop_soon(c->loop, &c->flush);
+	/* Records are full by now: to gather more would only make the peer
+	 * wait, and the queue grow beyond what the processor keeps at hand. */
+	if (buf_len(&c->out) >= OUT_NOW && !write_some(c))
+		c->lost = true;
 	if (buf_len(&c->out) > c->settings->out_low)
 		c->congested = true;
-	if (!c->write_blocked)
-		loop_soon(c->loop, &c->flush);
 }
 
 size_t
@@ -553,7 +573,7 @@ conn_finish(struct conn *c, const char *why)
 bool
 conn_closing(const struct conn *c)
 {
-	return c->state >= FINISHING || c->overrun;
+	return c->state >= FINISHING || c->overrun || c->lost;
 }
 
 struct ssl_st *
