@@ -61,14 +61,13 @@ put(struct writer *w, const char *s)
 void
 http_put_status(struct writer *w, unsigned status)
 {
-	char text[16];
-
 	if (status < 100 || status > 599) {
 		w->failed = true;
 		return;
 	}
-	snprintf(text, sizeof(text), "HTTP/1.1 %u ", status);
-	put(w, text);
+	put(w, "HTTP/1.1 ");
+	writer_decimal(w, status);
+	put(w, " ");
 	put(w, http_reason(status));
 	put(w, "\r\n");
 }
@@ -104,10 +103,11 @@ http_put_field(struct writer *w, const char *name, struct span value)
 void
 http_put_number(struct writer *w, const char *name, uint64_t value)
 {
-	char text[24];
+	uint8_t text[20];
+	struct writer digits = writer_of(text, sizeof(text));
 
-	snprintf(text, sizeof(text), "%llu", (unsigned long long)value);
-	http_put_field(w, name, span_str(text));
+	writer_decimal(&digits, value);
+	http_put_field(w, name, writer_span(&digits));
 }
 
 void

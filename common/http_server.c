@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/secret.h"
+#include "common/stamp.h"
 
 #include <stdlib.h>
 #include <stdio.h>
@@ -30,6 +31,7 @@ struct http_server {
 	struct http_scan scan;
 	char method[HTTP_METHOD_MAX + 1];
 	char id[HTTP_ID_MAX + 1];
+	uint8_t ids[12]; /* of the ids that we make: 8 random bytes, a count */
 	struct buf body;
 	size_t body_len;      /* of the request, as announced */
 	uint64_t began_us;    /* the request's head was complete */
@@ -100,13 +102,29 @@ on_closed(void *arg, const char *why)
 	loop_bury(s->loop, &s->grave, release, s);
 }
 
+/*
+ * An id of ours.  Drawn once for a connection, as random bytes cost more than
+ * all else that is done for a head, and counted up.  Without random bytes it
+ * is an id all the same, if not a unique one.
+ */
+static void
+make_id(struct http_server *s)
+{
+	size_t at = sizeof(s->ids) - 1;
+
+	if (s->ids[at] == 0 && s->ids[at - 1] == 0)
+		secret_random(s->ids, 8, NULL);
+	while (++s->ids[at] == 0 && at > 8)
+		at--;
+	hex_encode(s->id, sizeof(s->id), span_of(s->ids, sizeof(s->ids)));
+}
+
 /* request-id: the host's if it is harmless, else ours (protocol.md 8). */
 static void
 name_request(struct http_server *s, const struct http_head *head)
 {
 	static const char ok[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				 "abcdefghijklmnopqrstuvwxyz0123456789._-";
-	uint8_t random[12];
 	struct span id = { NULL, 0 };
 	bool good = head != NULL && http_get(head, "request-id", &id) == 1 &&
 	    id.len >= 1 && id.len <= HTTP_ID_MAX;
@@ -118,9 +136,7 @@ name_request(struct http_server *s, const struct http_head *head)
 		s->id[id.len] = '\0';
 		return;
 	}
-	/* Without random bytes all zeros: an id, if not a unique one. */
-	secret_random(random, sizeof(random), NULL);
-	hex_encode(s->id, sizeof(s->id), span_of(random, sizeof(random)));
+	make_id(s);
 }
 
 static void
@@ -161,7 +177,7 @@ answer_request(struct http_server *s, const struct http_answer *a,
 	http_put_field(&w, "request-id", span_str(s->id));
 	http_put_field(&w, "attest-origin", span_str(a->origin));
 	http_put_field(&w, "cache-control", span_str("no-store"));
-	http_put_date(&w, (int64_t)(clock_wall_ms() / 1000));
+	writer_put(&w, span_str(loop_stamp(s->loop)->date));
 	if (s->close_after)
 		http_put_field(&w, "connection", span_str("close"));
 	http_put_end(&w);

@@ -1,6 +1,7 @@
 #include "common/loop.h"
 
 #include "common/clock.h"
+#include "common/stamp.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -39,6 +40,7 @@ struct loop {
 	struct signal_hook signals[SIGNALS_MAX];
 	size_t signal_count;
 	uint8_t *scratch;
+	struct stamp stamp;
 };
 
 static void
@@ -228,6 +230,13 @@ uint8_t *
 loop_scratch(struct loop *l)
 {
 	return l->scratch;
+}
+
+const struct stamp *
+loop_stamp(struct loop *l)
+{
+	stamp_set(&l->stamp, (int64_t)(clock_wall_ms() / 1000));
+	return &l->stamp;
 }
 
 static void

@@ -60,6 +60,10 @@ void loop_post(struct loop *l, struct mail *mail);
 /** loop_take(l): unread mail, oldest first, of a loop that does not run. */
 struct mail *loop_take(struct loop *l);
 
+/** loop_stamp(l): the present second, in words. */
+struct stamp;
+const struct stamp *loop_stamp(struct loop *l);
+
 /* A buffer that all connections of a thread read into. */
 #define LOOP_SCRATCH_LEN 65536
 uint8_t *loop_scratch(struct loop *l);

@@ -17,7 +17,8 @@ span_str(const char *str)
 bool
 span_equal(struct span a, struct span b)
 {
-	return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+	return a.len == b.len &&
+	    (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
 bool
@@ -258,4 +259,17 @@ void
 writer_be64(struct writer *w, uint64_t v)
 {
 	write_be(w, v, 8);
+}
+
+void
+writer_decimal(struct writer *w, uint64_t v)
+{
+	uint8_t digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = (uint8_t)('0' + v % 10);
+		v /= 10;
+	} while (v > 0);
+	writer_put(w, span_of(digits + at, sizeof(digits) - at));
 }

@@ -71,5 +71,7 @@ void writer_le64(struct writer *w, uint64_t v);
 void writer_be16(struct writer *w, uint16_t v);
 void writer_be32(struct writer *w, uint32_t v);
 void writer_be64(struct writer *w, uint64_t v);
+/** writer_decimal(w, v): ${v} in digits, without leading zeros. */
+void writer_decimal(struct writer *w, uint64_t v);
 
 #endif

@@ -1,12 +1,11 @@
 #include "relay/host_impl.h"
 
 #include "common/clock.h"
+#include "common/stamp.h"
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define OUT_FIELDS_MAX 8
 #define OVER_SLACK_MS 2000
@@ -30,24 +29,14 @@ static const struct passed to_host[] = {
 	{ "set-cookie", true },
 };
 
-static struct span
-time_text(char *out, size_t cap)
-{
-	time_t now = time(NULL);
-	struct tm tm;
-
-	gmtime_r(&now, &tm);
-	return span_of(out, strftime(out, cap, "%Y-%m-%dT%H:%M:%SZ", &tm));
-}
-
 static int
 put_headers(struct host *h, const struct http_head *head, struct err *err)
 {
 	struct job *job = h->job;
-	struct writer w = writer_of(job->headers, sizeof(job->headers));
+	uint8_t bytes[JOB_HEADERS_MAX], text[20];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+	struct writer length = writer_of(text, sizeof(text));
 	struct span value;
-	char text[32];
-	int n;
 
 	for (size_t i = 0; i < sizeof(to_agent) / sizeof(to_agent[0]); i++) {
 		if (to_agent[i].kbs_only && !path_is_kbs(h->path.kind))
@@ -55,18 +44,20 @@ put_headers(struct host *h, const struct http_head *head, struct err *err)
 		if (http_get(head, to_agent[i].name, &value) > 0)
 			frame_put_header(&w, span_str(to_agent[i].name), value);
 	}
-	n = snprintf(
-	    text, sizeof(text), "%llu", (unsigned long long)head->length);
-	frame_put_header(
-	    &w, span_str("content-length"), span_of(text, (size_t)n));
+	writer_decimal(&length, head->length);
+	frame_put_header(&w, span_str("content-length"), writer_span(&length));
 	frame_put_header(
 	    &w, span_str("request-id"), span_str(http_request_id(h->http)));
 	frame_put_header(&w, span_str("host-identity"), span_str(h->identity));
-	frame_put_header(
-	    &w, span_str("relay-time"), time_text(text, sizeof(text)));
+	frame_put_header(&w, span_str("relay-time"),
+	    span_str(loop_stamp(h->worker->loop)->iso));
 	if (!writer_ok(&w))
 		return err_set(
 		    err, ERR_LIMIT, "headers over %d bytes", JOB_HEADERS_MAX);
+	job->headers = malloc(w.len);
+	if (job->headers == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a request");
+	memcpy(job->headers, bytes, w.len);
 	job->headers_len = w.len;
 	return 0;
 }

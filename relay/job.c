@@ -23,6 +23,7 @@ job_free(struct job *j)
 		relay_discharge(j->relay, j->charged);
 	buf_free(&j->body);
 	buf_free(&j->answer);
+	free(j->headers);
 	free(j->answer_headers);
 	free(j);
 }

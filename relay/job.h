@@ -120,7 +120,7 @@ struct job {
 	/* The request. */
 	const char *method; /* constant */
 	char path[FRAME_PATH_MAX + 1];
-	uint8_t headers[JOB_HEADERS_MAX]; /* as in the frame */
+	uint8_t *headers; /* owned; as in the frame */
 	size_t headers_len;
 	struct buf body;
 	uint64_t due_ms; /* when the host's side gives up */

@@ -344,6 +344,37 @@ knows_utf8(void **state)
 	}
 }
 
+static void
+writes_numbers(void **state)
+{
+	static const struct {
+		uint64_t number;
+		size_t cap;
+		const char *text; /* NULL: does not fit */
+	} cases[] = {
+		{ 0, 1, "0" },
+		{ 9, 1, "9" },
+		{ 10, 2, "10" },
+		{ 10, 1, NULL },
+		{ 4096, 4, "4096" },
+		{ UINT64_MAX, 20, "18446744073709551615" },
+		{ UINT64_MAX, 19, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint8_t *room = malloc(cases[i].cap);
+		struct writer w = writer_of(room, cases[i].cap);
+
+		assert_non_null(room);
+		writer_decimal(&w, cases[i].number);
+		assert_int_equal(writer_ok(&w), cases[i].text != NULL);
+		if (cases[i].text != NULL)
+			assert_true(span_is(writer_span(&w), cases[i].text));
+		free(room);
+	}
+}
+
 int
 main(void)
 {
@@ -352,6 +383,7 @@ main(void)
 		cmocka_unit_test(fails_for_good_after_a_short_read),
 		cmocka_unit_test(reads_what_a_writer_wrote),
 		cmocka_unit_test(compares_spans),
+		cmocka_unit_test(writes_numbers),
 		cmocka_unit_test(owns_wipes_and_compares_secrets),
 		cmocka_unit_test(reads_rfc_4648_vectors),
 		cmocka_unit_test(refuses_what_is_no_base64),

@@ -1,6 +1,7 @@
 #include "common/loop.h"
 
 #include "common/clock.h"
+#include "common/stamp.h"
 
 #include <event2/event.h>
 #include <pthread.h>
@@ -324,6 +325,22 @@ a_timer_without_memory_fires_soon_and_not_at_once(void **state)
 	loop_free(loop);
 }
 
+static void
+a_stamp_is_made_anew_each_second(void **state)
+{
+	struct stamp s = { 0 };
+
+	(void)state;
+	stamp_set(&s, 784111777); /* RFC 9110 5.6.7 */
+	assert_string_equal(s.date, "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+	assert_string_equal(s.iso, "1994-11-06T08:49:37Z");
+	s.iso[0] = '!';
+	stamp_set(&s, 784111777);
+	assert_int_equal(s.iso[0], '!');
+	stamp_set(&s, 784111778);
+	assert_string_equal(s.iso, "1994-11-06T08:49:38Z");
+}
+
 int
 main(void)
 {
@@ -331,6 +348,7 @@ main(void)
 		cmocka_unit_test(mail_of_many_threads_keeps_each_ones_order),
 		cmocka_unit_test(a_turn_has_its_order),
 		cmocka_unit_test(timers_move_and_cancel),
+		cmocka_unit_test(a_stamp_is_made_anew_each_second),
 		cmocka_unit_test(a_cancelled_task_does_not_run),
 		cmocka_unit_test(descriptors_are_watched_while_wanted),
 		cmocka_unit_test(
