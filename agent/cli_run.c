@@ -25,6 +25,10 @@ static const char usage[] =
     "  --allow-no-binding   accept a relay behind a TLS balancer\n"
     "                                            relay.allow-no-binding\n"
     "  --proxy URL          HTTP proxy; else HTTPS_PROXY     proxy.url\n"
+    "  --key-server URL     where AMD's CEKs are fetched     key-server.url\n"
+    "  --key-server-ca FILE authorities for its certificate  key-server.ca\n"
+    "  --key-server-gap T   time between two requests        key-server.gap\n"
+    "  --offline            never fetch any              key-server.offline\n"
     "  --log-level WORD     error, warn, info, debug         log.level\n"
     "  -v                   the same as --log-level debug\n"
     "  --log-format WORD    text, json, journal              log.format\n"
@@ -42,6 +46,9 @@ static const struct {
 	{ "pin", "relay.pin" },
 	{ "relay-name", "relay.name" },
 	{ "proxy", "proxy.url" },
+	{ "key-server", "key-server.url" },
+	{ "key-server-ca", "key-server.ca" },
+	{ "key-server-gap", "key-server.gap" },
 	{ "log-level", "log.level" },
 	{ "log-format", "log.format" },
 };
@@ -59,6 +66,10 @@ read_flags(struct config *c, int argc, char **argv, struct err *err)
 
 		if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "-vv") == 0) {
 			c->log_level = LOG_LEVEL_DEBUG;
+			continue;
+		}
+		if (cli_flag(argv, i, "offline")) {
+			c->key_offline = true;
 			continue;
 		}
 		if (cli_flag(argv, i, "allow-no-binding")) {

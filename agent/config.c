@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/keyserver.h"
 #include "agent/relay_url.h"
 #include "common/base64.h"
 #include "common/log.h"
@@ -70,6 +71,21 @@ static const struct conf_key keys[] = {
 	    .example = "http://proxy.example:3128", .check = check_proxy },
 	{ "proxy.except", CONF_STRING, AT(no_proxy), "", 0, 4096,
 	    "Hosts to reach without it, by commas; NO_PROXY by default." },
+	{ "key-server.url", CONF_STRING, AT(key_url), KEYSERVER_URL, 1, 200,
+	    "Where signed CEKs are fetched by chip id; what counts is AMD's "
+	    "signature.",
+	    .check = keyserver_check_url },
+	{ "key-server.ca", CONF_PATH, AT(key_ca), "", 0, 4096,
+	    "Certificate authorities (PEM) for it; the system's by default.",
+	    .example = "/etc/attest-agent/mirror-ca.crt" },
+	{ "key-server.offline", CONF_BOOL, AT(key_offline), "no", 0, 0,
+	    "Never ask it: hosts with an unsigned CEK wait for vm add --cek." },
+	{ "key-server.gap", CONF_MS, AT(key_gap_ms), "10s", 0, 3600000,
+	    "Time between two requests; it throttles its clients." },
+	{ "platform.cek-blocklist", CONF_PATH, AT(blocklist), "", 0, 255,
+	    "A file of CEK fingerprints that no VM accepts, one a line; read "
+	    "again as it changes.",
+	    .example = "/etc/attest-agent/cek-blocklist" },
 	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
 	    "Secrets in memory that never goes to swap: try (and warn), or "
 	    "require.",
@@ -212,4 +228,26 @@ config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
 		    "no relay: give --relay wss://HOST[:PORT][/BASE], or "
 		    "relay.url in agent.yaml");
 	return 0;
+}
+
+const char *
+config_key_proxy(const struct config *c)
+{
+	const char *proxy = first_set(c->proxy, "HTTPS_PROXY", "https_proxy");
+	const char *host = strstr(c->key_url, "://");
+	char name[256];
+	size_t len;
+
+	if (proxy == NULL || host == NULL)
+		return NULL;
+	host += 3;
+	len = strcspn(host, ":/");
+	if (len >= sizeof(name))
+		return proxy;
+	memcpy(name, host, len);
+	name[len] = '\0';
+	return relay_no_proxy(
+		   first_set(c->no_proxy, "NO_PROXY", "no_proxy"), name)
+	    ? NULL
+	    : proxy;
 }

@@ -13,11 +13,16 @@ struct config {
 	char *relay_pin;             /* "": none */
 	char *relay_name;            /* "": any */
 	bool allow_no_binding;
-	char *proxy;     /* "": HTTPS_PROXY */
-	char *no_proxy;  /* "": NO_PROXY */
-	int lock_memory; /* 1: require */
-	int log_level;   /* enum log_level */
-	int log_format;  /* enum log_format */
+	char *proxy;         /* "": HTTPS_PROXY */
+	char *no_proxy;      /* "": NO_PROXY */
+	char *key_url;       /* of AMD's key server */
+	char *key_ca;        /* "": the system's authorities */
+	bool key_offline;    /* never ask it */
+	uint64_t key_gap_ms; /* between two requests */
+	char *blocklist;     /* "": none */
+	int lock_memory;     /* 1: require */
+	int log_level;       /* enum log_level */
+	int log_format;      /* enum log_format */
 };
 
 extern const struct conf_table config_table;
@@ -46,5 +51,8 @@ int config_add_relay(
  */
 int config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
     const struct config *c, struct err *err);
+
+/** config_key_proxy(c): for the key server; NULL: none. */
+const char *config_key_proxy(const struct config *c);
 
 #endif

@@ -125,8 +125,9 @@ set_options(struct keyserver *k, struct err *err)
 		/* That authority and no other. */
 		bad |= curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
 	}
-	if (k->o.proxy != NULL)
-		bad |= curl_easy_setopt(h, CURLOPT_PROXY, k->o.proxy);
+	/* "" is none, whatever the environment says. */
+	bad |= curl_easy_setopt(
+	    h, CURLOPT_PROXY, k->o.proxy != NULL ? k->o.proxy : "");
 	if (bad != CURLE_OK)
 		return err_set(
 		    err, ERR_INTERNAL, "libcurl: %s", curl_easy_strerror(bad));
@@ -330,7 +331,13 @@ keyserver_stop(struct keyserver *k)
 	(void)pthread_cond_signal(&k->work);
 	(void)pthread_mutex_unlock(&k->lock);
 	(void)pthread_join(k->thread, NULL);
-	release(k);
+}
+
+void
+keyserver_free(struct keyserver *k)
+{
+	if (k != NULL)
+		release(k);
 }
 
 void

@@ -20,7 +20,7 @@ struct keyserver;
 struct keyserver_options {
 	const char *url;   /* https://HOST[:PORT][/BASE] */
 	const char *ca;    /* authorities, PEM; NULL: the system's */
-	const char *proxy; /* NULL: as the environment says */
+	const char *proxy; /* NULL: none */
 	uint32_t gap_ms;
 	/*
 	 * Hand a certificate to the vault, from the keyserver's thread.
@@ -40,8 +40,12 @@ struct keyserver_options {
 int keyserver_start(struct keyserver **out,
     const struct keyserver_options *options, struct err *err);
 
-/** keyserver_stop(k): break off what is under way, release; NULL is fine. */
+/** keyserver_stop(k): break off what is under way, end the thread; others may
+ * still call keyserver_want(), to no effect.  NULL is fine. */
 void keyserver_stop(struct keyserver *k);
+
+/** keyserver_free(k): after keyserver_stop(). */
+void keyserver_free(struct keyserver *k);
 
 /** keyserver_want(k, cpu_id): any thread; does not wait. */
 void keyserver_want(

@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "agent/dialer.h"
+#include "agent/keyserver.h"
 #include "agent/part.h"
 #include "agent/sandbox.h"
 #include "common/log.h"
@@ -23,7 +24,8 @@ struct net {
 	struct key *key; /* its public half; the vault has the other */
 	struct worker *worker;
 	struct dialer *dialer;
-	pthread_t thread; /* listens to the parent */
+	struct keyserver *keys; /* NULL: offline */
+	pthread_t thread;       /* listens to the parent */
 	bool listens;
 	int signal_fd, stop_fd;
 };
@@ -162,13 +164,50 @@ listen_stop(struct net *n)
 		(void)close(n->stop_fd);
 }
 
+static int
+deliver(void *arg, const uint8_t cpu_id[KEYPLAN_CHIP_LEN], struct span cert,
+    struct err *err)
+{
+	struct net *n = arg;
+
+	return worker_put_cek(n->worker, cpu_id, cert, err);
+}
+
+static void
+wants_cek(void *arg, const uint8_t cpu_id[VAULT_CPU_ID_LEN])
+{
+	keyserver_want(arg, cpu_id);
+}
+
+static int
+start_keys(struct net *n, struct err *err)
+{
+	const struct keyserver_options options = {
+		.url = n->config.key_url,
+		.ca = n->config.key_ca[0] != '\0' ? n->config.key_ca : NULL,
+		.proxy = config_key_proxy(&n->config),
+		.gap_ms = (uint32_t)n->config.key_gap_ms,
+		.deliver = deliver,
+		.arg = n,
+	};
+
+	if (n->config.key_offline)
+		return 0;
+	return keyserver_start(&n->keys, &options, err);
+}
+
 /* From here on nobody but strangers is listened to. */
 static int
 confine(const struct net *n, struct err *err)
 {
-	const char *files[] = { n->config.relay_ca };
+	const char *files[2];
+	size_t count = 0;
 
-	if (sandbox_net(files, n->config.relay_ca[0] != '\0' ? 1 : 0, err) != 0)
+	if (n->config.relay_ca[0] != '\0')
+		files[count++] = n->config.relay_ca;
+	if (n->config.key_ca[0] != '\0')
+		files[count++] = n->config.key_ca;
+	if (sandbox_net(files, count, err) != 0)
 		log_warn(NULL, "%s", err->msg);
 	return 0;
 }
@@ -197,7 +236,13 @@ start(struct net *n, const sigset_t *signals, struct err *err)
 	dialer_set_worker(n->dialer, n->worker);
 	ops = dialer_worker_ops(n->dialer);
 	ops.lost = lost;
-	if (confine(n, err) != 0 || worker_start(n->worker, &ops, err) != 0)
+	if (confine(n, err) != 0 || start_keys(n, err) != 0)
+		return -1;
+	if (n->keys != NULL) {
+		ops.wants_cek = wants_cek;
+		ops.cek_arg = n->keys;
+	}
+	if (worker_start(n->worker, &ops, err) != 0)
 		return -1;
 	return listen_start(n, signals, err);
 }
@@ -206,7 +251,10 @@ static void
 end(struct net *n)
 {
 	listen_stop(n);
+	/* Each of the two asks the other. */
+	keyserver_stop(n->keys);
 	worker_stop(n->worker);
+	keyserver_free(n->keys);
 	if (n->dialer != NULL)
 		dialer_set_worker(n->dialer, NULL);
 	dialer_free(n->dialer);

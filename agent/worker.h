@@ -21,7 +21,8 @@ struct worker_job {
 	uint32_t extend_ms;        /* not 0: no answer yet, it waits so long */
 	struct service_request in; /* spans into ${bytes} */
 	struct service_answer out;
-	uint8_t *bytes; /* owned */
+	uint8_t cpu_id[VAULT_CPU_ID_LEN]; /* that a /launch named, if one did */
+	uint8_t *bytes;                   /* owned */
 };
 
 /** worker_job_new(in): a deep copy of ${in}; NULL: no memory. */
@@ -40,6 +41,9 @@ struct worker_ops {
 	void (*registered)(void *arg); /* worker_names() has changed */
 	void (*lost)(void *arg);       /* the vault is gone */
 	void *arg;
+	/* The vault lacks the signed CEK of this chip; NULL: nobody fetches. */
+	void (*wants_cek)(void *arg, const uint8_t cpu_id[VAULT_CPU_ID_LEN]);
+	void *cek_arg;
 };
 
 /**

@@ -54,6 +54,9 @@ ask_job(struct worker *w, struct worker_job *job)
 		return;
 	}
 	w->message.id = job->id;
+	if (w->message.kind == DOOR_LAUNCH)
+		memcpy(job->cpu_id, w->message.u.launch.cpu_id,
+		    sizeof(job->cpu_id));
 	worker_encode(w, &w->message, job);
 }
 
@@ -145,6 +148,20 @@ find_asked(struct worker *w, uint64_t id)
 	return *at != NULL ? at : NULL;
 }
 
+/* The vault fetches nothing: it says what it lacks. */
+static void
+fetch(struct worker *w, const struct worker_job *job,
+    struct vault_launch_answer *answer)
+{
+	if (!answer->wants_cek)
+		return;
+	if (w->ops.wants_cek != NULL)
+		w->ops.wants_cek(w->ops.cek_arg, job->cpu_id);
+	else
+		answer->retry_after_s =
+		    0; /* the usual time: it will not come */
+}
+
 static void
 take_reply(struct worker *w)
 {
@@ -157,6 +174,8 @@ take_reply(struct worker *w)
 	*at = job->next;
 	if (w->asked_last == &job->next)
 		w->asked_last = at;
+	if (w->message.kind == DOOR_LAUNCH)
+		fetch(w, job, &w->message.u.launch_answer);
 	service_tell(&job->out, &w->message, job->in.request_id);
 	finish(w, job);
 }
