@@ -63,11 +63,16 @@ ask_store(struct buf *out, struct state *state, unsigned op, struct span in,
 {
 	struct vault_options options = { .clock = times_system() };
 	struct vault *v = NULL;
+	struct key *key = NULL;
 	int rc = -1;
 
-	if (state_lock(state, LOCK_WAIT_MS, err) != 0 ||
-	    vault_open(&v, state, &options, err) != 0)
+	if (state_lock(state, LOCK_WAIT_MS, err) != 0)
 		return -1;
+	/* Few questions need it, and those say so. */
+	if (key_load(&key, state, NULL) == 0)
+		options.key = key;
+	if (vault_open(&v, state, &options, err) != 0)
+		goto out;
 	if (vault_begin(v, err) != 0)
 		goto out;
 	rc = owner_handle(out, v, op, in, err);
@@ -75,6 +80,7 @@ ask_store(struct buf *out, struct state *state, unsigned op, struct span in,
 		rc = -1;
 out:
 	vault_close(v);
+	key_free(key);
 	return rc;
 }
 

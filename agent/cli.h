@@ -26,6 +26,8 @@ int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_topic(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
+int cli_export(const struct cli *cli, int argc, char **argv);
+int cli_import(const struct cli *cli, int argc, char **argv);
 
 /** cli_run_config(out, cli, argc, argv, err): agent.yaml and the flags of
  * `run`; config_free() it in every case.  errors ERR_USAGE */

@@ -5,16 +5,34 @@
 #include "agent/key.h"
 
 static const char usage[] =
-    "usage: attest-agent key new|show [--json]\n"
+    "usage: attest-agent key new|show|seal-to [--json]\n"
     "\n"
     "The agent's identity, by which a relay knows it: an Ed25519 key in the\n"
     "state folder.  Prints its public half in the form of relay.yaml.\n"
     "\n"
     "  new     make it; refuses if there is one\n"
     "  show    print it\n"
-    "  --json  {\"key\": \"ed25519:...\"}\n"
+    "  seal-to print another key, of this agent's store, to which others can\n"
+    "          seal an export (attest-agent export --help)\n"
+    "  --json  {\"key\": \"ed25519:...\"}, or x25519 for seal-to\n"
     "\n"
     "example: attest-agent key new\n";
+
+static int
+seal_to(const struct cli *cli, bool json)
+{
+	struct err err = { 0 };
+	json_t *reply = NULL;
+
+	if (cli_ask(&reply, cli, OWNER_MOVE_KEY, (struct span){ 0 }, &err) != 0)
+		return cli_fail_as(json, &err);
+	if (json)
+		cli_print_json(reply);
+	else
+		(void)printf("%s\n", cli_text(reply, "key"));
+	json_decref(reply);
+	return CLI_OK;
+}
 
 int
 cli_key(const struct cli *cli, int argc, char **argv)
@@ -38,9 +56,11 @@ cli_key(const struct cli *cli, int argc, char **argv)
 		else
 			return cli_misuse(usage, "key: %s?", argv[i]);
 	}
+	if (verb != NULL && strcmp(verb, "seal-to") == 0)
+		return seal_to(cli, json);
 	if (verb == NULL ||
 	    (strcmp(verb, "new") != 0 && strcmp(verb, "show") != 0))
-		return cli_misuse(usage, "key: want new or show");
+		return cli_misuse(usage, "key: want new, show or seal-to");
 	if (state_open(&state, cli->state_dir, &err) != 0)
 		return cli_fail_as(json, &err);
 	rc = strcmp(verb, "new") == 0 ? key_new(&key, &state, &err)

@@ -33,7 +33,7 @@ control_read_head(struct control_head *out, struct span in, struct err *err)
 		return err_set(err, ERR_MALFORMED,
 		    "question of %zu bytes, want %d and what they announce",
 		    in.len, CONTROL_HEAD_LEN);
-	if (out->op < OWNER_STATUS || out->op > OWNER_VERIFY)
+	if (!owner_may_ask(out->op))
 		return err_set(
 		    err, ERR_UNSUPPORTED, "no question has number %u", out->op);
 	/* Judge the length before waiting for what it announces. */

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -67,4 +68,57 @@ file_read(struct secret *out, const char *path, size_t max, struct err *err)
 	rc = file_read_fd(out, fd, max, err);
 	(void)close(fd);
 	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}
+
+int
+file_create(const char *path, struct err *err)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return err_set(err, errno == EEXIST ? ERR_CONFLICT : ERR_IO,
+		    "%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* A file is not safe before its folder is. */
+static int
+sync_folder(const char *path)
+{
+	char folder[4096];
+	const char *slash = strrchr(path, '/');
+	int fd;
+	int rc;
+	int n;
+
+	if (slash == NULL)
+		n = snprintf(folder, sizeof(folder), ".");
+	else /* with the slash: of "/file" it is all there is */
+		n = snprintf(folder, sizeof(folder), "%.*s",
+		    (int)(slash - path + 1), path);
+	if (n < 0 || (size_t)n >= sizeof(folder))
+		return -1;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	rc = fsync(fd);
+	(void)close(fd);
+	return rc;
+}
+
+int
+file_write(int fd, const char *path, struct span in, struct err *err)
+{
+	while (in.len > 0) {
+		ssize_t n = write(fd, in.ptr, in.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			break;
+		in = span_of(in.ptr + n, in.len - (size_t)n);
+	}
+	if (in.len > 0 || fsync(fd) != 0 || sync_folder(path) != 0)
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	return 0;
 }

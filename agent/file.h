@@ -15,4 +15,15 @@ int file_read(
 /** file_read_fd(out, fd, max, err): the same of an open descriptor. */
 int file_read_fd(struct secret *out, int fd, size_t max, struct err *err);
 
+/**
+ * file_create(path, err):
+ * A new file (0600) to write to; never one that is there.
+ *   returns  its descriptor; -1: errors ERR_CONFLICT, ERR_IO
+ */
+int file_create(const char *path, struct err *err);
+
+/** file_write(fd, path, in, err): all of ${in}, on the disk with its name when
+ * it returns.  errors ERR_IO */
+int file_write(int fd, const char *path, struct span in, struct err *err);
+
 #endif

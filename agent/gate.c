@@ -319,8 +319,7 @@ take_question(struct question *q, struct gate *g)
 static bool
 changes_names(const struct question *q)
 {
-	return q->asked && q->rc == 0 &&
-	    (q->head.op == OWNER_REGISTER || q->head.op == OWNER_REMOVE);
+	return q->asked && q->rc == 0 && owner_renames(q->head.op);
 }
 
 static void

@@ -11,6 +11,7 @@
 
 #define KEY_FILE "agent.key"
 #define KEY_FILE_MAX 4096
+#define KEY_HEAD "ed25519:"
 
 struct key {
 	EVP_PKEY *pkey; /* NULL: ${signer} has it */
@@ -144,7 +145,7 @@ key_format(char out[KEY_TEXT_LEN], const struct key *k)
 {
 	char text[KEY_TEXT_LEN];
 
-	(void)snprintf(out, KEY_TEXT_LEN, "ed25519:%s",
+	(void)snprintf(out, KEY_TEXT_LEN, KEY_HEAD "%s",
 	    base64_encode(text, 48, span_of(k->public, sizeof(k->public))));
 	return out;
 }
@@ -170,5 +171,45 @@ key_sign(uint8_t out[KEY_SIG_LEN], const struct key *k, struct span in,
 	rc = 0;
 out:
 	EVP_MD_CTX_free(ctx);
+	return rc;
+}
+
+int
+key_parse(uint8_t public[UUID_KEY_LEN], const char *text, struct err *err)
+{
+	const size_t head = sizeof(KEY_HEAD) - 1;
+	size_t len = 0;
+
+	if (strncmp(text, KEY_HEAD, head) != 0 ||
+	    base64_decode(
+		public, UUID_KEY_LEN, &len, span_str(text + head), NULL) != 0 ||
+	    len != UUID_KEY_LEN)
+		return err_set(err, ERR_USAGE,
+		    "want " KEY_HEAD " and the base64 of 32 bytes, as the "
+		    "other agent's `attest-agent key show` prints it");
+	return 0;
+}
+
+int
+key_verify(const uint8_t public[UUID_KEY_LEN], struct span signature,
+    struct span in, struct err *err)
+{
+	EVP_PKEY *pkey = EVP_PKEY_new_raw_public_key(
+	    EVP_PKEY_ED25519, NULL, public, UUID_KEY_LEN);
+	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+	int rc = -1;
+
+	/* EVP_DigestVerify() gives 0 for a bad signature and < 0 for a fault:
+	 * both refuse. */
+	if (pkey != NULL && ctx != NULL &&
+	    EVP_DigestVerifyInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
+	    EVP_DigestVerify(
+		ctx, signature.ptr, signature.len, in.ptr, in.len) == 1)
+		rc = 0;
+	else
+		(void)err_set(
+		    err, ERR_UNTRUSTED, "the signature is not that of its key");
+	EVP_MD_CTX_free(ctx);
+	EVP_PKEY_free(pkey);
 	return rc;
 }

@@ -55,4 +55,15 @@ char *key_format(char out[KEY_TEXT_LEN], const struct key *k);
 int key_sign(uint8_t out[KEY_SIG_LEN], const struct key *k, struct span in,
     struct err *err);
 
+/** key_parse(public, text, err): the reverse of key_format(); UUID_KEY_LEN
+ * bytes.  errors ERR_USAGE */
+int key_parse(uint8_t public[UUID_KEY_LEN], const char *text, struct err *err);
+
+/**
+ * key_verify(public, signature, in, err):
+ *   errors  ERR_UNTRUSTED: not a signature of that key over ${in}
+ */
+int key_verify(const uint8_t public[UUID_KEY_LEN], struct span signature,
+    struct span in, struct err *err);
+
 #endif

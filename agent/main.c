@@ -23,6 +23,7 @@ static const char usage[] =
     "  status                     how the tunnel of a running agent is\n"
     "  log show|verify            who asked for what, and what came of it\n"
     "  explain [VM|REF]           why launches were refused\n"
+    "  export, import             hand VMs over to another agent\n"
     "  help nvram|firmware|...    what an owner has to know\n"
     "\n"
     "  chain verify|show          certificate chains of platforms\n"
@@ -53,6 +54,8 @@ static const struct {
 	{ "status", cli_status, NULL },
 	{ "log", cli_log, NULL },
 	{ "explain", cli_explain, NULL },
+	{ "export", cli_export, NULL },
+	{ "import", cli_import, NULL },
 	{ "help", cli_topic, NULL },
 	{ "chain", NULL, cli_chain },
 	{ "digest", NULL, cli_digest },

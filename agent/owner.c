@@ -1,10 +1,9 @@
-#include "agent/owner.h"
+#include "agent/owner_impl.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/json.h"
 #include "common/hex.h"
 
 static json_t *
@@ -166,9 +165,8 @@ vm_json(const struct vault_vm_info *info, bool whole)
 	return vm;
 }
 
-/* Takes ${v}. */
-static int
-tell(struct buf *out, json_t *v, struct err *err)
+int
+owner_tell(struct buf *out, json_t *v, struct err *err)
 {
 	char *text = json_dumps(v, JSON_COMPACT | JSON_PRESERVE_ORDER);
 	int rc;
@@ -198,8 +196,9 @@ word_of(char *out, size_t cap, struct span in, struct err *err)
 	return 0;
 }
 
-static int
-find_vm(struct uuid *vm, const struct vault *v, struct span in, struct err *err)
+int
+owner_find(
+    struct uuid *vm, const struct vault *v, struct span in, struct err *err)
 {
 	char word[REGISTRATION_NAME_MAX + 1];
 
@@ -226,7 +225,7 @@ do_register(struct buf *out, struct vault *v, struct span in, struct err *err)
 	}
 	if (vault_register(v, r, err) == 0 &&
 	    vault_info_of(info, v, &vm, err) == 0)
-		rc = tell(out, vm_json(info, true), err);
+		rc = owner_tell(out, vm_json(info, true), err);
 	free(info);
 	return rc;
 }
@@ -238,12 +237,12 @@ do_remove(struct buf *out, struct vault *v, struct span in, struct err *err)
 	struct uuid vm;
 	json_t *reply;
 
-	if (find_vm(&vm, v, in, err) != 0 || vault_remove(v, &vm, err) != 0)
+	if (owner_find(&vm, v, in, err) != 0 || vault_remove(v, &vm, err) != 0)
 		return -1;
 	reply = json_object();
 	(void)json_object_set_new(
 	    reply, "removed", json_string(uuid_format(text, &vm)));
-	return tell(out, reply, err);
+	return owner_tell(out, reply, err);
 }
 
 static int
@@ -267,7 +266,7 @@ do_list(struct buf *out, struct vault *v, struct err *err)
 	(void)json_object_set_new(
 	    reply, "schema", json_string("attest-agent.vms/1"));
 	(void)json_object_set_new(reply, "vms", vms);
-	rc = tell(out, reply, err);
+	rc = owner_tell(out, reply, err);
 	free(info);
 	return rc;
 }
@@ -281,9 +280,9 @@ do_show(struct buf *out, struct vault *v, struct span in, struct err *err)
 
 	if (info == NULL)
 		return err_set(err, ERR_MEMORY, "no memory");
-	if (find_vm(&vm, v, in, err) == 0 &&
+	if (owner_find(&vm, v, in, err) == 0 &&
 	    vault_info_of(info, v, &vm, err) == 0)
-		rc = tell(out, vm_json(info, true), err);
+		rc = owner_tell(out, vm_json(info, true), err);
 	free(info);
 	return rc;
 }
@@ -341,7 +340,7 @@ do_log(struct buf *out, struct vault *v, struct span in, struct err *err)
 		lines.most = OWNER_LOG_MAX;
 	/* A VM that was removed has no name any more, but its lines stay. */
 	if (!all && uuid_parse(&vm, r.rest, NULL) != 0 &&
-	    find_vm(&vm, v, r.rest, err) != 0)
+	    owner_find(&vm, v, r.rest, err) != 0)
 		return -1;
 	lines.list = json_array();
 	if (vault_log(v, after, all ? NULL : &vm, add_line, &lines, err) != 0) {
@@ -352,7 +351,7 @@ do_log(struct buf *out, struct vault *v, struct span in, struct err *err)
 	(void)json_object_set_new(
 	    reply, "schema", json_string("attest-agent.log/1"));
 	(void)json_object_set_new(reply, "lines", lines.list);
-	return tell(out, reply, err);
+	return owner_tell(out, reply, err);
 }
 
 static int
@@ -367,7 +366,7 @@ do_verify(struct buf *out, struct vault *v, struct err *err)
 	(void)json_object_set_new(
 	    reply, "lines", json_integer((json_int_t)count));
 	(void)json_object_set_new(reply, "verified", json_true());
-	return tell(out, reply, err);
+	return owner_tell(out, reply, err);
 }
 
 static int
@@ -418,6 +417,20 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 	case OWNER_BLOCK:
 		return do_block(v, in, err);
 	default:
-		return err_set(err, ERR_UNSUPPORTED, "no such request");
+		return owner_move(out, v, op, in, err);
 	}
+}
+
+bool
+owner_may_ask(unsigned op)
+{
+	return (op >= OWNER_STATUS && op <= OWNER_VERIFY) ||
+	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT);
+}
+
+bool
+owner_renames(unsigned op)
+{
+	return op == OWNER_REGISTER || op == OWNER_REMOVE ||
+	    op == OWNER_EXPORT || op == OWNER_IMPORT;
 }

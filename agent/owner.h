@@ -19,6 +19,13 @@ enum owner_op {
 	OWNER_SHOW,       /* in: name or UUID */
 	OWNER_LOG,        /* in: after:8, most:4, name or UUID or nothing */
 	OWNER_VERIFY,     /* the log's chain; nothing in */
+	/* Moves, vault_move.h. */
+	OWNER_MOVE_KEY = 32, /* the key to seal to; nothing in */
+	OWNER_EXPORT,        /* in: recipient:32, len:1 name or UUID each */
+	OWNER_EXPORT_AGAIN,  /* in: id:16 */
+	OWNER_EXPORTS,       /* what was handed over; nothing in */
+	OWNER_EXPORT_FORGET, /* in: id:16 */
+	OWNER_IMPORT,        /* in: sender:32 file */
 	/* From the agent's own parts, and not taken from its socket. */
 	OWNER_CEK = 64, /* in: cpu_id:64 cert:2084, vault_put_cek() */
 	OWNER_BLOCK     /* in: vm:16 (zeros: all) keys, vault_set_blocked() */
@@ -27,6 +34,12 @@ enum owner_op {
 #define OWNER_IN_MAX REGISTRATION_BYTES_MAX
 #define OWNER_OUT_MAX (8u << 20)
 #define OWNER_LOG_MAX 1000 /* lines an answer */
+
+/** owner_may_ask(op): it may come over the socket. */
+bool owner_may_ask(unsigned op);
+
+/** owner_renames(op): it may change which VMs are here. */
+bool owner_renames(unsigned op);
 
 /**
  * owner_handle(out, v, op, in, err):

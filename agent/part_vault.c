@@ -55,7 +55,7 @@ static int
 serve(struct gate_options *gate, const struct config *config,
     struct state *state, struct err *err)
 {
-	const struct vault_options options = { .clock = times_system(),
+	struct vault_options options = { .clock = times_system(),
 		.echo = echo };
 	struct key *key = NULL;
 
@@ -67,7 +67,7 @@ serve(struct gate_options *gate, const struct config *config,
 			    "%s: no key yet: attest-agent key new", state->dir);
 		return -1;
 	}
-	gate->key = key;
+	gate->key = options.key = key;
 	if (vault_open(&gate->vault, state, &options, err) != 0 ||
 	    sandbox_vault(err) != 0)
 		return -1;

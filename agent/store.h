@@ -25,7 +25,11 @@ enum store_table {
 	STORE_RELEASE_ANSWER, /* for a repeat, by session id */
 	STORE_COUNT,          /* releases, by UUID */
 	STORE_CEK = 16,       /* fetched from AMD, by CEK fingerprint */
-	STORE_BLOCK = 17      /* CEK block-lists, by UUID; zeros: for all */
+	STORE_BLOCK = 17,     /* CEK block-lists, by UUID; zeros: for all */
+	STORE_MOVE_KEY = 24,  /* to which others seal exports, one row */
+	STORE_EXPORT = 25,    /* files for other agents, by export id */
+	STORE_MOVED = 26,     /* VMs that were handed over, by UUID */
+	STORE_IMPORT = 27     /* exports that were taken, by export id */
 };
 
 #define STORE_HASH_LEN 32

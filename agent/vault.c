@@ -239,6 +239,7 @@ vault_open(struct vault **out, const struct state *state,
 	if (v == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for the vault");
 	v->clock = options->clock;
+	v->key = options->key;
 	v->echo = options->echo;
 	v->echo_arg = options->echo_arg;
 	v->life_ms = options->life_ms > 0 ? options->life_ms : VAULT_LIFE_MS;

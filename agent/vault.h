@@ -1,6 +1,7 @@
 #ifndef AGENT_VAULT_H
 #define AGENT_VAULT_H
 
+#include "agent/key.h"
 #include "agent/times.h"
 #include "agent/policy.h"
 #include "agent/registration.h"
@@ -157,6 +158,7 @@ struct vault_vm_info {
 
 struct vault_options {
 	struct times clock;
+	const struct key *key; /* borrowed; signs exports; may be NULL */
 	/* Told each audit line, after it is on the disk; may be NULL. */
 	void (*echo)(void *arg, const struct store_audit *row);
 	void *echo_arg;
@@ -228,8 +230,8 @@ void vault_erase_traces(struct vault *v);
 
 /**
  * vault_register(v, r, err): takes ${r} in every case.
- *   errors  ERR_CONFLICT: UUID or name in use; ERR_LIMIT; ERR_IO; those of
- *           registration_check()
+ *   errors  ERR_CONFLICT: UUID or name in use, or handed over to another
+ *           agent; ERR_LIMIT; ERR_IO; those of registration_check()
  */
 int vault_register(struct vault *v, struct registration *r, struct err *err);
 

@@ -166,6 +166,13 @@ set_list(struct policy_blocklist *list, struct span keys, struct err *err)
 	return 0;
 }
 
+int
+vault_read_blocked(struct vault_vm *vm, struct span in, struct err *err)
+{
+	vm->has_blocked = true;
+	return set_list(&vm->blocked, in, err);
+}
+
 static const struct uuid for_all;
 
 static int
@@ -184,8 +191,7 @@ load_list(void *arg, struct span key, struct span value, struct err *err)
 	vm = vault_vm_find(v, &id);
 	if (vm == NULL)
 		return err_set(err, ERR_MALFORMED, "a block-list of no VM");
-	vm->has_blocked = true;
-	return set_list(&vm->blocked, value, err);
+	return vault_read_blocked(vm, value, err);
 }
 
 int

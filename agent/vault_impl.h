@@ -4,6 +4,7 @@
 /* What the vault_*.c share; nobody else includes it. */
 
 #include "agent/bucket.h"
+#include "agent/move_seal.h"
 #include "agent/session.h"
 #include "agent/vault.h"
 
@@ -63,6 +64,7 @@ struct vault_explain {
 struct vault {
 	struct store *store;
 	struct times clock;
+	const struct key *key; /* NULL: nothing is signed here */
 	uint8_t boot_id[TIMES_BOOT_ID_LEN];
 	int64_t life_ms;
 	int64_t replay_ms;
@@ -121,6 +123,34 @@ int vault_limit(struct vault *v, struct vault_vm *vm, struct err *err);
 /** vault_count_release(v, vm): one more guest. */
 int vault_count_release(struct vault *v, struct vault_vm *vm);
 
+/* The stored form of a VM's counts. */
+#define VAULT_COUNTS_MAX (12 + 8 * REGISTRATION_COUNT_MAX)
+void vault_write_counts(struct writer *w, const struct vault_vm *vm);
+
+/** vault_read_counts(vm, in, err): the reverse.  errors ERR_MALFORMED,
+ * ERR_MEMORY */
+int vault_read_counts(struct vault_vm *vm, struct span in, struct err *err);
+
+/** vault_put_counts(v, vm), vault_put_registration(v, r, err): into the
+ * store. */
+int vault_put_counts(struct vault *v, const struct vault_vm *vm);
+int vault_put_registration(
+    struct vault *v, const struct registration *r, struct err *err);
+
+/** vault_check_free(v, r, err): room, and nobody has its UUID or its name.
+ *   errors  ERR_LIMIT, ERR_CONFLICT */
+int vault_check_free(
+    const struct vault *v, const struct registration *r, struct err *err);
+
+/** vault_drop(v, vm, err): end its sessions and forget all of it.  errors
+ * ERR_IO; the caller says vault_fail() */
+int vault_drop(struct vault *v, struct vault_vm *vm, struct err *err);
+
+/** vault_move_private(out, v, err): the key to which others seal exports.
+ *   errors  ERR_NOT_FOUND */
+int vault_move_private(
+    uint8_t out[MOVE_KEY_LEN], struct vault *v, struct err *err);
+
 /** vault_load_counts(v, vm, err): what vault_count_release() wrote. */
 int vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err);
 
@@ -153,6 +183,10 @@ int vault_load_blocked(struct vault *v, struct err *err);
 /** vault_forget_blocked(v, vm, err): with its VM, in the store, too. */
 int vault_forget_blocked(
     struct vault *v, const struct uuid *vm, struct err *err);
+
+/** vault_read_blocked(vm, in, err): the stored form of a VM's list.  errors
+ * ERR_MALFORMED, ERR_LIMIT, ERR_MEMORY */
+int vault_read_blocked(struct vault_vm *vm, struct span in, struct err *err);
 
 /** vault_blocked(v, vm, verdict, err): is the platform's CEK on a list that
  * counts for ${vm}?  errors ERR_UNTRUSTED: it is, or the list is missing */

@@ -3,15 +3,57 @@
 #include <string.h>
 
 #include "agent/vault_impl.h"
+#include "agent/vault_move.h"
 
 /* total:8 count:4 wall_ms:8 each */
+void
+vault_write_counts(struct writer *w, const struct vault_vm *vm)
+{
+	size_t i;
+
+	writer_be64(w, vm->released);
+	writer_be32(w, (uint32_t)vm->release_count);
+	for (i = 0; i < vm->release_count; i++)
+		writer_be64(w, (uint64_t)vm->release_wall_ms[i]);
+}
+
+static int
+make_room(struct vault_vm *vm, struct err *err)
+{
+	if (vm->release_wall_ms == NULL)
+		vm->release_wall_ms = calloc(
+		    REGISTRATION_COUNT_MAX, sizeof(*vm->release_wall_ms));
+	if (vm->release_wall_ms == NULL)
+		return err_set(err, ERR_MEMORY, "no memory");
+	return 0;
+}
+
+int
+vault_read_counts(struct vault_vm *vm, struct span in, struct err *err)
+{
+	struct reader r = reader_of(in);
+	uint64_t released = reader_be64(&r);
+	size_t count = reader_be32(&r);
+	size_t i;
+
+	if (!reader_ok(&r) || count > REGISTRATION_COUNT_MAX ||
+	    r.rest.len != count * 8)
+		return err_set(err, ERR_MALFORMED, "stored count of releases");
+	if (count > 0 && make_room(vm, err) != 0)
+		return -1;
+	vm->released = released;
+	vm->release_count = count;
+	for (i = 0; i < count; i++)
+		vm->release_wall_ms[i] = (int64_t)reader_be64(&r);
+	return 0;
+}
+
 int
 vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err)
 {
 	struct secret stored = { 0 };
 	struct err why = { 0 };
-	struct reader r;
-	size_t i;
+	int rc;
 
 	if (store_get(&stored, v->store, STORE_COUNT,
 		span_of(vm->reg->vm.bytes, sizeof(vm->reg->vm.bytes)),
@@ -20,27 +62,9 @@ vault_load_counts(struct vault *v, struct vault_vm *vm, struct err *err)
 			return 0;
 		return err_set(err, why.code, "%s", why.msg);
 	}
-	r = reader_of(secret_span(&stored));
-	vm->released = reader_be64(&r);
-	vm->release_count = reader_be32(&r);
-	if (vm->release_count > REGISTRATION_COUNT_MAX ||
-	    r.rest.len != vm->release_count * 8) {
-		vm->release_count = 0;
-		secret_free(&stored);
-		return err_set(err, ERR_MALFORMED, "stored count of releases");
-	}
-	if (vm->release_count > 0) {
-		vm->release_wall_ms = calloc(
-		    REGISTRATION_COUNT_MAX, sizeof(*vm->release_wall_ms));
-		if (vm->release_wall_ms == NULL) {
-			secret_free(&stored);
-			return err_set(err, ERR_MEMORY, "no memory");
-		}
-	}
-	for (i = 0; i < vm->release_count; i++)
-		vm->release_wall_ms[i] = (int64_t)reader_be64(&r);
+	rc = vault_read_counts(vm, secret_span(&stored), err);
 	secret_free(&stored);
-	return 0;
+	return rc;
 }
 
 /* Releases that still count against the window. */
@@ -74,18 +98,14 @@ vault_limit(struct vault *v, struct vault_vm *vm, struct err *err)
 	    r->max_instances, r->per_s != 0 ? " in a window" : "");
 }
 
-static int
-put_counts(struct vault *v, const struct vault_vm *vm)
+int
+vault_put_counts(struct vault *v, const struct vault_vm *vm)
 {
-	uint8_t bytes[12 + 8 * REGISTRATION_COUNT_MAX];
+	uint8_t bytes[VAULT_COUNTS_MAX];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct err err = { 0 };
-	size_t i;
 
-	writer_be64(&w, vm->released);
-	writer_be32(&w, (uint32_t)vm->release_count);
-	for (i = 0; i < vm->release_count; i++)
-		writer_be64(&w, (uint64_t)vm->release_wall_ms[i]);
+	vault_write_counts(&w, vm);
 	if (store_put(v->store, STORE_COUNT,
 		span_of(vm->reg->vm.bytes, sizeof(vm->reg->vm.bytes)),
 		writer_span(&w), &err) != 0) {
@@ -108,15 +128,10 @@ vault_count_release(struct vault *v, struct vault_vm *vm)
 		    r->max_instances);
 	vm->released++;
 	if (r->max_instances == 0 || r->per_s == 0)
-		return put_counts(v, vm);
-	if (vm->release_wall_ms == NULL) {
-		vm->release_wall_ms = calloc(
-		    REGISTRATION_COUNT_MAX, sizeof(*vm->release_wall_ms));
-		if (vm->release_wall_ms == NULL) {
-			(void)err_set(&err, ERR_MEMORY, "no memory");
-			vault_fail(v, &err);
-			return -1;
-		}
+		return vault_put_counts(v, vm);
+	if (make_room(vm, &err) != 0) {
+		vault_fail(v, &err);
+		return -1;
 	}
 	/* Only the last max_instances of them can matter. */
 	while (vm->release_count >= r->max_instances) {
@@ -125,11 +140,12 @@ vault_count_release(struct vault *v, struct vault_vm *vm)
 		vm->release_count--;
 	}
 	vm->release_wall_ms[vm->release_count++] = times_wall_ms(&v->clock);
-	return put_counts(v, vm);
+	return vault_put_counts(v, vm);
 }
 
-static int
-put_registration(struct vault *v, const struct registration *r, struct err *err)
+int
+vault_put_registration(
+    struct vault *v, const struct registration *r, struct err *err)
 {
 	struct secret bytes = { 0 };
 	int rc;
@@ -143,8 +159,9 @@ put_registration(struct vault *v, const struct registration *r, struct err *err)
 	return rc;
 }
 
-static int
-check_free(const struct vault *v, const struct registration *r, struct err *err)
+int
+vault_check_free(
+    const struct vault *v, const struct registration *r, struct err *err)
 {
 	char text[UUID_TEXT_LEN + 1];
 	size_t i;
@@ -169,7 +186,9 @@ vault_register(struct vault *v, struct registration *r, struct err *err)
 {
 	struct vault_vm *vm = NULL;
 
-	if (registration_check(r, err) != 0 || check_free(v, r, err) != 0) {
+	if (registration_check(r, err) != 0 ||
+	    vault_check_free(v, r, err) != 0 ||
+	    vault_move_check(v, &r->vm, err) != 0) {
 		registration_free(r);
 		return -1;
 	}
@@ -177,7 +196,7 @@ vault_register(struct vault *v, struct registration *r, struct err *err)
 		r->created_ms = times_wall_ms(&v->clock);
 	if (vault_vm_new(&vm, r, err) != 0)
 		return -1;
-	if (put_registration(v, r, err) != 0) {
+	if (vault_put_registration(v, r, err) != 0) {
 		vault_fail(v, err);
 		vault_vm_free(vm);
 		return -1;
@@ -217,25 +236,18 @@ drop_sessions(struct vault *v, struct vault_vm *vm, struct session **list)
 }
 
 int
-vault_remove(struct vault *v, const struct uuid *vm_id, struct err *err)
+vault_drop(struct vault *v, struct vault_vm *vm, struct err *err)
 {
-	struct span key = span_of(vm_id->bytes, sizeof(vm_id->bytes));
-	struct vault_vm *vm = vault_vm_find(v, vm_id);
+	const struct uuid id = vm->reg->vm;
+	struct span key = span_of(id.bytes, sizeof(id.bytes));
 	size_t i;
 
-	if (vm == NULL)
-		return err_set(err, ERR_NOT_FOUND, "no such VM");
-	vault_audit(v, &vm->reg->vm, NULL, "remove",
-	    "%s: removed by the owner, %zu open sessions ended", vm->reg->name,
-	    vm->open_count);
 	drop_sessions(v, vm, &vm->open);
 	drop_sessions(v, vm, &vm->ended);
-	if (vault_forget_blocked(v, vm_id, err) != 0 ||
+	if (vault_forget_blocked(v, &id, err) != 0 ||
 	    store_delete(v->store, STORE_VM, key, err) != 0 ||
-	    store_delete(v->store, STORE_COUNT, key, err) != 0) {
-		vault_fail(v, err);
+	    store_delete(v->store, STORE_COUNT, key, err) != 0)
 		return -1;
-	}
 	for (i = 0; v->vms[i] != vm; i++)
 		;
 	memmove(v->vms + i, v->vms + i + 1,
@@ -244,6 +256,22 @@ vault_remove(struct vault *v, const struct uuid *vm_id, struct err *err)
 	vault_vm_free(vm);
 	v->erased = true;
 	return 0;
+}
+
+int
+vault_remove(struct vault *v, const struct uuid *vm_id, struct err *err)
+{
+	struct vault_vm *vm = vault_vm_find(v, vm_id);
+
+	if (vm == NULL)
+		return err_set(err, ERR_NOT_FOUND, "no such VM");
+	vault_audit(v, &vm->reg->vm, NULL, "remove",
+	    "%s: removed by the owner, %zu open sessions ended", vm->reg->name,
+	    vm->open_count);
+	if (vault_drop(v, vm, err) == 0)
+		return 0;
+	vault_fail(v, err);
+	return -1;
 }
 
 int

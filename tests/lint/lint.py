@@ -54,7 +54,8 @@ DOORS = (
      r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
      r"common/(secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
-     r"agent/(tunnel_ws|key|store_seal)\.c|relay/(admit|keyring|main)\.c"),
+     r"agent/(tunnel_ws|key|move_seal|store_seal)\.c|"
+     r"relay/(admit|keyring|main)\.c"),
     (r"sqlite3\.h", r"agent/store(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"agent/sandbox\.c"),
     (r"jansson\.h",
@@ -104,6 +105,8 @@ MEMCMP = (
      "the host's own idempotency key and the hash of its own body"),
     ("agent/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
     ("agent/keyplan.c", r"KEYPLAN_CHIP_LEN", "chip ids, which hosts show"),
+    ("agent/vault_move.c", r"own, recipient|moved->id, of->id",
+     "public keys, and ids that the owner reads"),
     ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id",
      "fingerprints of CEKs and chip ids, which hosts show"),
     ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",

@@ -65,8 +65,12 @@ open_vault(struct lab *l)
 	struct err err = { 0 };
 
 	if (state_open(&l->state, l->dir, &err) != 0 ||
-	    state_lock(&l->state, 0, &err) != 0 ||
-	    vault_open(&l->vault, &l->state, &options, &err) != 0)
+	    state_lock(&l->state, 0, &err) != 0)
+		fail_msg("%s", err.msg);
+	if (l->key == NULL && key_new(&l->key, &l->state, &err) != 0)
+		fail_msg("%s", err.msg);
+	options.key = l->key;
+	if (vault_open(&l->vault, &l->state, &options, &err) != 0)
 		fail_msg("%s", err.msg);
 }
 
@@ -109,6 +113,7 @@ lab_close(struct lab *l)
 	size_t i;
 
 	vault_close(l->vault);
+	key_free(l->key);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		(void)unlink(state_path(path, &l->state, names[i]));
 	state_close(&l->state);

@@ -21,6 +21,7 @@ struct lab {
 	char dir[64];
 	struct state state;
 	struct vault *vault;
+	struct key *key; /* the agent's */
 	int64_t boot_ms, wall_ms;
 	struct psp_platform platform;
 	struct psp *psp;

@@ -1,0 +1,21 @@
+#ifndef AGENT_OWNER_IMPL_H
+#define AGENT_OWNER_IMPL_H
+
+/* What the owner_*.c share; nobody else includes it. */
+
+#include "agent/json.h"
+#include "agent/owner.h"
+
+/** owner_tell(out, v, err): the answer ${v}, which is taken. */
+int owner_tell(struct buf *out, json_t *v, struct err *err);
+
+/** owner_find(vm, v, in, err): by name, UUID or the head of one.  errors
+ * ERR_USAGE, and those of vault_find() */
+int owner_find(
+    struct uuid *vm, const struct vault *v, struct span in, struct err *err);
+
+/** owner_move(out, v, op, in, err): the OWNER_... of vault_move.h. */
+int owner_move(struct buf *out, struct vault *v, unsigned op, struct span in,
+    struct err *err);
+
+#endif
