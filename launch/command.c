@@ -28,6 +28,10 @@ static const struct {
 	{ "loadvm", "", "a snapshot cannot be attested" },
 	{ "preconfig", "", "the guest must be complete" },
 	{ "readconfig", "", "attest-launch must see all of the line" },
+	/* The kernel forgets PR_SET_PDEATHSIG when credentials change, so
+	 * that a guest could outlive a killed launcher. */
+	{ "runas", "", "start attest-launch as that user" },
+	{ "run-with", "user=", "start attest-launch as that user" },
 };
 
 /* ${word} names ${option}: QEMU takes one dash or two. */

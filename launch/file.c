@@ -59,21 +59,39 @@ file_read(struct secret *out, const char *path, size_t max, struct err *err)
 	return rc;
 }
 
+/* The very file that is read is judged, not one of the same name. */
+static int
+read_private(struct secret *out, const char *path, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+	int rc = -1;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		err_set(err, ERR_USAGE, "%s: no regular file", path);
+	else if ((st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+		err_set(err, ERR_USAGE,
+		    "%s: mode %04o lets others use the token, want 0640 or "
+		    "less",
+		    path, (unsigned)st.st_mode & 07777U);
+	else if (read_fd(out, fd, TOKEN_MAX + 2, err) != 0)
+		err_wrap(err, "%s", path);
+	else
+		rc = 0;
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
+}
+
 int
 file_read_token(struct secret *out, const char *path, struct err *err)
 {
 	struct secret all = { 0 };
-	struct stat st;
 	int rc = -1;
 
-	if (stat(path, &st) != 0)
-		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-	if ((st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
-		return err_set(err, ERR_USAGE,
-		    "%s: mode %04o lets others use the token, want 0640 or "
-		    "less",
-		    path, (unsigned)st.st_mode & 07777U);
-	if (file_read(&all, path, TOKEN_MAX + 2, err) != 0)
+	if (read_private(&all, path, err) != 0)
 		return -1;
 	while (all.len > 0 &&
 	    (all.ptr[all.len - 1] == '\n' || all.ptr[all.len - 1] == '\r'))

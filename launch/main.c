@@ -2,6 +2,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "launch/check.h"
@@ -91,6 +92,9 @@ main(int argc, char **argv)
 	/* Whoever started us may ignore these; we wait for our children, and
 	 * stdout may be a pipe that closes. */
 	(void)signal(SIGCHLD, SIG_DFL);
+	/* The token: no core file, no tracing by others of the user.  It ends
+	 * with exec, so that a QEMU of ours is as any other. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)signal(SIGPIPE, SIG_IGN);
 	json_setup();
 	if (service_setup(&err) != 0) {

@@ -5,23 +5,16 @@
 #include <unistd.h>
 
 #include "common/base64.h"
-#include "launch/ask.h"
 #include "launch/child.h"
 #include "launch/command.h"
 #include "launch/file.h"
-#include "launch/json.h"
-#include "launch/options.h"
+#include "launch/flow.h"
 #include "launch/qmp_sev.h"
-#include "launch/report.h"
 
 /* One launch.  Zero-initialised; guest_close() ends all of it. */
 struct guest {
-	struct options o;
-	struct report report;
-	struct service *service;
-	struct service_answer said; /* the last one */
+	struct flow flow;
 	struct qmp_sev_host host;
-	struct answer_launch session;
 	struct child child;
 	struct qmp *qmp;
 	int timeout_ms;
@@ -117,7 +110,7 @@ close_file(int fd)
 static enum outcome
 start_paused(struct guest *g, struct err *err)
 {
-	const struct answer_launch *a = &g->session;
+	const struct answer_launch *a = &g->flow.session;
 	struct command_sev sev = { .cbitpos = g->host.cbitpos,
 		.reduced_phys_bits = g->host.reduced_phys_bits,
 		.policy = a->policy,
@@ -134,8 +127,8 @@ start_paused(struct guest *g, struct err *err)
 		span_of(a->session, sizeof(a->session)), err) != 0 ||
 	    child_socket(pair, err) != 0)
 		goto out;
-	if (command_guest(&command, g->o.rest, g->o.rest_count, &sev, pair[1],
-		err) != 0) {
+	if (command_guest(&command, g->flow.o.rest, g->flow.o.rest_count, &sev,
+		pair[1], err) != 0) {
 		(void)close(pair[0]);
 		(void)close(pair[1]);
 		goto out;
@@ -152,103 +145,22 @@ out:
 	return rc;
 }
 
-static json_t *
-measured(const struct qmp_sev_guest *guest, const uint8_t *measurement,
-    const struct guest *g, struct err *err)
-{
-	const char *id = g->session.session_id;
-	json_t *o = json_pack("{s:i, s:i, s:i, s:I, s:s*}", "api-major",
-	    guest->api_major, "api-minor", guest->api_minor, "build-id",
-	    guest->build_id, "policy", (json_int_t)guest->policy, "session-id",
-	    id[0] != '\0' ? id : NULL);
-
-	if (o == NULL ||
-	    json_set_bytes(o, "measurement",
-		span_of(measurement, QMP_SEV_MEASUREMENT_LEN), err) != 0) {
-		err_set(err, ERR_MEMORY, "no memory for the measurement");
-		json_decref(o);
-		return NULL;
-	}
-	return o;
-}
-
 static enum outcome
 judge_and_inject(struct guest *g, struct err *err)
 {
-	uint8_t measurement[QMP_SEV_MEASUREMENT_LEN];
 	struct answer_validate packet = { 0 };
-	struct qmp_sev_guest guest;
+	struct measured measured;
 	enum outcome rc;
-	json_t *facts;
 
-	rc = qmp_sev_measure(&guest, measurement, g->qmp, g->timeout_ms, err);
-	if (rc != OUTCOME_OK)
-		return rc;
-	if (guest.policy != g->session.policy) {
-		err_set(err, ERR_CONFLICT,
-		    "the guest has policy 0x%x, the "
-		    "owner wants 0x%x",
-		    guest.policy, g->session.policy);
-		return OUTCOME_CONFIG;
-	}
-	facts = measured(&guest, measurement, g, err);
-	if (facts == NULL)
-		return OUTCOME_BUG;
-	report_say("measured; asking the owner for its secret");
-	report_step(&g->report, "measured", json_incref(facts));
-	rc =
-	    ask_validate(&packet, &g->said, g->service, &g->o.uuid, facts, err);
-	json_decref(facts);
-	if (rc != OUTCOME_OK)
-		return rc;
-	if (packet.inject) {
-		rc = qmp_sev_inject(g->qmp, &packet, g->timeout_ms, err);
-		report_say(rc == OUTCOME_OK ? "secret injected"
-					    : "the secret was not taken");
-	} else {
-		report_say("the owner has no secret for it");
-	}
+	rc = qmp_sev_measure(&measured, g->qmp, g->timeout_ms, err);
 	if (rc == OUTCOME_OK)
-		report_step(&g->report, "validated",
-		    json_pack("{s:b}", "inject", packet.inject));
+		rc = flow_validate(&packet, &g->flow, &measured, err);
+	if (rc == OUTCOME_OK && packet.inject)
+		rc = qmp_sev_inject(g->qmp, &packet, g->timeout_ms, err);
+	if (rc == OUTCOME_OK)
+		flow_injected(&g->flow, packet.inject);
 	answer_validate_free(&packet);
 	return rc;
-}
-
-static enum outcome
-ask_session(struct guest *g, struct err *err)
-{
-	enum outcome rc;
-
-	if (g->o.has_policy &&
-	    json_object_set_new(
-		g->host.facts, "policy", json_integer(g->o.policy)) != 0) {
-		err_set(err, ERR_MEMORY, "no memory for the request");
-		return OUTCOME_BUG;
-	}
-	rc = ask_launch(&g->session, &g->said, g->service, &g->o.uuid,
-	    g->host.facts, g->o.idempotency_key, err);
-	/* What QEMU said of its host is no word of a user's. */
-	if (rc == OUTCOME_USAGE)
-		return OUTCOME_CONFIG;
-	if (rc != OUTCOME_OK)
-		return rc;
-	if (g->o.has_policy && g->session.policy != g->o.policy) {
-		err_set(err, ERR_CONFLICT,
-		    "the owner's policy is 0x%x, "
-		    "--policy 0x%x",
-		    g->session.policy, g->o.policy);
-		return OUTCOME_CONFIG;
-	}
-	report_say("session of the owner: policy 0x%x%s", g->session.policy,
-	    g->session.kernel_hashes ? ", kernel hashes" : "");
-	report_step(&g->report, "session",
-	    json_pack("{s:I, s:b, s:s*}", "policy",
-		(json_int_t)g->session.policy, "kernel-hashes",
-		g->session.kernel_hashes, "session-id",
-		g->session.session_id[0] != '\0' ? g->session.session_id
-						 : NULL));
-	return OUTCOME_OK;
 }
 
 static enum outcome
@@ -256,22 +168,22 @@ launch(struct guest *g, struct err *err)
 {
 	enum outcome rc;
 
-	rc = probe(&g->host, g->o.rest[0], g->timeout_ms, err);
+	rc = probe(&g->host, g->flow.o.rest[0], g->timeout_ms, err);
 	if (rc != OUTCOME_OK)
 		return rc;
 	report_say("host: SEV, C-bit %u, %u bits less", g->host.cbitpos,
 	    g->host.reduced_phys_bits);
-	report_step(&g->report, "probed",
+	report_step(&g->flow.report, "probed",
 	    json_pack("{s:i, s:i}", "cbitpos", (int)g->host.cbitpos,
 		"reduced-phys-bits", (int)g->host.reduced_phys_bits));
-	rc = ask_session(g, err);
+	rc = flow_session(&g->flow, g->host.facts, err);
 	if (rc != OUTCOME_OK)
 		return rc;
 	rc = start_paused(g, err);
 	if (rc != OUTCOME_OK)
 		return rc;
 	report_say("started paused, process %d", (int)g->child.pid);
-	report_step(&g->report, "started",
+	report_step(&g->flow.report, "started",
 	    json_pack("{s:i}", "pid", (int)g->child.pid));
 	rc = judge_and_inject(g, err);
 	if (rc != OUTCOME_OK)
@@ -286,7 +198,7 @@ launch(struct guest *g, struct err *err)
 	qmp_free(g->qmp);
 	g->qmp = NULL;
 	report_say("running, process %d", (int)g->child.pid);
-	report_step(&g->report, "running",
+	report_step(&g->flow.report, "running",
 	    json_pack("{s:i}", "pid", (int)g->child.pid));
 	return OUTCOME_OK;
 }
@@ -295,19 +207,17 @@ static int
 open_guest(struct guest *g, int argc, char **argv, struct err *err)
 {
 	g->child.fd = -1;
-	g->report.verb = argv[0];
-	if (options_parse(&g->o,
+	if (flow_options(&g->flow,
 		OPT_SERVICE | OPT_UUID | OPT_JSON | OPT_KEY | OPT_POLICY |
 		    OPT_REST,
 		argc, argv, err) != 0)
 		return -1;
-	g->report.json = g->o.json;
-	g->timeout_ms = (int)g->o.service.timeout_s * 1000;
-	if (!g->o.has_uuid)
+	g->timeout_ms = (int)g->flow.o.service.timeout_s * 1000;
+	if (!g->flow.o.has_uuid)
 		return err_set(err, ERR_USAGE, "--uuid is needed");
-	if (command_check(g->o.rest, g->o.rest_count, err) != 0)
+	if (command_check(g->flow.o.rest, g->flow.o.rest_count, err) != 0)
 		return -1;
-	return service_new(&g->service, &g->o.service, err);
+	return service_new(&g->flow.service, &g->flow.o.service, err);
 }
 
 static enum outcome
@@ -315,7 +225,8 @@ outlive(struct guest *g, struct err *err)
 {
 	int status = child_wait(&g->child);
 
-	report_step(&g->report, "ended", json_pack("{s:i}", "status", status));
+	report_step(
+	    &g->flow.report, "ended", json_pack("{s:i}", "status", status));
 	if (status == 0)
 		return OUTCOME_OK;
 	err_set(err, ERR_CLOSED, "the guest ran, and QEMU ended with status %d",
@@ -336,17 +247,8 @@ qemu_start(int argc, char **argv)
 			rc = outlive(&g, &err);
 	}
 	end_child(&g.child, g.qmp);
-	if (rc != OUTCOME_OK)
-		(void)report_end(&g.report, rc,
-		    rc == OUTCOME_REFUSED || rc == OUTCOME_UNREACHABLE ||
-			    rc == OUTCOME_PENDING
-			? &g.said
-			: NULL,
-		    &err);
-	service_answer_free(&g.said);
-	service_free(g.service);
 	qmp_sev_host_free(&g.host);
-	return rc;
+	return flow_end(&g.flow, rc, &err);
 }
 
 enum outcome

@@ -134,12 +134,16 @@ await(struct qmp *q, short events, int64_t deadline_ms, struct err *err)
 
 	for (;;) {
 		int64_t left = deadline_ms - now_ms();
-		int n = poll(&p, 1, left > 0 ? (int)left : 0);
+		int n;
 
+		/* First of all: events without end are no answer, either. */
+		if (left <= 0)
+			return err_set(err, ERR_IO, "QMP: no answer in time");
+		n = poll(&p, 1, (int)left);
 		if (n > 0)
 			return 0;
 		if (n == 0)
-			return err_set(err, ERR_IO, "QMP: no answer in time");
+			continue;
 		if (errno != EINTR)
 			return err_set(err, ERR_IO, "QMP: %s", strerror(errno));
 	}

@@ -77,7 +77,7 @@ qmp_sev_host_free(struct qmp_sev_host *h)
 }
 
 int
-qmp_sev_guest_read(struct qmp_sev_guest *out, const json_t *v, struct err *err)
+qmp_sev_guest_read(struct measured *out, const json_t *v, struct err *err)
 {
 	uint64_t major = 0, minor = 0, build = 0, policy = 0;
 	char state[24], type[16];
@@ -108,10 +108,9 @@ qmp_sev_guest_read(struct qmp_sev_guest *out, const json_t *v, struct err *err)
 }
 
 int
-qmp_sev_measurement_read(
-    uint8_t out[QMP_SEV_MEASUREMENT_LEN], const json_t *v, struct err *err)
+qmp_sev_measurement_read(struct measured *out, const json_t *v, struct err *err)
 {
-	if (json_get_exact(out, QMP_SEV_MEASUREMENT_LEN, v, "data", err) != 0)
+	if (json_get_exact(out->bytes, sizeof(out->bytes), v, "data", err) != 0)
 		return err_wrap(err, "query-sev-launch-measure");
 	return 0;
 }
@@ -134,9 +133,8 @@ qmp_sev_host(
 }
 
 enum outcome
-qmp_sev_measure(struct qmp_sev_guest *guest,
-    uint8_t out[QMP_SEV_MEASUREMENT_LEN], struct qmp *q, int timeout_ms,
-    struct err *err)
+qmp_sev_measure(
+    struct measured *out, struct qmp *q, int timeout_ms, struct err *err)
 {
 	json_t *v = NULL;
 	char words[160];
@@ -146,7 +144,7 @@ qmp_sev_measure(struct qmp_sev_guest *guest,
 	if (qmp_call(&v, words, q, "query-sev", NULL, timeout_ms, err) != 0)
 		return failed("query-sev", words);
 	enabled = json_is_true(json_object_get(v, "enabled"));
-	rc = qmp_sev_guest_read(guest, v, err);
+	rc = qmp_sev_guest_read(out, v, err);
 	json_decref(v);
 	if (rc != 0)
 		return enabled ? OUTCOME_CONFIG : OUTCOME_NO_SEV;

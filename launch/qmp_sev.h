@@ -2,6 +2,7 @@
 #define LAUNCH_QMP_SEV_H
 
 #include "launch/answer.h"
+#include "launch/measured.h"
 #include "launch/outcome.h"
 #include "launch/qmp.h"
 
@@ -10,16 +11,9 @@
  * qapi/misc-target.json, target/i386/sev.c).
  */
 
-#define QMP_SEV_MEASUREMENT_LEN 48
-
 struct qmp_sev_host {
 	json_t *facts; /* owned; what request_launch() takes */
 	unsigned cbitpos, reduced_phys_bits;
-};
-
-struct qmp_sev_guest {
-	uint8_t api_major, api_minor, build_id;
-	uint32_t policy;
 };
 
 /** qmp_sev_judge(command, words): what QEMU's ${words} to ${command} mean;
@@ -33,21 +27,19 @@ enum outcome qmp_sev_judge(const char *command, const char *words);
  */
 int qmp_sev_host_read(
     struct qmp_sev_host *out, const json_t *v, struct err *err);
-int qmp_sev_guest_read(
-    struct qmp_sev_guest *out, const json_t *v, struct err *err);
+int qmp_sev_guest_read(struct measured *out, const json_t *v, struct err *err);
 int qmp_sev_measurement_read(
-    uint8_t out[QMP_SEV_MEASUREMENT_LEN], const json_t *v, struct err *err);
+    struct measured *out, const json_t *v, struct err *err);
 void qmp_sev_host_free(struct qmp_sev_host *h);
 
 /** qmp_sev_host(out, q, timeout_ms, err): query-sev-capabilities. */
 enum outcome qmp_sev_host(
     struct qmp_sev_host *out, struct qmp *q, int timeout_ms, struct err *err);
 
-/** qmp_sev_measure(guest, out, q, timeout_ms, err): query-sev and
+/** qmp_sev_measure(out, q, timeout_ms, err): query-sev and
  * query-sev-launch-measure of a guest that was started with -S. */
-enum outcome qmp_sev_measure(struct qmp_sev_guest *guest,
-    uint8_t out[QMP_SEV_MEASUREMENT_LEN], struct qmp *q, int timeout_ms,
-    struct err *err);
+enum outcome qmp_sev_measure(
+    struct measured *out, struct qmp *q, int timeout_ms, struct err *err);
 
 /** qmp_sev_inject(q, answer, timeout_ms, err): sev-inject-launch-secret. */
 enum outcome qmp_sev_inject(struct qmp *q, const struct answer_validate *answer,

@@ -145,6 +145,25 @@ take_body(char *data, size_t size, size_t count, void *ctx)
 	return len;
 }
 
+/*
+ * Status lines, 1xx ones, too, and fields: libcurl would keep them all, and
+ * some versions of it without a limit (CVE-2023-38039).
+ */
+static size_t
+take_head(char *data, size_t size, size_t count, void *ctx)
+{
+	struct service_answer *a = ctx;
+	size_t len = size * count;
+
+	(void)data;
+	if (len > SERVICE_HEAD_MAX - a->head_len) {
+		a->oversize = true;
+		return 0;
+	}
+	a->head_len += len;
+	return len;
+}
+
 static int
 set_options(struct service *s, const struct service_config *c, struct err *err)
 {
@@ -168,6 +187,10 @@ set_options(struct service *s, const struct service_config *c, struct err *err)
 	bad |= curl_easy_setopt(h, CURLOPT_TCP_KEEPINTVL, 3L);
 	bad |= curl_easy_setopt(h, CURLOPT_ERRORBUFFER, s->error);
 	bad |= curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take_body);
+	bad |= curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, take_head);
+	/* What every service has (docs/protocol.md 8), and less to attack. */
+	bad |= curl_easy_setopt(
+	    h, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	bad |= curl_easy_setopt(
 	    h, CURLOPT_USERAGENT, "attest-launch/" ATTEST_VERSION);
 	if (c->ca != NULL) {
@@ -315,6 +338,7 @@ perform(struct service_answer *out, struct service *s, const char *path,
 		(void)curl_easy_setopt(h, CURLOPT_HTTPGET, 1L);
 	}
 	(void)curl_easy_setopt(h, CURLOPT_WRITEDATA, out);
+	(void)curl_easy_setopt(h, CURLOPT_HEADERDATA, out);
 	(void)curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
 	s->error[0] = '\0';
 	code = curl_easy_perform(h);
@@ -333,7 +357,8 @@ perform(struct service_answer *out, struct service *s, const char *path,
 	out->tried.hopeless = hopeless(code);
 	if (out->oversize)
 		(void)snprintf(out->why, sizeof(out->why),
-		    "an answer of over %d bytes", SERVICE_BODY_MAX);
+		    "an answer of over %d bytes, or its head of over %d",
+		    SERVICE_BODY_MAX, SERVICE_HEAD_MAX);
 	else
 		(void)snprintf(out->why, sizeof(out->why), "%.150s",
 		    s->error[0] != '\0' ? s->error : curl_easy_strerror(code));

@@ -13,6 +13,7 @@
  */
 
 #define SERVICE_BODY_MAX 65536 /* docs/protocol.md 3 */
+#define SERVICE_HEAD_MAX 32768 /* twice what is allowed, for 1xx */
 #define SERVICE_TIMEOUT_S 120  /* docs/protocol.md 7 */
 
 struct service_config {
@@ -27,7 +28,8 @@ struct service_config {
 struct service_answer {
 	struct retry_try tried;        /* of the last try */
 	bool json;                     /* its media type is application/json */
-	bool oversize;                 /* it went over SERVICE_BODY_MAX */
+	bool oversize;                 /* it went over one of the caps */
+	size_t head_len;               /* bytes of heads so far */
 	struct secret body;            /* owned */
 	struct answer_problem problem; /* of a status other than 200 */
 	char request_id[80];           /* "" if the service gave none */

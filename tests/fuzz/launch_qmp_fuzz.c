@@ -9,8 +9,7 @@
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	uint8_t measurement[QMP_SEV_MEASUREMENT_LEN];
-	struct qmp_sev_guest guest;
+	struct measured guest;
 	struct qmp_sev_host host;
 	struct qmp_message m;
 	struct err err = { 0 };
@@ -26,7 +25,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			MUST(host.facts != NULL && host.cbitpos < 64);
 		qmp_sev_host_free(&host);
 		(void)qmp_sev_guest_read(&guest, m.value, &err);
-		(void)qmp_sev_measurement_read(measurement, m.value, &err);
+		(void)qmp_sev_measurement_read(&guest, m.value, &err);
 	}
 	qmp_message_free(&m);
 	return 0;

@@ -264,6 +264,10 @@ class Faults(QemuTest):
         self.fails(4, "no answer in time", fault="query-sev=@hang",
                    flags=["--timeout", "2"])
 
+    def test_events_without_end(self):
+        self.fails(4, "no answer in time", fault="query-sev=@flood",
+                   flags=["--timeout", "2"])
+
     def test_no_such_program(self):
         done = harness.run([LAUNCH, "qemu", *self.lab.reach(), "--uuid",
                             self.vm, "--", "/nonexistent"], ok=(4,))

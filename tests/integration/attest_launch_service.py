@@ -297,6 +297,12 @@ class Hostile(ServiceTest):
     def test_too_long(self):
         self.refuses(good({**SESSION, "more": "x" * 70000}), "over 65536")
 
+    def test_head_without_end(self):
+        """CVE-2023-38039: what libcurl keeps of it has a limit of ours."""
+        _, fields, body = good(SESSION)
+        more = {"X-%d" % i: "x" * 8000 for i in range(5)}
+        self.refuses((200, {**fields, **more}, body), "head of over 32768")
+
     def test_broken_json(self):
         head = {"Content-Type": "application/json; charset=utf-8"}
         text = json.dumps(SESSION)

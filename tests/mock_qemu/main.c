@@ -4,8 +4,8 @@
  * processor.  What happens to the guest is recorded line by line.
  *
  * $MOCK_QEMU_FAULT is COMMAND=WORDS: that command gets WORDS as QEMU's error;
- * or COMMAND=@NAME: die, hang, garbage, long, other-id, flip, off, early,
- * policy, paused.  The command "start" is the beginning of a guest, "probe"
+ * or COMMAND=@NAME: die, hang, garbage, long, flood, other-id, flip, off,
+ * early, policy, paused.  The command "start" is the beginning of a guest, "probe"
  * that of a probe.
  */
 #include <jansson.h>
@@ -237,6 +237,12 @@ break_off(struct mock *m, const char *name)
 		for (int i = 0; i < LONG_LINE; i++)
 			(void)fputc('x', m->qmp);
 		(void)fflush(m->qmp);
+		return true;
+	}
+	if (fault_is(name, "@flood")) {
+		/* Until nobody reads them any more. */
+		while (fputs("{\"event\": \"NICE\"}\n", m->qmp) >= 0)
+			;
 		return true;
 	}
 	return false;

@@ -38,6 +38,8 @@ lines_that_cannot_be(void **state)
 		{ LINE("--daemonize"), "a child of attest-launch" },
 		{ LINE("-incoming", "tcp::1"), "migrates" },
 		{ LINE("-loadvm", "x"), "snapshot" },
+		{ LINE("-runas", "nobody"), "as that user" },
+		{ LINE("-run-with", "user=nobody"), "as that user" },
 		{ LINE("-preconfig"), "complete" },
 		{ LINE("-readconfig", "x"), "all of the line" },
 	};

@@ -205,7 +205,7 @@ guests(void **state)
 		  "\"api-major\":256}",
 		    "0 to 255" },
 	};
-	struct qmp_sev_guest g;
+	struct measured g;
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
