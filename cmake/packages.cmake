@@ -14,6 +14,8 @@ pkg_check_modules(LWS REQUIRED IMPORTED_TARGET libwebsockets>=4.1)
 # 7.85 has CURLOPT_PROTOCOLS_STR, and curl_easy_header() since 7.84.
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp>=2.5)
 pkg_check_modules(CURL REQUIRED IMPORTED_TARGET libcurl>=7.85)
+# 8.0 has virDomainSetLaunchSecurityState().
+pkg_check_modules(LIBVIRT REQUIRED libvirt>=8.0)
 if(ATTEST_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 endif()

@@ -11,7 +11,7 @@ set -eu
 
 build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
   libyaml-dev libwebsockets-dev libjansson-dev libsqlite3-dev
-  libcurl4-openssl-dev libxml2-dev libcmocka-dev libseccomp-dev"
+  libcurl4-openssl-dev libxml2-dev libvirt-dev libcmocka-dev libseccomp-dev"
 demo="openssl"
 lab="iproute2 nftables"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography

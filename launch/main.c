@@ -9,6 +9,7 @@
 #include "launch/json.h"
 #include "launch/qemu.h"
 #include "launch/report.h"
+#include "launch/start.h"
 #include "launch/step.h"
 
 static const char usage[] =
@@ -18,6 +19,9 @@ static const char usage[] =
     "gets the owner's launch session, has the guest's measurement judged, and\n"
     "gives the guest its secret, or does not let it run.\n"
     "\n"
+    "  start DOMAIN.xml|--domain NAME [--service URL] [--uuid U]\n"
+    "        [--connect URI] [--transient] [--autodestroy]\n"
+    "           start a guest of libvirt; returns when it runs\n"
     "  qemu --service URL --uuid U [--policy N] -- qemu-system-x86_64 ...\n"
     "           start a guest with plain QEMU; stays until it ends\n"
     "  check --service URL\n"
@@ -49,6 +53,7 @@ static const struct {
 	const char *name;
 	enum outcome (*run)(int argc, char **argv);
 } verbs[] = {
+	{ "start", start_libvirt },
 	{ "qemu", qemu_start },
 	{ "check", check_service },
 	{ "fetch", qemu_fetch },

@@ -93,7 +93,8 @@ set_key(struct options *o, const char *v, struct err *err)
 static const struct flag {
 	const char *name;
 	unsigned of;
-	size_t at; /* of a const char *, if there is no set */
+	size_t at; /* of a const char *, if there is no set; of a bool if is */
+	bool is;   /* it stands alone */
 	int (*set)(struct options *, const char *, struct err *);
 } flags[] = {
 	{ "service", OPT_SERVICE, TEXT(service.url) },
@@ -103,6 +104,11 @@ static const struct flag {
 	{ "token-file", OPT_SERVICE, TEXT(service.token_file) },
 	{ "in", OPT_IN, TEXT(in) },
 	{ "qemu", OPT_QEMU, TEXT(qemu) },
+	{ "domain", OPT_DOMAIN, TEXT(domain) },
+	{ "connect", OPT_DOMAIN, TEXT(connect) },
+	{ "transient", OPT_DOMAIN, TEXT(transient), .is = true },
+	{ "autodestroy", OPT_DOMAIN, TEXT(autodestroy), .is = true },
+	{ "json", OPT_JSON, TEXT(json), .is = true },
 	{ "timeout", OPT_SERVICE | OPT_QEMU, .set = set_timeout },
 	{ "tls-min", OPT_SERVICE, .set = set_tls },
 	{ "uuid", OPT_UUID, .set = set_uuid },
@@ -110,36 +116,49 @@ static const struct flag {
 	{ "idempotency-key", OPT_KEY, .set = set_key },
 };
 
-/* "--name VALUE" and "--name=VALUE". */
+static const struct flag *
+find_flag(unsigned allowed, const char *word, size_t len)
+{
+	for (size_t k = 0; k < sizeof(flags) / sizeof(flags[0]); k++)
+		if ((flags[k].of & allowed) != 0 &&
+		    len == strlen(flags[k].name) + 2 &&
+		    strncmp(word, "--", 2) == 0 &&
+		    strncmp(word + 2, flags[k].name, len - 2) == 0)
+			return &flags[k];
+	return NULL;
+}
+
+/* "--name VALUE", "--name=VALUE" and "--name". */
 static int
 parse_flag(struct options *o, unsigned allowed, int argc, char **argv, int *i,
     struct err *err)
 {
 	const char *word = argv[*i];
 	const char *is = strchr(word, '=');
-	size_t len = is == NULL ? strlen(word) : (size_t)(is - word);
+	const char *value = is == NULL ? NULL : is + 1;
+	const struct flag *f = find_flag(
+	    allowed, word, is == NULL ? strlen(word) : (size_t)(is - word));
 
-	for (size_t k = 0; k < sizeof(flags) / sizeof(flags[0]); k++) {
-		const struct flag *f = &flags[k];
-		const char *value = is == NULL ? NULL : is + 1;
-
-		if ((f->of & allowed) == 0 || len != strlen(f->name) + 2 ||
-		    strncmp(word, "--", 2) != 0 ||
-		    strncmp(word + 2, f->name, len - 2) != 0)
-			continue;
-		if (value == NULL) {
-			if (*i + 1 >= argc)
-				return err_set(err, ERR_USAGE,
-				    "--%s wants a value", f->name);
-			value = argv[++*i];
-		}
-		if (f->set != NULL)
-			return f->set(o, value, err);
-		memcpy((char *)o + f->at, &value, sizeof(value));
+	if (f == NULL)
+		return err_set(err, ERR_USAGE,
+		    "%s: unknown word %.40s; see --help", argv[0], word);
+	if (f->is) {
+		if (value != NULL)
+			return err_set(
+			    err, ERR_USAGE, "--%s takes no value", f->name);
+		*(bool *)((char *)o + f->at) = true;
 		return 0;
 	}
-	return err_set(err, ERR_USAGE, "%s: unknown word %.40s; see --help",
-	    argv[0], word);
+	if (value == NULL) {
+		if (*i + 1 >= argc)
+			return err_set(
+			    err, ERR_USAGE, "--%s wants a value", f->name);
+		value = argv[++*i];
+	}
+	if (f->set != NULL)
+		return f->set(o, value, err);
+	memcpy((char *)o + f->at, &value, sizeof(value));
+	return 0;
 }
 
 int
@@ -156,15 +175,16 @@ options_parse(struct options *out, unsigned allowed, int argc, char **argv,
 			out->rest_count = (size_t)(argc - i - 1);
 			break;
 		}
-		if ((allowed & OPT_JSON) != 0 &&
-		    strcmp(argv[i], "--json") == 0) {
-			out->json = true;
+		if ((allowed & OPT_DOMAIN) != 0 && out->file == NULL &&
+		    (argv[i][0] != '-' || argv[i][1] == '\0')) {
+			out->file = argv[i];
 			continue;
 		}
 		if (parse_flag(out, allowed, argc, argv, &i, err) != 0)
 			return -1;
 	}
-	if ((allowed & OPT_SERVICE) != 0 && out->service.url == NULL)
+	if ((allowed & OPT_SERVICE) != 0 && (allowed & OPT_DOMAIN) == 0 &&
+	    out->service.url == NULL)
 		return err_set(err, ERR_USAGE, "--service URL is needed");
 	return 0;
 }

@@ -14,7 +14,8 @@ enum {
 	OPT_JSON = 1U << 4,
 	OPT_QEMU = 1U << 5,
 	OPT_POLICY = 1U << 6,
-	OPT_REST = 1U << 7 /* a command line after -- */
+	OPT_REST = 1U << 7,  /* a command line after -- */
+	OPT_DOMAIN = 1U << 8 /* a guest of libvirt; --service may come later */
 };
 
 struct options {
@@ -27,6 +28,9 @@ struct options {
 	const char *qemu;
 	bool has_policy;
 	uint32_t policy;
+	const char *file, *domain; /* NULL: not said */
+	const char *connect;       /* URI of libvirt, or NULL */
+	bool transient, autodestroy;
 	char **rest; /* borrowed of argv */
 	size_t rest_count;
 };

@@ -47,7 +47,7 @@ HALVES = {"http_put": "http_head", "ws_handshake": "ws", "frame_list": "frame",
 # Doors: a library's headers, and the only product files that may name them.
 DOORS = (
     (r"yaml\.h", r"common/conf\.c|agent/register_yaml\.c"),
-    (r"libxml/.*", r"agent/register_xml\.c"),
+    (r"libxml/.*", r"agent/register_xml\.c|launch/domain_xml\.c"),
     (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
@@ -61,11 +61,12 @@ DOORS = (
     (r"jansson\.h",
      r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
-     r"launch/(answer|ask|check|json|qemu|qmp|qmp_sev|report|request|step)"
+     r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
+     r"request|step)"
      r"\.[ch]"),
     (r"curl/.*", r"agent/keyserver\.c|launch/service\.c"),
     (r"hiredis/.*", r"relay/directory\.c"),
-    (r"libvirt/.*", r"launch/libvirt\.c"),
+    (r"libvirt/.*", r"launch/libvirt_api\.h"),
 )
 
 # Calls that no product file makes.

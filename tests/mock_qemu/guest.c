@@ -136,5 +136,6 @@ guest_inject(struct guest *g, struct span header, struct span payload,
 	    g->handle, address, header, payload);
 	if (status != PSP_SUCCESS)
 		return refused("SEV: failed to inject secret", status, err);
+	g->address = address;
 	return 0;
 }

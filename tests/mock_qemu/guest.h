@@ -13,7 +13,8 @@ struct guest {
 	uint32_t policy;
 	struct guest_image_ovmf ovmf;
 	uint8_t measurement[PSP_MEASUREMENT_LEN];
-	struct secret memory; /* the firmware's secret area */
+	struct secret memory; /* the firmware's secret area ... */
+	uint64_t address;     /* ... and where it lies */
 	bool running;
 };
 

@@ -17,7 +17,7 @@ struct line {
 	bool sev, kernel_hashes;
 	uint32_t policy;
 	unsigned cbitpos;
-	char cert_file[64], session_file[64];
+	char cert_file[256], session_file[256];
 };
 
 /** line_parse(out, argc, argv, err): errors ERR_USAGE */

@@ -15,10 +15,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/base64.h"
+#include "tests/mock_qemu/fault.h"
 #include "tests/mock_qemu/guest.h"
 #include "tests/mock_qemu/record.h"
-#include "tests/psp/secret_table.h"
+#include "tests/mock_qemu/sev.h"
 
 #define LONG_LINE 200000
 
@@ -27,27 +27,6 @@ struct mock {
 	struct guest guest;
 	FILE *qmp, *in; /* one socket, two buffers */
 };
-
-/* What is to go wrong with ${command}; NULL: nothing. */
-static const char *
-fault(const char *command)
-{
-	const char *words = getenv("MOCK_QEMU_FAULT");
-	size_t len = strlen(command);
-
-	if (words == NULL || strncmp(words, command, len) != 0 ||
-	    words[len] != '=')
-		return NULL;
-	return words + len + 1;
-}
-
-static bool
-fault_is(const char *command, const char *name)
-{
-	const char *words = fault(command);
-
-	return words != NULL && strcmp(words, name) == 0;
-}
 
 static void
 say(struct mock *m, json_t *o)
@@ -59,119 +38,9 @@ say(struct mock *m, json_t *o)
 }
 
 static json_t *
-refusal(const char *words)
-{
-	return json_pack(
-	    "{s:{s:s, s:s}}", "error", "class", "GenericError", "desc", words);
-}
-
-static json_t *
 returned(json_t *v)
 {
 	return json_pack("{s:o}", "return", v);
-}
-
-static json_t *
-base64(struct span in)
-{
-	size_t cap = base64_len(in.len) + 1;
-	char *text = malloc(cap);
-	json_t *v;
-
-	if (text == NULL)
-		return NULL;
-	v = json_string(base64_encode(text, cap, in));
-	free(text);
-	return v;
-}
-
-static json_t *
-query_capabilities(struct mock *m, const json_t *arguments)
-{
-	uint8_t pdh[PSP_CERT_LEN], chain[PSP_CHAIN_LEN], id[PSP_CHIP_ID_LEN];
-	struct psp *psp = m->guest.psp;
-
-	(void)arguments;
-	if (psp_pdh_cert_export(pdh, chain, psp) != PSP_SUCCESS ||
-	    psp_get_id(id, psp) != PSP_SUCCESS)
-		return refusal("SEV: Failed to get PDH");
-	/* In the signature of the PEK. */
-	if (fault_is("query-sev-capabilities", "@flip"))
-		pdh[0x418] ^= 1;
-	return returned(json_pack("{s:o, s:o, s:o, s:i, s:i}", "pdh",
-	    base64(span_of(pdh, sizeof(pdh))), "cert-chain",
-	    base64(span_of(chain, sizeof(chain))), "cpu0-id",
-	    base64(span_of(id, sizeof(id))), "cbitpos", 51, "reduced-phys-bits",
-	    1));
-}
-
-static json_t *
-query_sev(struct mock *m, const json_t *arguments)
-{
-	const struct psp_api *api = &m->guest.platform.api;
-	uint32_t policy = m->guest.policy;
-
-	(void)arguments;
-	if (fault_is("query-sev", "@off"))
-		return returned(json_pack("{s:b}", "enabled", 0));
-	if (fault_is("query-sev", "@policy"))
-		policy ^= 2;
-	return returned(json_pack("{s:b, s:i, s:i, s:i, s:s, s:i, s:i}",
-	    "enabled", 1, "api-major", api->major, "api-minor", api->minor,
-	    "build-id", api->build, "state",
-	    fault_is("query-sev", "@early") ? "launch-update" : "launch-secret",
-	    "policy", (int)policy, "handle", (int)m->guest.handle));
-}
-
-static json_t *
-query_measure(struct mock *m, const json_t *arguments)
-{
-	uint8_t data[PSP_MEASUREMENT_LEN];
-
-	(void)arguments;
-	memcpy(data, m->guest.measurement, sizeof(data));
-	if (fault_is("query-sev-launch-measure", "@flip"))
-		data[0] ^= 1;
-	return returned(
-	    json_pack("{s:o}", "data", base64(span_of(data, sizeof(data)))));
-}
-
-static size_t
-argument(uint8_t *out, size_t cap, const json_t *arguments, const char *name)
-{
-	const char *text = json_string_value(json_object_get(arguments, name));
-	size_t len = 0;
-
-	if (text == NULL ||
-	    base64_decode(out, cap, &len, span_str(text), NULL) != 0)
-		return 0;
-	return len;
-}
-
-static json_t *
-inject(struct mock *m, const json_t *arguments)
-{
-	uint8_t header[PSP_HEADER_LEN], payload[PSP_PAYLOAD_MAX];
-	size_t header_len =
-	    argument(header, sizeof(header), arguments, "packet-header");
-	size_t payload_len =
-	    argument(payload, sizeof(payload), arguments, "secret");
-	json_int_t at = json_integer_value(json_object_get(arguments, "gpa"));
-	struct err err = { 0 };
-	struct span found = { 0 };
-
-	if (header_len > 0 && fault_is("sev-inject-launch-secret", "@flip"))
-		header[header_len - 1] ^= 1;
-	if (guest_inject(&m->guest, span_of(header, header_len),
-		span_of(payload, payload_len), (uint64_t)at, &err) != 0)
-		return refusal(err.msg);
-	/* What the guest finds in its memory. */
-	(void)secret_table_find(
-	    &found, secret_span(&m->guest.memory), SECRET_TABLE_DISK, NULL);
-	record("injected",
-	    json_pack("{s:s%}", "secret",
-		found.ptr == NULL ? "" : (const char *)found.ptr, found.len));
-	return returned(json_object());
 }
 
 static json_t *
@@ -181,7 +50,7 @@ cont(struct mock *m, const json_t *arguments)
 	if (fault_is("cont", "@paused"))
 		return returned(json_object());
 	if (psp_launch_finish(m->guest.psp, m->guest.handle) != PSP_SUCCESS)
-		return refusal("SEV: LAUNCH_FINISH failed");
+		return sev_refusal("SEV: LAUNCH_FINISH failed");
 	m->guest.running = true;
 	record("running", NULL);
 	say(m,
@@ -212,10 +81,6 @@ static const struct {
 	json_t *(*run)(struct mock *m, const json_t *arguments);
 } commands[] = {
 	{ "qmp_capabilities", false, agree },
-	{ "query-sev-capabilities", false, query_capabilities },
-	{ "query-sev", true, query_sev },
-	{ "query-sev-launch-measure", true, query_measure },
-	{ "sev-inject-launch-secret", true, inject },
 	{ "cont", true, cont },
 	{ "query-status", true, query_status },
 };
@@ -261,14 +126,18 @@ answer(struct mock *m, const json_t *request)
 	if (name == NULL || break_off(m, name))
 		return;
 	words = fault(name);
-	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+	/* A probe has no guest. */
+	if (!m->line.probe || strcmp(name, "query-sev-capabilities") == 0)
+		out = sev_command(&m->guest, name, arguments);
+	for (size_t i = 0;
+	     out == NULL && i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (strcmp(commands[i].name, name) == 0 &&
 		    (!commands[i].guest || !m->line.probe))
 			out = words != NULL && words[0] != '@'
-			    ? refusal(words)
+			    ? sev_refusal(words)
 			    : commands[i].run(m, arguments);
 	if (out == NULL)
-		out = refusal("The command has not been found");
+		out = sev_refusal("The command has not been found");
 	if (id != NULL && !fault_is(name, "@other-id"))
 		(void)json_object_set(out, "id", id);
 	else if (id != NULL)
