@@ -15,8 +15,9 @@ build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
 demo="openssl"
 lab="iproute2 nftables"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
-  libvirt-clients-qemu libwslay-dev nodejs ovmf conntrack curl git
-  gdb strace"
+  libvirt-clients-qemu libvirt-clients libvirt-daemon
+  libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
+  curl git gdb strace"
 
 die() {
 	echo "packages.sh: $*" >&2

@@ -21,7 +21,7 @@
 #define PAUSE_MS 200
 
 /* The words between us; a watch fits PIPE_BUF, so that it comes whole. */
-enum word { WATCH = 'w', CREATED = 'c', RELEASE = 'r' };
+enum word { WATCH = 'w', ANSWERED = 'a', RELEASE = 'r' };
 
 struct watch {
 	char word;
@@ -95,7 +95,7 @@ now_s(void)
 
 /* Until it is gone; a guest that was asked for may still be on its way. */
 static int
-destroy(const char *uri, const struct watch *w, bool created)
+destroy(const char *uri, const struct watch *w, bool answered)
 {
 	const struct timespec pause = { 0, PAUSE_MS * 1000000L };
 	time_t start = now_s();
@@ -108,7 +108,7 @@ destroy(const char *uri, const struct watch *w, bool created)
 			report_say("guest %s destroyed", w->name);
 			return 0;
 		}
-		if (seen == ABSENT && (created || gone >= IN_FLIGHT_S))
+		if (seen == ABSENT && (answered || gone >= IN_FLIGHT_S))
 			return 0;
 		if (gone >= GUARD_S)
 			break;
@@ -123,7 +123,7 @@ destroy(const char *uri, const struct watch *w, bool created)
 static int
 guard(int fd, const char *uri)
 {
-	bool created = false;
+	bool answered = false;
 	struct watch w;
 	char word;
 
@@ -133,9 +133,9 @@ guard(int fd, const char *uri)
 	while (take(fd, &word, 1)) {
 		if (word == RELEASE)
 			return 0;
-		created = word == CREATED;
+		answered = word == ANSWERED;
 	}
-	return destroy(uri, &w, created);
+	return destroy(uri, &w, answered);
 }
 
 /* What ends its parent must not reach it; its output is its parent's stderr. */
@@ -190,9 +190,9 @@ guard_watch(struct guard *g, const char *name, const char *id, struct err *err)
 }
 
 int
-guard_created(struct guard *g, struct err *err)
+guard_answered(struct guard *g, struct err *err)
 {
-	char word = CREATED;
+	char word = ANSWERED;
 
 	return give(g, &word, 1, err);
 }

@@ -30,9 +30,9 @@ int guard_start(struct guard *g, const char *uri, struct err *err);
 int guard_watch(
     struct guard *g, const char *name, const char *id, struct err *err);
 
-/** guard_created(g, err): the guest is there; until then it might be still to
- * come.  errors ERR_CLOSED */
-int guard_created(struct guard *g, struct err *err);
+/** guard_answered(g, err): libvirt has answered the start; until then the guest
+ * might still be to come.  errors ERR_CLOSED */
+int guard_answered(struct guard *g, struct err *err);
 
 /** guard_release(g): the guest runs, or there never was one. */
 void guard_release(struct guard *g);

@@ -109,6 +109,12 @@ libvirt_close(struct libvirt *l)
 	free(l);
 }
 
+bool
+libvirt_alive(struct libvirt *l)
+{
+	return l->api.virConnectIsAlive(l->conn) == 1;
+}
+
 static enum outcome
 take_host(struct libvirt_host *out, const struct libvirt *l,
     virTypedParameterPtr p, int n, struct err *err)

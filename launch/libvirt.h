@@ -26,6 +26,10 @@ enum outcome libvirt_open(
     struct libvirt **out, const char *uri, struct err *err);
 void libvirt_close(struct libvirt *l);
 
+/** libvirt_alive(l): the connection holds, so that an error of the last call
+ * was the daemon's answer. */
+bool libvirt_alive(struct libvirt *l);
+
 struct libvirt_host {
 	json_t *facts; /* owned; what request_launch() takes */
 	unsigned cbitpos, reduced_phys_bits;

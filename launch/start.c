@@ -170,7 +170,9 @@ start_paused(struct start *s, struct err *err)
 	    guard_watch(&s->guard, s->look.name, s->id, err) == 0) {
 		rc = libvirt_create(&s->guest, s->l, (const char *)text.ptr,
 		    s->flow.o.autodestroy, err);
-		if (rc == OUTCOME_OK && guard_created(&s->guard, err) != 0)
+		/* Answered: there is a guest now, or there will be none. */
+		if ((rc == OUTCOME_OK || libvirt_alive(s->l)) &&
+		    guard_answered(&s->guard, err) != 0)
 			rc = OUTCOME_BUG;
 	}
 	secret_free(&text);
@@ -203,9 +205,9 @@ launch(struct start *s, struct err *err)
 	enum outcome rc = libvirt_open(&s->l, s->flow.o.connect, err);
 
 	if (rc == OUTCOME_OK)
-		rc = find_domain(s, err);
-	if (rc == OUTCOME_OK)
 		rc = ask_host(s, err);
+	if (rc == OUTCOME_OK)
+		rc = find_domain(s, err);
 	if (rc == OUTCOME_OK)
 		rc = flow_session(&s->flow, s->host.facts, err);
 	if (rc == OUTCOME_OK)

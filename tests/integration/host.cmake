@@ -3,3 +3,5 @@
 foreach(part service qemu)
   integration_test(attest_launch_${part} attest_launch_${part}.py)
 endforeach()
+# The real libvirtd, QEMU and OVMF, behind tests/emulator.
+integration_test(attest_launch_libvirt attest_launch_libvirt.py)
