@@ -99,9 +99,15 @@ domain_xml_read(struct domain_xml **out, struct span text, struct err *err)
 		    text.len, DOMAIN_XML_MAX);
 		goto fail;
 	}
+	/* Before libxml2 sees it; in another encoding it is no XML here. */
+	if (memmem(text.ptr, text.len, "<!DOCTYPE", 9) != NULL) {
+		err_set(err, ERR_MALFORMED,
+		    "domain XML with a document type: entities are not taken");
+		goto fail;
+	}
 	xmlResetLastError();
-	x->doc = xmlReadMemory(
-	    (const char *)text.ptr, (int)text.len, NULL, NULL, PARSE_OPTIONS);
+	x->doc = xmlReadMemory((const char *)text.ptr, (int)text.len, NULL,
+	    "UTF-8", PARSE_OPTIONS);
 	if (x->doc == NULL) {
 		why = xmlGetLastError();
 		err_set(err, ERR_MALFORMED, "domain XML, line %d: %.100s",
@@ -111,11 +117,6 @@ domain_xml_read(struct domain_xml **out, struct span text, struct err *err)
 		/* libxml2's sentences end in a newline. */
 		if (err != NULL)
 			err->msg[strcspn(err->msg, "\n")] = '\0';
-		goto fail;
-	}
-	if (x->doc->intSubset != NULL || x->doc->extSubset != NULL) {
-		err_set(err, ERR_MALFORMED,
-		    "domain XML with a document type: entities are not taken");
 		goto fail;
 	}
 	root = xmlDocGetRootElement(x->doc);
