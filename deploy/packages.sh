@@ -17,7 +17,7 @@ lab="iproute2 nftables"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
   libvirt-clients-qemu libvirt-clients libvirt-daemon
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
-  curl git gdb strace"
+  curl git gdb strace python3-libvirt jq"
 
 die() {
 	echo "packages.sh: $*" >&2

@@ -16,8 +16,8 @@
 #include "launch/libvirt.h"
 #include "launch/report.h"
 
-#define GUARD_S 60     /* to find a daemon that destroys */
-#define IN_FLIGHT_S 10 /* for a guest whose start was asked for */
+#define GUARD_S 60    /* to find a daemon that destroys */
+#define IN_FLIGHT_S 5 /* for a guest whose start was asked for */
 #define PAUSE_MS 200
 
 /* The words between us; a watch fits PIPE_BUF, so that it comes whole. */

@@ -5,3 +5,4 @@ foreach(part service qemu)
 endforeach()
 # The real libvirtd, QEMU and OVMF, behind tests/emulator.
 integration_test(attest_launch_libvirt attest_launch_libvirt.py)
+integration_test(attest_launch_examples attest_launch_examples.py)
