@@ -136,7 +136,7 @@ cli_run(const struct cli *cli, int argc, char **argv)
 	if (state_open(&state, cli->state_dir, &err) != 0 ||
 	    config_relays(relays, &count, &config, &err) != 0 ||
 	    state_lock(&state, LOCK_WAIT_MS, &err) != 0 ||
-	    keeper_run(&status, cli, &state, argc, argv, &err) != 0) {
+	    keeper_run(&status, cli, &state, &config, argc, argv, &err) != 0) {
 		status = cli_fail(&err);
 		goto out;
 	}

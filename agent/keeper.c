@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "agent/control.h"
+#include "agent/keeper_lists.h"
 #include "agent/part.h"
 #include "common/log.h"
 
@@ -24,6 +25,7 @@ struct keeper {
 	int argc;
 	char **argv;
 	struct control *control;
+	struct keeper_lists *lists;
 	pid_t vault, net; /* 0: it does not run */
 	int pair[2];      /* net's and the vault's end */
 	int owner[2];     /* ours and the vault's end */
@@ -182,6 +184,12 @@ signalled(void *arg, int number)
 	k->end_at_ms = now_ms() + KEEPER_END_MS;
 }
 
+static int64_t
+earlier(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static int
 tick(void *arg)
 {
@@ -202,6 +210,8 @@ tick(void *arg)
 		if (k->net == 0)
 			due = k->restart_at_ms;
 	}
+	due =
+	    earlier(due, k->vault != 0 ? keeper_lists_look(k->lists, now) : -1);
 	if (due < 0)
 		return -1;
 	return due > now ? (int)(due - now) : 0;
@@ -237,6 +247,8 @@ answer(void *arg, unsigned op, struct span in, struct buf *out, struct err *err)
 
 	if (op == OWNER_STATUS)
 		return ask_status(k, out, err);
+	if (owner_renames(op))
+		keeper_lists_changed(k->lists);
 	return control_ask_fd(out, k->owner[0], op, in, err);
 }
 
@@ -265,6 +277,7 @@ end(struct keeper *k)
 	}
 	end_vault(k);
 	control_close(k->control);
+	keeper_lists_free(k->lists);
 	close_fd(&k->pair[0]);
 	close_fd(&k->pair[1]);
 	close_fd(&k->owner[1]);
@@ -296,7 +309,7 @@ wait_for_vault(struct keeper *k)
 
 int
 keeper_run(int *status, const struct cli *cli, const struct state *state,
-    int argc, char **argv, struct err *err)
+    const struct config *config, int argc, char **argv, struct err *err)
 {
 	struct keeper k = { .cli = cli,
 		.argc = argc,
@@ -321,7 +334,9 @@ keeper_run(int *status, const struct cli *cli, const struct state *state,
 	rc = 0;
 	if (wait_for_vault(&k) != 0)
 		goto out;
-	rc = control_open(&k.control, state, &ops, err);
+	rc = keeper_lists_start(&k.lists, k.owner[0], config->blocklist, err);
+	if (rc == 0)
+		rc = control_open(&k.control, state, &ops, err);
 	if (rc == 0)
 		control_run(k.control);
 out:

@@ -2,6 +2,7 @@
 #define AGENT_KEEPER_H
 
 #include "agent/cli.h"
+#include "agent/config.h"
 #include "agent/state.h"
 #include "common/err.h"
 
@@ -21,6 +22,6 @@
  *   errors   ERR_IO, ERR_INTERNAL: nothing runs
  */
 int keeper_run(int *status, const struct cli *cli, const struct state *state,
-    int argc, char **argv, struct err *err);
+    const struct config *config, int argc, char **argv, struct err *err);
 
 #endif

@@ -370,29 +370,48 @@ do_verify(struct buf *out, struct vault *v, struct err *err)
 }
 
 static int
-do_cek(struct vault *v, struct span in, struct err *err)
-{
-	uint8_t cpu_id[VAULT_CPU_ID_LEN];
-	struct reader r = reader_of(in);
-
-	reader_copy(&r, cpu_id, sizeof(cpu_id));
-	if (!reader_ok(&r))
-		return err_set(
-		    err, ERR_MALFORMED, "a CEK of %zu bytes", in.len);
-	return vault_put_cek(v, cpu_id, r.rest, err);
-}
-
-static int
-do_block(struct vault *v, struct span in, struct err *err)
+do_block(struct buf *out, struct vault *v, struct span in, struct err *err)
 {
 	struct reader r = reader_of(in);
 	struct uuid vm;
+	json_t *reply;
 
 	reader_copy(&r, vm.bytes, sizeof(vm.bytes));
 	if (!reader_ok(&r))
 		return err_set(
 		    err, ERR_MALFORMED, "a block-list of %zu bytes", in.len);
-	return vault_set_blocked(v, is_zero(&vm) ? NULL : &vm, r.rest, err);
+	if (vault_set_blocked(v, is_zero(&vm) ? NULL : &vm, r.rest, err) != 0)
+		return -1;
+	reply = json_object();
+	(void)json_object_set_new(reply, "blocked",
+	    json_integer((json_int_t)(r.rest.len / SEV_SHA256_LEN)));
+	return tell(out, reply, err);
+}
+
+/* Not JSON: the asker is the agent's parent, which parses nothing. */
+static int
+do_blocklists(struct buf *out, struct vault *v, struct err *err)
+{
+	struct vault_vm_info *info = calloc(1, sizeof(*info));
+	uint8_t row[16 + 2 + REGISTRATION_PATH_MAX];
+	int rc = 0;
+	size_t i;
+
+	if (info == NULL)
+		return err_set(err, ERR_MEMORY, "no memory");
+	for (i = 0; rc == 0 && i < vault_count(v); i++) {
+		struct writer w = writer_of(row, sizeof(row));
+
+		vault_info(info, v, i);
+		if (info->blocklist[0] == '\0')
+			continue;
+		writer_put(&w, span_of(info->vm.bytes, sizeof(info->vm.bytes)));
+		writer_be16(&w, (uint16_t)strlen(info->blocklist));
+		writer_put(&w, span_str(info->blocklist));
+		rc = buf_append(out, writer_span(&w), err);
+	}
+	free(info);
+	return rc;
 }
 
 int
@@ -412,10 +431,10 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 		return do_log(out, v, in, err);
 	case OWNER_VERIFY:
 		return do_verify(out, v, err);
-	case OWNER_CEK:
-		return do_cek(v, in, err);
 	case OWNER_BLOCK:
-		return do_block(v, in, err);
+		return do_block(out, v, in, err);
+	case OWNER_BLOCKLISTS:
+		return do_blocklists(out, v, err);
 	default:
 		return owner_move(out, v, op, in, err);
 	}
@@ -425,7 +444,8 @@ bool
 owner_may_ask(unsigned op)
 {
 	return (op >= OWNER_STATUS && op <= OWNER_VERIFY) ||
-	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT);
+	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) || op == OWNER_BLOCK ||
+	    op == OWNER_BLOCKLISTS;
 }
 
 bool

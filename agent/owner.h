@@ -26,9 +26,9 @@ enum owner_op {
 	OWNER_EXPORTS,       /* what was handed over; nothing in */
 	OWNER_EXPORT_FORGET, /* in: id:16 */
 	OWNER_IMPORT,        /* in: sender:32 file */
-	/* From the agent's own parts, and not taken from its socket. */
-	OWNER_CEK = 64, /* in: cpu_id:64 cert:2084, vault_put_cek() */
-	OWNER_BLOCK     /* in: vm:16 (zeros: all) keys, vault_set_blocked() */
+	/* Block-lists; from the agent's parent, which watches the files. */
+	OWNER_BLOCK = 64, /* in: vm:16 (zeros: all) keys, vault_set_blocked() */
+	OWNER_BLOCKLISTS /* which files VMs want; out: vm:16 length:2 path ... */
 };
 
 #define OWNER_IN_MAX REGISTRATION_BYTES_MAX

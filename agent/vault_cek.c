@@ -221,6 +221,10 @@ vault_set_blocked(struct vault *v, const struct uuid *vm_id, struct span keys,
 			return err_set(err, ERR_NOT_FOUND, "no such VM");
 		list = &vm->blocked;
 	}
+	if (keys.len == list->count * SEV_SHA256_LEN &&
+	    (vm == NULL || vm->has_blocked) &&
+	    (keys.len == 0 || memcmp(list->keys, keys.ptr, keys.len) == 0))
+		return 0; /* as it was */
 	if (set_list(list, keys, err) != 0)
 		return -1;
 	if (store_put(v->store, STORE_BLOCK,

@@ -108,7 +108,7 @@ MEMCMP = (
     ("agent/keyplan.c", r"KEYPLAN_CHIP_LEN", "chip ids, which hosts show"),
     ("agent/vault_move.c", r"own, recipient|moved->id, of->id",
      "public keys, and ids that the owner reads"),
-    ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id",
+    ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id|list->keys, keys",
      "fingerprints of CEKs and chip ids, which hosts show"),
     ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
      "a measurement that the host sent against one that it sent before; "

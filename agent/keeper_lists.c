@@ -1,0 +1,123 @@
+#include "agent/keeper_lists.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "agent/control.h"
+#include "common/log.h"
+
+#define LOOK_MS 1000
+
+struct keeper_lists {
+	int owner_fd; /* borrowed */
+	struct blocklists *lists;
+	bool relist; /* VMs have come or gone */
+	int64_t look_at_ms;
+};
+
+static int
+give_list(void *arg, const struct uuid *vm, struct span keys, struct err *err)
+{
+	static const struct uuid all;
+	const struct uuid *id = vm != NULL ? vm : &all;
+	struct keeper_lists *k = arg;
+	struct secret in = { 0 };
+	struct writer w;
+	struct buf out;
+	int rc = -1;
+
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	if (secret_alloc(&in, sizeof(id->bytes) + keys.len, err) == 0) {
+		w = writer_of(in.ptr, in.len);
+		writer_put(&w, span_of(id->bytes, sizeof(id->bytes)));
+		writer_put(&w, keys);
+		rc = control_ask_fd(
+		    &out, k->owner_fd, OWNER_BLOCK, writer_span(&w), err);
+	}
+	secret_free(&in);
+	buf_free(&out);
+	return rc;
+}
+
+/* Which files the VMs want, as the vault has them now. */
+static int
+list_lists(struct keeper_lists *k, struct err *err)
+{
+	char path[REGISTRATION_PATH_MAX + 1];
+	struct reader r;
+	struct buf out;
+	int rc;
+
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	rc = control_ask_fd(
+	    &out, k->owner_fd, OWNER_BLOCKLISTS, (struct span){ 0 }, err);
+	blocklists_drop(k->lists);
+	r = reader_of(buf_span(&out));
+	while (rc == 0 && r.rest.len > 0) {
+		struct uuid vm;
+		struct span text;
+
+		reader_copy(&r, vm.bytes, sizeof(vm.bytes));
+		text = reader_take(&r, reader_be16(&r));
+		if (!reader_ok(&r) || text.len >= sizeof(path))
+			break;
+		memcpy(path, text.ptr, text.len);
+		path[text.len] = '\0';
+		rc = blocklists_keep(k->lists, &vm, path, err);
+	}
+	buf_free(&out);
+	k->relist = false;
+	return rc;
+}
+
+void
+keeper_lists_changed(struct keeper_lists *k)
+{
+	k->relist = true;
+}
+
+int64_t
+keeper_lists_look(struct keeper_lists *k, int64_t now_ms)
+{
+	struct err err = { 0 };
+
+	if (!k->relist && !blocklists_any(k->lists))
+		return -1;
+	if (!k->relist && now_ms < k->look_at_ms)
+		return k->look_at_ms;
+	if (k->relist && list_lists(k, &err) != 0)
+		log_error(NULL, "block-lists: %s", err.msg);
+	(void)blocklists_look(k->lists, NULL); /* it logs what is wrong */
+	k->look_at_ms = now_ms + LOOK_MS;
+	return blocklists_any(k->lists) ? k->look_at_ms : -1;
+}
+
+int
+keeper_lists_start(
+    struct keeper_lists **out, int owner_fd, const char *path, struct err *err)
+{
+	struct keeper_lists *k = calloc(1, sizeof(*k));
+
+	if (k == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for block-lists");
+	*out = k;
+	k->owner_fd = owner_fd;
+	if (blocklists_new(&k->lists, give_list, k, err) != 0)
+		return -1;
+	/* Without one, that of an earlier run counts no more. */
+	if (path[0] != '\0' ? blocklists_keep(k->lists, NULL, path, err) != 0
+			    : give_list(k, NULL, (struct span){ 0 }, err) != 0)
+		return -1;
+	if (list_lists(k, err) != 0)
+		return -1;
+	return blocklists_look(k->lists, err);
+}
+
+void
+keeper_lists_free(struct keeper_lists *k)
+{
+	if (k == NULL)
+		return;
+	blocklists_free(k->lists);
+	free(k);
+}
