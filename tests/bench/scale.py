@@ -1,0 +1,248 @@
+"""Many tunnels, storms, restarts, overload: each a mode that runs alone.
+
+    scale.py MODE [TUNNELS]     one of the modes below; "all" for all of them
+
+Every mode prints rows: what, target, figure, reached or not.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import bench
+from bench import cpu_us, median, rss_kb
+
+PINGS_OFF = "timeouts:\n  ping: 600s\n"
+
+
+def row(what, want, figure, reached):
+    print("| %s | %s | %s | %s |" % (
+        what, want, figure, "reached" if reached else "missed"), flush=True)
+
+
+def add(agents, by):
+    agents.say("add %d" % by)
+    return agents.event()
+
+
+def idle(tunnels=15000):
+    """Memory and processor time of tunnels that do nothing; handshakes."""
+    b = bench.Bench()
+    try:
+        relay = b.start_relay(b.relay_config(tunnels, PINGS_OFF))
+        agents = b.agents(tunnels, "--most", 64)
+        empty, steps = rss_kb(relay.pid), {}
+        step = min(1000, tunnels)
+        for upto in range(step, tunnels + 1, step):
+            before = cpu_us(relay.pid)
+            add(agents, step)
+            steps[upto] = (cpu_us(relay.pid) - before) / step
+        each = (rss_kb(relay.pid) - empty) / tunnels
+        row("resident memory of an idle tunnel, of %d" % tunnels,
+            "<= 15.5 KB", "%.2f KB" % each, each <= 15.5)
+        first, last = sorted(steps)[0], sorted(steps)[-1]
+        # The first and the last three steps, as one alone says little.
+        head = median([steps[n] for n in sorted(steps)[:3]])
+        tail = median([steps[n] for n in sorted(steps)[-3:]])
+        row("processor time of a handshake, hello and claim, at %d against "
+            "%d tunnels" % (last, first), "within 15 %",
+            "%.0f us, %.0f us, ratio %.2f" % (head, tail, tail / head),
+            tail <= 1.15 * head)
+        time.sleep(1)
+        before, began = cpu_us(relay.pid), time.monotonic()
+        time.sleep(10)
+        spent = ((cpu_us(relay.pid) - before) / tunnels /
+                 (time.monotonic() - began))
+        row("processor time of an idle tunnel, beside pings",
+            "<= 1 us a second", "%.3f us a second" % spent, spent <= 1)
+        full = rss_kb(relay.pid)
+        b.end(agents)
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline and \
+                rss_kb(relay.pid) > empty + (full - empty) * 0.2:
+            time.sleep(0.2)
+        left = (rss_kb(relay.pid) - empty) / (full - empty)
+        row("memory kept after all tunnels have gone", "<= 20 %",
+            "%.0f %%" % (100 * left), left <= 0.2)
+    finally:
+        b.close()
+
+
+STORMS = {1000: 1, 5000: 5, 15000: 16}
+
+
+def storm_once(tunnels, *policy):
+    """kill -9, 1 s down; seconds from the start of the next relay until every
+    tunnel has answered a request, and its memory against that before."""
+    b = bench.Bench()
+    try:
+        config = b.relay_config(tunnels, PINGS_OFF)
+        relay = b.start_relay(config)
+        agents = b.agents(tunnels, "--check", "127.0.0.1:%d" % b.internal,
+                          *policy)
+        add(agents, tunnels)
+        before = rss_kb(relay.pid)
+        b.end(relay)
+        time.sleep(1)
+        began = time.monotonic()
+        relay = b.start_relay(config)
+        took = agents.event()["at_ms"] / 1000 - began
+        time.sleep(2)
+        return took, rss_kb(relay.pid) / before
+    finally:
+        b.close()
+
+
+def storm(tunnels=None):
+    """A relay that dies and comes back."""
+    sizes = {tunnels: STORMS.get(tunnels, tunnels / 1000)} if tunnels \
+        else STORMS
+    for size, most in sizes.items():
+        took, kept = storm_once(size)
+        row("storm of %d agents, which dial again every 0.1 to 0.5 s" % size,
+            "<= %g s" % most, "%.2f s" % took, took <= most)
+        row("memory after the storm of %d against before" % size, "<= 1.2",
+            "%.2f" % kept, kept <= 1.2)
+        took, _ = storm_once(size, "--jitter-ms", 0)
+        row("the same without jitter, every 0.1 s", "no collapse (<= %g s)" %
+            (2 * most), "%.2f s" % took, took <= 2 * most)
+        took, _ = storm_once(size, "--backoff")
+        row("the same with the back-off of attest-agent (0.5 s doubling, full "
+            "jitter)", "told, not judged", "%.2f s" % took, True)
+
+
+def restart(tunnels=1000, seconds=110):
+    """Planned restarts under fresh requests: none may be lost."""
+    b = bench.Bench()
+    try:
+        admin = b.path("admin.sock")
+        config = b.relay_config(tunnels, "admin:\n  socket: %s\n" % admin)
+        relay = b.start_relay(config)
+        agents = b.agents(tunnels)
+        add(agents, tunnels)
+        load = b.start([bench.DRIVER, "load", "--to", "127.0.0.1:%d" %
+                        b.internal, "--token", bench.TOKEN, "--fresh",
+                        "--rate", 200, "--connections", 400, "--count",
+                        tunnels, "--seconds", seconds])
+        restarts = 0
+        deadline = time.monotonic() + seconds - 15
+        while time.monotonic() < deadline:
+            time.sleep(10)
+            newer = b.start_relay(config, "--takeover")
+            relay.child.wait(60)
+            b.end(relay)
+            relay = newer
+            restarts += 1
+        got = load.event()
+        lost = got["lost"] + got["refused"] + got["wrong"]
+        row("%d restarts by take-over, %d tunnels, 200 fresh requests a "
+            "second" % (restarts, tunnels), "0 lost of 20,000 or more",
+            "%d lost of %d" % (lost, got["ok"] + lost),
+            lost == 0 and got["ok"] >= 20000)
+    finally:
+        b.close()
+
+
+def owner(tunnels=500):
+    """Owners whose old tunnels hang return and have their UUIDs at once."""
+    b = bench.Bench()
+    try:
+        b.start_relay(b.relay_config(tunnels, PINGS_OFF))
+        old = b.agents(tunnels)
+        add(old, tunnels)
+        old.child.send_signal(signal.SIGSTOP)
+        new = b.agents(tunnels, "--ping", "--most", 1, "--check",
+                       "127.0.0.1:%d" % b.internal)
+        got = add(new, tunnels)
+        old.child.send_signal(signal.SIGCONT)
+        row("CLAIM to CLAIMED of a returning owner, its old tunnel not closed",
+            "one round trip", "%d us, a ping %d us" % (
+                got["claim_p50_us"], got["ping_p50_us"]),
+            got["claim_p50_us"] <= 2 * got["ping_p50_us"])
+        row("requests that went to the old tunnel", "0", got["refused"],
+            got["refused"] == 0)
+    finally:
+        b.close()
+
+
+def stuck(reps=7):
+    """One stream that never ends beside others on its tunnel."""
+    b = bench.Bench()
+    try:
+        b.start_relay(b.relay_config(1, PINGS_OFF))
+        add(b.agents(1, "--stuck"), 1)
+        p99 = {False: [], True: []}
+        for _ in range(reps):
+            for hung in False, True:
+                if hung:
+                    hang = b.start([
+                        bench.DRIVER, "load", "--to", "127.0.0.1:%d" %
+                        b.internal, "--token", bench.TOKEN, "--action",
+                        "validate", "--seconds", 60])
+                    time.sleep(0.3)
+                p99[hung].append(b.load(
+                    b.internal, "--rate", 2000, "--connections", 64,
+                    "--seconds", 3)["p99_us"])
+                if hung:
+                    b.end(hang)
+        free, held = median(p99[False]), median(p99[True])
+        row("p99 beside a stuck stream, of 2,000 requests a second",
+            "<= 10 % more", "%d us, without %d us: %+.0f %%" % (
+                held, free, 100 * (held / free - 1)), held <= 1.1 * free)
+    finally:
+        b.close()
+
+
+def overload():
+    """An agent that serves 32 at a time in 20 ms: 1,600 a second."""
+    b = bench.Bench()
+    try:
+        for name in "queue", "queue-per-source":
+            bench.AGENT_LIMITS[name] = 256
+        bench.AGENT_LIMITS["streams"] = 32
+        b.start_relay(b.relay_config(1, PINGS_OFF))
+        add(b.agents(1, "--delay-ms", 20), 1)
+        best = b.load(b.internal, "--connections", 64, "--seconds", 5)["rps"]
+        over = b.load(b.internal, "--connections", 1024, "--rate",
+                      int(10 * best), "--seconds", 5)
+        row("goodput at 10 times what the agent can do (%.0f/s)" % best,
+            ">= 90 % of the peak", "%.0f/s, %.0f %%; %d refused" % (
+                over["rps"], 100 * over["rps"] / best, over["refused"]),
+            over["rps"] >= 0.9 * best)
+    finally:
+        b.close()
+
+
+def launch():
+    """What a whole launch costs the agent, against OpenSSL's own speed."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run(
+        [sys.executable, os.path.join(here, "launches.py"), "16", "50"],
+        check=True, capture_output=True, text=True).stdout
+    ratio = float(re.search(r"agent : two derivations \| ([\d.]+)",
+                            done).group(1))
+    row("agent's processor time of a launch against two P-384 derivations of "
+        "openssl speed", "<= 1.3", "%.2f" % ratio, ratio <= 1.3)
+
+
+MODES = {"idle": idle, "storm": storm, "restart": restart, "owner": owner,
+         "stuck": stuck, "overload": overload, "launch": launch}
+
+
+def main():
+    mode = sys.argv[1] if len(sys.argv) > 1 else "all"
+    if mode != "all" and mode not in MODES:
+        sys.exit(__doc__ + "\nModes: " + ", ".join(MODES))
+    print("| what | target | figure | |\n| --- | --- | --- | --- |")
+    if mode == "all":
+        for run in MODES.values():
+            run()
+    else:
+        MODES[mode](*[int(n) for n in sys.argv[2:3]])
+
+
+if __name__ == "__main__":
+    main()
