@@ -86,7 +86,10 @@ times_rfc3339(char out[TIMES_TEXT_LEN], int64_t wall_ms)
 int
 times_parse(int64_t *out, const char *text, struct err *err)
 {
-	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d" };
+	static const struct {
+		const char *form;
+		size_t len; /* of the text; the short one begins the long one */
+	} forms[] = { { "%Y-%m-%dT%H:%M:%SZ", 20 }, { "%Y-%m-%d", 10 } };
 	size_t i;
 
 	for (i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
@@ -94,13 +97,16 @@ times_parse(int64_t *out, const char *text, struct err *err)
 		char again[32];
 		time_t sec;
 
-		if (strptime(text, forms[i], &tm) == NULL)
+		if (strptime(text, forms[i].form, &tm) == NULL)
 			continue;
 		sec = timegm(&tm);
 		/* strptime() lets the 31st of February and blanks pass. */
 		if (sec <= 0 || gmtime_r(&sec, &tm) == NULL ||
-		    strftime(again, sizeof(again), forms[i], &tm) == 0 ||
-		    strcmp(again, text) != 0)
+		    strftime(again, sizeof(again), "%Y-%m-%dT%H:%M:%SZ", &tm) ==
+			0)
+			continue;
+		again[forms[i].len] = '\0';
+		if (strcmp(again, text) != 0)
 			continue;
 		*out = (int64_t)sec * 1000;
 		return 0;

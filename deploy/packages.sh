@@ -6,7 +6,8 @@
 #   deploy/packages.sh list GROUP...      print the names
 #
 # Groups: build (compile all programs), demo (what quickstart calls), lab (what
-# deploy/netlab.sh calls), test (what tests/run.sh calls beside these).
+# deploy/netlab.sh calls), bench (the peers of tests/bench), test (what
+# tests/run.sh calls beside these).
 set -eu
 
 build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
@@ -14,6 +15,7 @@ build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
   libcurl4-openssl-dev libxml2-dev libvirt-dev libcmocka-dev libseccomp-dev"
 demo="openssl"
 lab="iproute2 nftables"
+bench="haproxy nginx-light openssh-server openssh-client util-linux"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
   libvirt-clients-qemu libvirt-clients libvirt-daemon
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
@@ -31,8 +33,9 @@ names() {
 		build) printf '%s\n' $build ;;
 		demo) printf '%s\n' $demo ;;
 		lab) printf '%s\n' $lab ;;
+		bench) printf '%s\n' $bench ;;
 		test) printf '%s\n' $test ;;
-		*) die "no group '$group'; there are build, demo, lab, test" ;;
+		*) die "no group '$group'; there are build, demo, lab, bench, test" ;;
 		esac
 	done
 }

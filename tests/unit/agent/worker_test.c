@@ -308,7 +308,7 @@ lost_registrations_are_not_claimed(void **state)
 {
 	const struct rlimit none = { 1, RLIM_INFINITY };
 	const struct rlimit all = { RLIM_INFINITY, RLIM_INFINITY };
-	static const uint8_t key[UUID_KEY_LEN] = { 7 };
+	static const uint8_t owner_key[UUID_KEY_LEN] = { 7 };
 	struct register_plan *p = calloc(1, sizeof(*p));
 	struct registration *r = NULL;
 	struct secret bytes = { 0 };
@@ -321,7 +321,7 @@ lost_registrations_are_not_claimed(void **state)
 	assert_non_null(p);
 	(void)signal(SIGXFSZ, SIG_IGN);
 	lab_plan(p, "web2", NULL);
-	assert_int_equal(register_finish(&r, p, key, &err), 0);
+	assert_int_equal(register_finish(&r, p, owner_key, &err), 0);
 	assert_int_equal(registration_encode(&bytes, r, &err), 0);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	v = ask(OWNER_REGISTER, secret_span(&bytes), &err);
