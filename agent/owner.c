@@ -385,7 +385,7 @@ do_block(struct buf *out, struct vault *v, struct span in, struct err *err)
 	reply = json_object();
 	(void)json_object_set_new(reply, "blocked",
 	    json_integer((json_int_t)(r.rest.len / SEV_SHA256_LEN)));
-	return tell(out, reply, err);
+	return owner_tell(out, reply, err);
 }
 
 /* Not JSON: the asker is the agent's parent, which parses nothing. */
