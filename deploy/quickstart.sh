@@ -76,6 +76,8 @@ echo "built $("$bin/attest-relay" --version), $("$bin/attest-agent" --version)"
 
 umask 077
 work=$(mktemp -d "${TMPDIR:-/tmp}/attest-quickstart.XXXXXX")
+# A relay started as root is nobody when it opens its state.
+chmod 711 "$work"
 lab= relay= agent=
 cleanup() {
 	local status=$?
@@ -171,6 +173,7 @@ say "the cloud starts attest-relay"
 cat >"$work/relay.yaml" <<YAML
 name: $name
 base: /sev
+state: $work/relay.state
 public:
   listen: ["$public"]
   certificate: $work/relay.crt

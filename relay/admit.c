@@ -5,6 +5,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 
 #define TOKEN_MAX 512
@@ -26,14 +27,30 @@ bearer_token(struct span value, struct span *token)
 	return true;
 }
 
+bool
+admit_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text)
+{
+	memset(out, 0, ADMIT_DIGEST_LEN);
+	return EVP_Digest(text.ptr, text.len, out, NULL, EVP_sha256(), NULL) ==
+	    1;
+}
+
+bool
+admit_bearer_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span value)
+{
+	struct span token;
+
+	memset(out, 0, ADMIT_DIGEST_LEN);
+	return bearer_token(value, &token) && admit_hash(out, token);
+}
+
 static const struct admit_token *
 find_token(const struct admit_hosts *hosts, struct span text)
 {
 	const struct admit_token *found = NULL;
 	uint8_t digest[ADMIT_DIGEST_LEN];
 
-	if (EVP_Digest(text.ptr, text.len, digest, NULL, EVP_sha256(), NULL) !=
-	    1)
+	if (!admit_hash(digest, text))
 		return NULL;
 	for (size_t i = 0; i < hosts->token_count; i++)
 		if (secret_equal(span_of(digest, sizeof(digest)),
@@ -66,7 +83,16 @@ admit_host(char out[ADMIT_IDENTITY_MAX + 1], const struct admit_hosts *hosts,
 		    out, ADMIT_IDENTITY_MAX + 1, "mtls:%s", shown->peer_name);
 		return 0;
 	}
-	return err_set(err, ERR_UNTRUSTED, "neither certificate nor token");
+	for (size_t i = 0; i < hosts->network_count; i++) {
+		if (!source_in(shown->source, &hosts->networks[i]))
+			continue;
+		snprintf(out, ADMIT_IDENTITY_MAX + 1, "none");
+		return 0;
+	}
+	return err_set(err, ERR_UNTRUSTED, "%s",
+	    hosts->networks != NULL
+		? "neither certificate nor token, nor of hosts.networks"
+		: "neither certificate nor token");
 }
 
 int

@@ -3,6 +3,7 @@
 
 #include "common/err.h"
 #include "common/span.h"
+#include "relay/tally.h"
 
 /*
  * May this peer speak, and who is it?  Pure: bytes in, verdict out.
@@ -23,6 +24,8 @@ struct admit_hosts {
 	bool bearer;
 	const struct admit_token *tokens; /* borrowed */
 	size_t token_count;
+	const struct source_net *networks; /* borrowed; NULL: not by them */
+	size_t network_count;
 };
 
 /* What a host shows. */
@@ -30,11 +33,13 @@ struct admit_shown {
 	const char *peer_name;      /* of its certificate; NULL: none */
 	size_t authorization_count; /* Authorization fields */
 	struct span authorization;  /* value of the first one */
+	struct source source;       /* where it comes from */
 };
 
 /**
  * admit_host(out, hosts, shown, err):
- * Judge a host; ${out} becomes its host-identity, "mtls:SAN" or "token:NAME".
+ * Judge a host; ${out} becomes its host-identity, "mtls:SAN", "token:NAME",
+ * or "none" for one that has only its network to show.
  * An Authorization field must be a good token, also beside a certificate.
  * Every token is compared, in constant time.
  *   errors  ERR_UNTRUSTED: answer 401
@@ -42,6 +47,13 @@ struct admit_shown {
 int admit_host(char out[ADMIT_IDENTITY_MAX + 1],
     const struct admit_hosts *hosts, const struct admit_shown *shown,
     struct err *err);
+
+/** admit_bearer_hash(out, value): SHA-256 of the token of an Authorization
+ * field.  False: it is not one Bearer token, ${out} is zeros. */
+bool admit_bearer_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span value);
+
+/** admit_hash(out, text): SHA-256.  False: it is not available. */
+bool admit_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text);
 
 /**
  * admit_signature(key, signature, text, err):

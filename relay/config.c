@@ -3,6 +3,7 @@
 #include "common/hex.h"
 #include "common/log.h"
 #include "relay/admit.h"
+#include "relay/tally.h"
 #include "relay/tenant.h"
 
 #include <arpa/inet.h>
@@ -11,13 +12,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const auth_words[] = { "mtls", "bearer", NULL };
+static const char *const auth_words[] = { "mtls", "bearer", "networks", NULL };
+static const char *const agent_words[] = { "key", "mtls", "token", NULL };
 static const char *const tls_words[] = { "1.2", "1.3", NULL };
 
 static int check_base(const char *text, struct err *err);
 static int check_name(const char *text, struct err *err);
 static int check_listen(const char *text, struct err *err);
 static int check_sha256(const char *text, struct err *err);
+static int check_network(const char *text, struct err *err);
 static int check_word(const char *text, struct err *err);
 
 /* clang-format off */
@@ -48,9 +51,26 @@ static const struct conf_key tenant_keys[] = {
 	{ "vms", CONF_STRINGS, TENANT(vms), "", 0, 1000000,
 	  "UUIDs that belong to the tenant.",
 	  .example = "57f669c2-c427-4132-bc7a-26f56b6a718c" },
+	{ "certificates", CONF_STRINGS, TENANT(certificates), "", 0, 100000,
+	  "Names in the certificates of its agents (the first DNS name, else "
+	  "URI, else address), for agents.auth mtls.",
+	  .example = "agent.acme.example", .check = check_name },
 	{ "self-certifying", CONF_BOOL, TENANT(self_certifying), "no", 0, 0,
 	  "Its agents may also claim UUIDs made from their own keys "
 	  "(attest-agent vm add --new-uuid); nobody else can." },
+	{ "first-claim", CONF_BOOL, TENANT(first_claim), "no", 0, 0,
+	  "Its agents may also claim UUIDs that are nobody's; one is then bound "
+	  "to the key until attest-relayctl claims release." },
+	{ "tunnels", CONF_INT, TENANT(tunnels), "0", 0, 100000,
+	  "Its own limits.tenant-tunnels; 0 is that one, here and below." },
+	{ "claims", CONF_INT, TENANT(claims), "0", 0, 10000000,
+	  "Its own limits.tenant-claims." },
+	{ "streams", CONF_INT, TENANT(streams), "0", 0, 1000000,
+	  "Its own limits.tenant-streams." },
+	{ "requests", CONF_INT, TENANT(requests), "0", 0, 1000000,
+	  "Its own limits.tenant-requests." },
+	{ "memory", CONF_SIZE, TENANT(memory), "0", 0, INT64_C(1) << 44,
+	  "Its own limits.tenant-memory." },
 };
 static const struct conf_table tenant_table =
     CONF_TABLE(tenant_keys, struct relay_tenant);
@@ -66,6 +86,9 @@ static const struct conf_key relay_keys[] = {
 	{ "user", CONF_STRING, AT(user), "nobody", 1, 64,
 	  "Whom to become after the keys are read and the ports bound, when "
 	  "started as root." },
+	{ "state", CONF_PATH, AT(state), "/var/lib/attest-relay", 0, 3072,
+	  "Folder for what attest-relayctl changes: keys, tokens, owners of "
+	  "UUIDs (relay.db).  \"\": memory only; a restart forgets all of it." },
 	{ "workers", CONF_INT, AT(workers), "0", 0, 256,
 	  "Threads that serve; 0 is one for each processor." },
 
@@ -77,6 +100,9 @@ static const struct conf_key relay_keys[] = {
 	  .example = "/etc/attest-relay/public.crt" },
 	{ "public.key", CONF_PATH, AT(public.key), NULL, 1, 4096,
 	  "PEM: its private key.", .example = "/etc/attest-relay/public.key" },
+	{ "public.client-ca", CONF_PATH, AT(public.client_ca), "", 0, 4096,
+	  "PEM: who signs the certificates of agents, for agents.auth mtls.",
+	  .example = "/etc/attest-relay/agents-ca.crt" },
 	{ "internal.listen", CONF_STRINGS, AT(internal.listen), NULL, 1, 16,
 	  "Where compute hosts post.  No agent is served here, and no host "
 	  "there.", .example = "127.0.0.1:9443", .check = check_listen },
@@ -90,9 +116,17 @@ static const struct conf_key relay_keys[] = {
 	  "PEM: who signs the certificates of hosts, for auth mtls.",
 	  .example = "/etc/attest-relay/hosts-ca.crt" },
 
+	{ "agents.auth", CONF_FLAGS, AT(agent_auth), "key", 0, 0,
+	  "How agents show whose they are, any of the list: a key that is "
+	  "listed or enrolled, a certificate of tenants[].certificates, a token "
+	  "of attest-relayctl token create --agent.  All sign with a key.",
+	  .words = agent_words },
 	{ "hosts.auth", CONF_FLAGS, AT(host_auth), "", 0, 0,
 	  "How hosts show who they are, any of the list.  Empty: no host is "
 	  "let in.", .words = auth_words, .example = "mtls, bearer" },
+	{ "hosts.networks", CONF_STRINGS, AT(networks), "", 0, 1000,
+	  "Networks whose hosts need to show nothing, for auth networks.",
+	  .example = "10.0.0.0/8", .check = check_network },
 	{ "hosts.tokens", CONF_MAPS, AT(tokens), "", 0, 100000,
 	  "Bearer tokens of hosts.", .sub = &token_table },
 
@@ -135,6 +169,14 @@ static const struct conf_key relay_keys[] = {
 	  10000000, "UUIDs claimed by all agents of one tenant." },
 	{ "limits.tenant-tunnels", CONF_INT, AT(limits.tenant_tunnels), "256", 1,
 	  100000, "Agents of one tenant with a tunnel." },
+	{ "limits.tenant-streams", CONF_INT, AT(limits.tenant_streams), "1024",
+	  1, 1000000, "Requests under way for one tenant; more get 503." },
+	{ "limits.tenant-requests", CONF_INT, AT(limits.tenant_requests), "0",
+	  0, 1000000, "Requests a second for one tenant, as many of them at "
+	  "once; more get 429.  0 is no limit." },
+	{ "limits.tenant-memory", CONF_SIZE, AT(limits.tenant_memory), "256MiB",
+	  65536, INT64_C(1) << 44,
+	  "Bodies under way for one tenant; more get 503." },
 	{ "limits.memory", CONF_SIZE, AT(limits.memory), "1GiB", 1048576,
 	  INT64_C(1) << 44,
 	  "Memory for connections and bodies.  From 80 % of it on requests "
@@ -240,6 +282,14 @@ check_sha256(const char *text, struct err *err)
 	uint8_t digest[ADMIT_DIGEST_LEN];
 
 	return hex_decode(digest, sizeof(digest), span_str(text), err);
+}
+
+static int
+check_network(const char *text, struct err *err)
+{
+	struct source_net net;
+
+	return source_net_parse(&net, text, err);
 }
 
 static int

@@ -13,7 +13,7 @@ struct relay_listener {
 	struct conf_list listen; /* of char *: "host:port" */
 	char *certificate;
 	char *key;
-	char *client_ca; /* "": none; internal only */
+	char *client_ca; /* "": none */
 };
 
 struct relay_token {
@@ -25,7 +25,15 @@ struct relay_tenant {
 	char *name;
 	struct conf_list keys; /* of char *: "ed25519:BASE64" */
 	struct conf_list vms;  /* of char *: UUIDs */
+	struct conf_list certificates; /* of char *: names in them */
 	bool self_certifying;
+	bool first_claim;
+	/* Limits; 0: those of limits.tenant-... */
+	int64_t tunnels;
+	int64_t claims;
+	int64_t streams;
+	int64_t requests;
+	uint64_t memory;
 };
 
 struct relay_limits {
@@ -42,6 +50,9 @@ struct relay_limits {
 	int64_t claims;
 	int64_t tenant_claims;
 	int64_t tenant_tunnels;
+	int64_t tenant_streams;
+	int64_t tenant_requests;
+	uint64_t tenant_memory;
 	uint64_t memory;
 };
 
@@ -63,10 +74,13 @@ struct relay_config {
 	char *name;
 	char *base; /* "" or "/sev" */
 	char *user;
+	char *state; /* folder; "": memory only */
 	int64_t workers;
 	struct relay_listener public;
 	struct relay_listener internal;
+	unsigned agent_auth;     /* RELAY_AGENT_... */
 	unsigned host_auth;      /* RELAY_AUTH_... */
+	struct conf_list networks; /* of char *: "10.0.0.0/8" */
 	struct conf_list tokens; /* of struct relay_token */
 	int tls_min;             /* 0: 1.2, 1: 1.3 */
 	bool channel_binding;
@@ -83,6 +97,11 @@ struct relay_config {
 
 #define RELAY_AUTH_MTLS 0x1u
 #define RELAY_AUTH_BEARER 0x2u
+#define RELAY_AUTH_NETWORKS 0x4u
+
+#define RELAY_AGENT_KEY 0x1u
+#define RELAY_AGENT_MTLS 0x2u
+#define RELAY_AGENT_TOKEN 0x4u
 
 extern const struct conf_table relay_config_table;
 /* The first lines of relay.yaml.example. */

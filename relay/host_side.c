@@ -132,7 +132,7 @@ is_json(const struct http_head *head)
 static bool
 authenticate(struct host *h, const struct http_head *head)
 {
-	struct admit_shown shown = { 0 };
+	struct admit_shown shown = { .source = h->peer.source };
 	char name[TLS_NAME_MAX + 1];
 	struct err err;
 

@@ -1,5 +1,6 @@
 #include "relay/job.h"
 
+#include "relay/registry.h"
 #include "relay/relay.h"
 
 #include <stdlib.h>
@@ -59,6 +60,9 @@ message_free(struct message *m)
 	case MESSAGE_ERRAND_BACK:
 		job_free(((struct message_errand *)m)->job);
 		free(m);
+		break;
+	case MESSAGE_REGISTRY:
+		registry_op_free((struct registry_op *)m);
 		break;
 	default:
 		free(m);

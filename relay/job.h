@@ -30,6 +30,8 @@ enum message_kind {
 	MESSAGE_PENDING,   /* tunnel to host: wait longer */
 	MESSAGE_SUPERSEDE, /* to a tunnel: a newer one of its key is here */
 	MESSAGE_SETUP,     /* main: another setup */
+	MESSAGE_JUDGE,     /* main: who is known, and for what, has changed */
+	MESSAGE_REGISTRY,  /* a struct registry_op comes home */
 	MESSAGE_BEAT,      /* main: say that you are there */
 	MESSAGE_ERRAND,    /* main: a job of a host of the relay before us */
 	MESSAGE_ERRAND_CANCEL, /* main: it is not wanted any more */

@@ -4,20 +4,23 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 struct keyring_entry {
 	uint8_t key[UUID_KEY_LEN];
 	struct handle tunnel; /* generation 0: none now */
-	size_t tenant;
+	struct account *account;
 	uint64_t joins_ms[KEYRING_FLAPS_MAX]; /* the last ones, as a ring */
 	unsigned join_at;
+	bool idle; /* in the list of those without a tunnel */
+	uint64_t left_ms;
+	TAILQ_ENTRY(keyring_entry) link;
 };
 
 struct keyring {
 	pthread_mutex_t lock;
 	void *tree; /* of struct keyring_entry, by tsearch(3) */
-	size_t tenants;
-	uint32_t *live; /* owned; by tenant */
+	TAILQ_HEAD(, keyring_entry) idle; /* who left first, first */
 };
 
 static int
@@ -29,7 +32,7 @@ compare(const void *a, const void *b)
 }
 
 int
-keyring_new(struct keyring **out, size_t tenants, struct err *err)
+keyring_new(struct keyring **out, struct err *err)
 {
 	struct keyring *k;
 
@@ -37,12 +40,7 @@ keyring_new(struct keyring **out, size_t tenants, struct err *err)
 	k = calloc(1, sizeof(*k));
 	if (k == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for keys");
-	k->tenants = tenants;
-	k->live = calloc(tenants + 1, sizeof(*k->live));
-	if (k->live == NULL) {
-		free(k);
-		return err_set(err, ERR_MEMORY, "no memory for keys");
-	}
+	TAILQ_INIT(&k->idle);
 	pthread_mutex_init(&k->lock, NULL);
 	*out = k;
 	return 0;
@@ -55,11 +53,34 @@ keyring_free(struct keyring *k)
 		return;
 	tdestroy(k->tree, free);
 	pthread_mutex_destroy(&k->lock);
-	free(k->live);
 	free(k);
 }
 
-/* Keys are those of the configuration, so entries may stay for good. */
+/* Whoever may choose keys, as agents with tokens or certificates do, could
+ * fill the tree; a key without a tunnel stays as long as its flaps count. */
+static void
+forget_idle(struct keyring *k, uint64_t now_ms)
+{
+	struct keyring_entry *e;
+
+	while ((e = TAILQ_FIRST(&k->idle)) != NULL &&
+	    now_ms - e->left_ms > KEYRING_FLAPS_MS) {
+		TAILQ_REMOVE(&k->idle, e, link);
+		tdelete(e, &k->tree, compare);
+		free(e);
+	}
+}
+
+static void
+set_idle(struct keyring *k, struct keyring_entry *e, bool idle)
+{
+	if (e->idle && !idle)
+		TAILQ_REMOVE(&k->idle, e, link);
+	if (!e->idle && idle)
+		TAILQ_INSERT_TAIL(&k->idle, e, link);
+	e->idle = idle;
+}
+
 static struct keyring_entry *
 find(struct keyring *k, const uint8_t key[UUID_KEY_LEN], bool make)
 {
@@ -103,20 +124,32 @@ keyring_join(struct keyring *k, const uint8_t key[UUID_KEY_LEN],
 	*old = (struct handle){ 0 };
 	*flaps = false;
 	pthread_mutex_lock(&k->lock);
+	forget_idle(k, join->now_ms);
 	e = find(k, key, true);
 	if (e == NULL) {
 		err_set(err, ERR_MEMORY, "no memory for keys");
 		goto out;
 	}
 	if (e->tunnel.generation == 0) {
-		if (k->live[join->tenant] >= join->tenant_max) {
+		if (!account_take(join->account, ACCOUNT_TUNNELS)) {
+			if (!e->idle)
+				e->left_ms = join->now_ms;
+			set_idle(k, e, true);
 			err_set(err, ERR_LIMIT,
-			    "the tenant has %u tunnels, its limit",
-			    join->tenant_max);
+			    "the tenant has as many tunnels as it may");
 			goto out;
 		}
-		k->live[join->tenant]++;
-		e->tenant = join->tenant;
+		e->account = join->account;
+		set_idle(k, e, false);
+	} else if (e->account != join->account) {
+		/* Now known as another tenant's. */
+		if (!account_take(join->account, ACCOUNT_TUNNELS)) {
+			err_set(err, ERR_LIMIT,
+			    "the tenant has as many tunnels as it may");
+			goto out;
+		}
+		account_give(e->account, ACCOUNT_TUNNELS);
+		e->account = join->account;
 	}
 	*old = e->tunnel;
 	e->tunnel = join->tunnel;
@@ -128,8 +161,8 @@ out:
 }
 
 void
-keyring_leave(
-    struct keyring *k, const uint8_t key[UUID_KEY_LEN], struct handle tunnel)
+keyring_leave(struct keyring *k, const uint8_t key[UUID_KEY_LEN],
+    struct handle tunnel, uint64_t now_ms)
 {
 	struct keyring_entry *e;
 
@@ -138,7 +171,9 @@ keyring_leave(
 	if (e != NULL && e->tunnel.generation != 0 &&
 	    handle_equal(e->tunnel, tunnel)) {
 		e->tunnel = (struct handle){ 0 };
-		k->live[e->tenant]--;
+		account_give(e->account, ACCOUNT_TUNNELS);
+		e->left_ms = now_ms;
+		set_idle(k, e, true);
 	}
 	pthread_mutex_unlock(&k->lock);
 }

@@ -1,7 +1,9 @@
 #include "relay/relay.h"
 
 #include "common/clock.h"
+#include "common/log.h"
 #include "common/secret.h"
+#include "relay/claim.h"
 #include "relay/worker.h"
 
 #include <stdlib.h>
@@ -10,18 +12,15 @@
 int
 relay_init(struct relay *r, struct relay_setup *setup, struct err *err)
 {
-	size_t tenants = tenants_count(setup->tenants);
-
 	memset(r, 0, sizeof(*r));
 	relay_use(r, setup_hold(setup));
 	/* Rises over restarts too, without a file to remember it. */
 	atomic_init(&r->next_session, clock_wall_ms() << 20);
-	r->tenant_claims = calloc(tenants + 1, sizeof(*r->tenant_claims));
-	if (r->tenant_claims == NULL)
-		return err_set(err, ERR_MEMORY, "no memory for tenants");
 	if (route_table_new(&r->routes, err) != 0 ||
-	    keyring_new(&r->keyring, tenants, err) != 0 ||
-	    tally_new(&r->tally, err) != 0) {
+	    keyring_new(&r->keyring, err) != 0 ||
+	    tally_new(&r->tally, err) != 0 ||
+	    accounts_new(&r->accounts, err) != 0 ||
+	    tenants_bind(setup->tenants, r->accounts, err) != 0) {
 		relay_fini(r);
 		return -1;
 	}
@@ -34,10 +33,63 @@ relay_fini(struct relay *r)
 	route_table_free(r->routes);
 	keyring_free(r->keyring);
 	tally_free(r->tally);
-	free(r->tenant_claims);
+	relay_close_state(r);
+	accounts_free(r->accounts);
 	setup_drop(r->setup);
 	secret_wipe(r->ticket_keys, sizeof(r->ticket_keys));
 	memset(r, 0, sizeof(*r));
+}
+
+int
+relay_open_state(struct relay *r, struct err *err)
+{
+	const char *folder = r->setup->config.state;
+
+	if (registry_open(&r->registry, folder, r->accounts, err) != 0)
+		return -1;
+	if (folder[0] == '\0')
+		log_warn(NULL,
+		    "state is \"\": what attest-relayctl changes is forgotten "
+		    "at the end");
+	relay_apply_limits(r);
+	return 0;
+}
+
+void
+relay_close_state(struct relay *r)
+{
+	registry_close(r->registry);
+	r->registry = NULL;
+}
+
+void
+relay_apply_limits(struct relay *r)
+{
+	const struct relay_limits *l = &r->setup->config.limits;
+	const uint32_t max[ACCOUNT_KINDS] = {
+		[ACCOUNT_TUNNELS] = (uint32_t)l->tenant_tunnels,
+		[ACCOUNT_CLAIMS] = (uint32_t)l->tenant_claims,
+		[ACCOUNT_STREAMS] = (uint32_t)l->tenant_streams,
+	};
+	uint32_t count = accounts_count(r->accounts);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct account *account = accounts_get(r->accounts, i);
+		struct tenant_rules rules = { 0 };
+		struct account_limits *own = &rules.limits;
+
+		/* One that is no tenant any more keeps the default for what
+		 * is still ending. */
+		claim_tenant(r->setup->tenants, r->registry, account, &rules);
+		for (int k = 0; k < ACCOUNT_KINDS; k++)
+			if (own->max[k] == 0)
+				own->max[k] = max[k];
+		if (own->requests == 0)
+			own->requests = (uint32_t)l->tenant_requests;
+		if (own->memory == 0)
+			own->memory = l->tenant_memory;
+		account_set_limits(account, own);
+	}
 }
 
 void

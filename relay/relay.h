@@ -6,6 +6,7 @@
 #include "relay/job.h"
 #include "relay/keyring.h"
 #include "relay/notify.h"
+#include "relay/registry.h"
 #include "relay/route.h"
 #include "relay/tally.h"
 
@@ -22,17 +23,18 @@ struct relay {
 	struct relay_setup *setup; /* held; for the main thread only */
 	struct route_table *routes;
 	struct keyring *keyring;
+	struct accounts *accounts;
+	struct registry *registry;
 	struct tally *tally;
 	struct loop *main_loop;
 	struct worker **workers;
 	size_t worker_count;
 	_Atomic uint64_t next_session;
 	_Atomic uint32_t connections;
-	_Atomic uint32_t handshakes[2];  /* under way: hosts', public */
-	_Atomic uint32_t held;           /* requests that wait for an agent */
-	_Atomic uint64_t memory;         /* bytes charged */
-	_Atomic uint64_t watermark;      /* 80 % of limits.memory */
-	_Atomic uint32_t *tenant_claims; /* owned; by tenant */
+	_Atomic uint32_t handshakes[2]; /* under way: hosts', public */
+	_Atomic uint32_t held;          /* requests that wait for an agent */
+	_Atomic uint64_t memory;        /* bytes charged */
+	_Atomic uint64_t watermark;     /* 80 % of limits.memory */
 	_Atomic bool draining;
 	_Atomic bool successor; /* another relay takes jobs over */
 	const char *file;       /* of the configuration */
@@ -46,6 +48,21 @@ void relay_fini(struct relay *r);
 
 /** relay_use(r, setup): main: ${setup}, whose hold it takes, is the newest. */
 void relay_use(struct relay *r, struct relay_setup *setup);
+
+/**
+ * relay_open_state(r, err):
+ * Open the registry, once we are who we stay, and tell the accounts their
+ * limits.  errors  those of registry_open()
+ */
+int relay_open_state(struct relay *r, struct err *err);
+
+/** relay_close_state(r): once no worker runs any more, and while their loops
+ * are there: what the registry has in hand is done, and comes home. */
+void relay_close_state(struct relay *r);
+
+/** relay_apply_limits(r): tell every account the limits that hold for it now;
+ * after each change of the configuration or of a tenant. */
+void relay_apply_limits(struct relay *r);
 
 /* A connection is charged as much as an idle tunnel takes. */
 #define RELAY_CONNECTION_COST 16384

@@ -11,6 +11,7 @@
 /* What is used once, at the start. */
 static const char *const fixed[] = {
 	"user",
+	"state",
 	"workers",
 	"public.listen",
 	"internal.listen",
@@ -81,13 +82,15 @@ use(struct relay *r, struct relay_setup *setup, struct err *err)
 
 	if (list == NULL)
 		return err_set(err, ERR_MEMORY, "no memory");
-	if (make_messages(list, r, setup, err) != 0)
+	if (tenants_bind(setup->tenants, r->accounts, err) != 0 ||
+	    make_messages(list, r, setup, err) != 0)
 		goto out;
 	for (size_t i = 0; i < r->worker_count; i++) {
 		loop_post(r->workers[i]->loop, &list[i]->m.mail);
 		list[i] = NULL;
 	}
 	relay_use(r, setup_hold(setup));
+	relay_apply_limits(r);
 	log_open(
 	    STDERR_FILENO, setup->config.log_level, setup->config.log_format);
 	rc = 0;

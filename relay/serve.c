@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "relay/folder.h"
 #include "relay/handover.h"
 #include "relay/listen.h"
 #include "relay/privileges.h"
@@ -291,7 +292,10 @@ start(struct server *s, bool takeover, struct err *err)
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
 	    open_sockets(s, takeover, err) != 0 ||
-	    privileges_drop(c->user, err) != 0 || start_workers(s, err) != 0 ||
+	    folder_make(c->state, 0700, c->user, err) != 0 ||
+	    privileges_drop(c->user, err) != 0 ||
+	    relay_open_state(&s->relay, err) != 0 ||
+	    start_workers(s, err) != 0 ||
 	    listeners_start(s->listeners, s->loop, err) != 0 ||
 	    handover_start(s->handover, s->loop, s->listeners, err) != 0)
 		return -1;
@@ -326,6 +330,7 @@ stop(struct server *s)
 	tell_workers(s, MESSAGE_QUIT);
 	for (size_t i = 0; i < s->started; i++)
 		worker_join(s->relay.workers[i]);
+	relay_close_state(&s->relay);
 	for (size_t i = 0; i < s->relay.worker_count; i++)
 		worker_free(s->relay.workers[i]);
 	free(s->relay.workers);

@@ -44,14 +44,23 @@ load_tenant(struct relay_setup *s, size_t at, struct conf_report *report)
 	const struct relay_tenant *t =
 	    (const struct relay_tenant *)s->config.tenants.items + at;
 	char *const *keys = t->keys.items, *const *vms = t->vms.items;
+	char *const *names = t->certificates.items;
+	const struct tenant_rules rules = {
+		.self_certifying = t->self_certifying,
+		.first_claim = t->first_claim,
+		.limits = { .max = { [ACCOUNT_TUNNELS] = (uint32_t)t->tunnels,
+				[ACCOUNT_CLAIMS] = (uint32_t)t->claims,
+				[ACCOUNT_STREAMS] = (uint32_t)t->streams },
+		    .requests = (uint32_t)t->requests,
+		    .memory = t->memory },
+	};
 	struct err err;
 	char where[64];
 	size_t index;
 
 	if (t->name == NULL)
 		return; /* told already */
-	if (tenants_add(
-		s->tenants, t->name, t->self_certifying, &index, &err) != 0) {
+	if (tenants_add(s->tenants, t->name, &rules, &index, &err) != 0) {
 		snprintf(where, sizeof(where), "tenants[%zu].name", at);
 		conf_complain(report, where, "%s", err.msg);
 		return;
@@ -66,6 +75,31 @@ load_tenant(struct relay_setup *s, size_t at, struct conf_report *report)
 		if (tenants_add_vm(s->tenants, index, vms[i], &err) != 0)
 			conf_complain(report, where, "%s", err.msg);
 	}
+	for (size_t i = 0; i < t->certificates.count; i++) {
+		snprintf(where, sizeof(where), "tenants[%zu].certificates[%zu]",
+		    at, i);
+		if (tenants_add_certificate(
+			s->tenants, index, names[i], &err) != 0)
+			conf_complain(report, where, "%s", err.msg);
+	}
+}
+
+/* Each was found good when it was read. */
+static void
+load_networks(struct relay_setup *s, struct conf_report *report)
+{
+	char *const *texts = s->config.networks.items;
+	size_t count = s->config.networks.count;
+
+	s->networks = calloc(count + 1, sizeof(*s->networks));
+	if (s->networks == NULL) {
+		conf_complain(report, "hosts.networks", "no memory");
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		if (source_net_parse(
+			&s->networks[s->network_count], texts[i], NULL) == 0)
+			s->network_count++;
 }
 
 static void
@@ -97,6 +131,13 @@ check_fields(const struct relay_config *c, struct conf_report *report)
 	if ((c->host_auth & RELAY_AUTH_BEARER) != 0 && c->tokens.count == 0)
 		conf_complain(report, "hosts.auth",
 		    "bearer needs at least one of hosts.tokens");
+	if ((c->host_auth & RELAY_AUTH_NETWORKS) != 0 && c->networks.count == 0)
+		conf_complain(report, "hosts.auth",
+		    "networks needs at least one of hosts.networks");
+	if ((c->agent_auth & RELAY_AGENT_MTLS) != 0 &&
+	    c->public.client_ca[0] == '\0')
+		conf_complain(
+		    report, "agents.auth", "mtls needs public.client-ca");
 	if (c->timeouts.pending < c->timeouts.request)
 		conf_complain(report, "timeouts.pending",
 		    "is less than timeouts.request");
@@ -159,6 +200,7 @@ setup_free(struct relay_setup *s)
 	tls_identity_free(s->public);
 	tls_identity_free(s->internal);
 	tenants_free(s->tenants);
+	free(s->networks);
 	free(s->tokens);
 	conf_free(&s->config, &relay_config_table);
 	free(s);
@@ -186,6 +228,7 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 	load_tokens(s, report);
 	for (size_t i = 0; i < c->tenants.count; i++)
 		load_tenant(s, i, report);
+	load_networks(s, report);
 	load_identity(&s->public, &c->public, "public", report);
 	load_identity(&s->internal, &c->internal, "internal", report);
 	s->hosts = (struct admit_hosts){
@@ -194,6 +237,10 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 		.tokens = s->tokens,
 		.token_count = s->token_count,
 	};
+	if ((c->host_auth & RELAY_AUTH_NETWORKS) != 0) {
+		s->hosts.networks = s->networks;
+		s->hosts.network_count = s->network_count;
+	}
 }
 
 int

@@ -21,7 +21,9 @@ struct relay_setup {
 	struct tenants *tenants;
 	struct admit_token *tokens;
 	size_t token_count;
-	struct admit_hosts hosts; /* of the tokens above */
+	struct source_net *networks; /* owned */
+	size_t network_count;
+	struct admit_hosts hosts; /* of tokens and networks above */
 	struct tls_identity *public;
 	struct tls_identity *internal;
 };

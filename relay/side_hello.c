@@ -3,6 +3,7 @@
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/tls.h"
+#include "relay/claim.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ verify(struct side *s, const struct frame_hello *hello, struct err *err)
 	uint8_t exporter[TUNNEL_EXPORTER_LEN] = { 0 };
 	uint8_t text[TUNNEL_HELLO_TEXT_MAX];
 	struct writer w = writer_of(text, sizeof(text));
+	const char *why;
 
 	if (c->channel_binding &&
 	    tls_exporter(conn_ssl(s->conn), exporter, sizeof(exporter),
@@ -32,10 +34,10 @@ verify(struct side *s, const struct frame_hello *hello, struct err *err)
 	if (admit_signature(
 		hello->key, hello->signature, writer_span(&w), err) != 0)
 		return -1;
-	if (!tenants_of_key(
-		s->worker->setup->tenants, hello->key.ptr, &s->tenant))
-		return err_set(err, ERR_UNTRUSTED,
-		    "the key is no tenant's (tenants[].keys)");
+	memcpy(s->key, hello->key.ptr, sizeof(s->key));
+	s->account = side_known_as(s, &why);
+	if (s->account == NULL)
+		return err_set(err, ERR_UNTRUSTED, "%s", why);
 	return 0;
 }
 
@@ -46,9 +48,7 @@ join(struct side *s, bool *flaps, struct err *err)
 	struct relay *r = s->worker->relay;
 	struct keyring_join j = { .tunnel = s->handle,
 		.session = s->session,
-		.tenant = s->tenant,
-		.tenant_max =
-		    (uint32_t)s->worker->setup->config.limits.tenant_tunnels,
+		.account = s->account,
 		.now_ms = clock_ms() };
 	struct message_tunnel *m;
 	struct handle old;
@@ -90,21 +90,18 @@ side_hello(void *arg, const struct frame_hello *hello)
 			    "unknown key or bad signature");
 		return;
 	}
-	memcpy(s->key, hello->key.ptr, sizeof(s->key));
 	s->session = atomic_fetch_add(&r->next_session, 1) + 1;
 	if (join(s, &flaps, &err) != 0) {
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_LIMITS, err.msg);
 		return;
 	}
 	memcpy(peer, s->subject.text, sizeof(peer));
-	log_subject_set(&s->subject, "tunnel %s/%u-%llu",
-	    tenants_name(s->worker->setup->tenants, s->tenant),
+	log_subject_set(&s->subject, "tunnel %s/%u-%llu", s->account->name,
 	    s->handle.worker, (unsigned long long)s->handle.generation);
 	log_info(&s->subject, "up: %s, key ed25519:%s, %.*s", peer,
 	    base64_encode(key, sizeof(key), hello->key),
 	    (int)hello->software.len, (const char *)hello->software.ptr);
-	welcome.tenant =
-	    span_str(tenants_name(s->worker->setup->tenants, s->tenant));
+	welcome.tenant = span_str(s->account->name);
 	welcome.ping_ms = (uint32_t)s->worker->setup->config.timeouts.ping;
 	welcome.session_number = s->session;
 	if (tunnel_welcome(s->tunnel, &welcome, clock_ms(), &err) != 0) {
@@ -140,29 +137,13 @@ remember(struct side *s, const struct uuid *uuid)
 	return true;
 }
 
-/* One more for the tenant; false: that is over its quota. */
-static bool
-take_quota(struct side *s)
-{
-	struct relay *r = s->worker->relay;
-
-	return atomic_fetch_add(&r->tenant_claims[s->tenant], 1) <
-	    (uint32_t)s->worker->setup->config.limits.tenant_claims;
-}
-
-static void
-give_quota(struct side *s)
-{
-	atomic_fetch_sub(&s->worker->relay->tenant_claims[s->tenant], 1);
-}
-
 /* A route counts where it is, also after a move: who removes it, gives. */
-static bool
-forget(struct side *s, const struct uuid *uuid)
+bool
+side_forget(struct side *s, const struct uuid *uuid)
 {
 	if (!route_remove(s->worker->relay->routes, uuid, s->handle))
 		return false;
-	give_quota(s);
+	account_give(s->account, ACCOUNT_CLAIMS);
 	return true;
 }
 
@@ -180,19 +161,22 @@ claim_one(struct side *s, const struct frame_claim *claim,
 	enum frame_result result;
 
 	if (s->leaving ||
-	    !tenants_may_claim(
-		s->worker->setup->tenants, s->tenant, s->key, name))
+	    claim_judge(s->worker->setup->tenants, r->registry, s->account,
+		s->key, name) != CLAIM_YES)
 		return FRAME_CLAIM_DENIED;
 	memcpy(route.key, s->key, sizeof(route.key));
 	result = route_add(r->routes, &name->uuid, &route, &change);
 	if (change == ROUTE_NONE)
 		return result;
 	/* Whether it counts is known only now. */
-	if ((change != ROUTE_NEW || take_quota(s)) &&
-	    s->claim_count < (uint32_t)s->worker->setup->config.limits.claims &&
+	if (change == ROUTE_NEW && !account_take(s->account, ACCOUNT_CLAIMS)) {
+		route_remove(r->routes, &name->uuid, s->handle);
+		return FRAME_CLAIM_DENIED;
+	}
+	if (s->claim_count < (uint32_t)s->worker->setup->config.limits.claims &&
 	    remember(s, &name->uuid))
 		return result;
-	forget(s, &name->uuid);
+	side_forget(s, &name->uuid);
 	return FRAME_CLAIM_DENIED;
 }
 
@@ -239,7 +223,7 @@ side_unclaim(void *arg, const struct frame_unclaim *unclaim)
 	while (frame_next_uuid(&rest, &uuid)) {
 		/* The walk is for those that are ours: made-up ones are cheap
 		 * to send. */
-		if (!forget(s, &uuid))
+		if (!side_forget(s, &uuid))
 			continue;
 		for (uint32_t i = s->claim_count; i-- > 0;) {
 			if (!uuid_equal(&s->claims[i], &uuid))
@@ -257,10 +241,11 @@ side_leave(struct side *s)
 		return;
 	s->leaving = true;
 	for (uint32_t i = 0; i < s->claim_count; i++)
-		forget(s, &s->claims[i]);
+		side_forget(s, &s->claims[i]);
 	free(s->claims);
 	s->claims = NULL;
 	s->claim_count = s->claim_cap = 0;
 	if (s->joined)
-		keyring_leave(s->worker->relay->keyring, s->key, s->handle);
+		keyring_leave(
+		    s->worker->relay->keyring, s->key, s->handle, clock_ms());
 }

@@ -34,7 +34,9 @@ struct side {
 	uint64_t stay_until_ms; /* drained, for the agent to leave; 0: not */
 	uint8_t nonce[FRAME_NONCE_LEN];
 	uint8_t key[FRAME_KEY_LEN];
-	size_t tenant;
+	struct account *account; /* its tenant's */
+	uint8_t *token;    /* owned; hash of the bearer token shown, or NULL */
+	char *certificate; /* owned; name in the one shown, or NULL */
 	uint64_t session;
 	struct uuid *claims; /* owned */
 	uint32_t claim_count;
@@ -49,6 +51,13 @@ struct side {
 void side_hello(void *arg, const struct frame_hello *hello);
 void side_claim(void *arg, uint32_t number, const struct frame_claim *claim);
 void side_unclaim(void *arg, const struct frame_unclaim *unclaim);
+
+/** side_known_as(s, why): the tenant of its key, token or certificate, by what
+ * is known now.  NULL: of none, *${why} tells the log. */
+struct account *side_known_as(const struct side *s, const char **why);
+
+/** side_forget(s, uuid): no route of it leads here any more.  False: none did. */
+bool side_forget(struct side *s, const struct uuid *uuid);
 
 /** side_leave(s): no new request finds the way here. */
 void side_leave(struct side *s);

@@ -70,6 +70,61 @@ source_block(struct source s)
 	return s;
 }
 
+static bool
+bit(const struct source *s, unsigned at)
+{
+	return (s->addr[at / 8] >> (7 - at % 8) & 1) != 0;
+}
+
+bool
+source_in(struct source s, const struct source_net *net)
+{
+	for (unsigned i = 0; i < net->bits; i++)
+		if (bit(&s, i) != bit(&net->base, i))
+			return false;
+	return true;
+}
+
+int
+source_net_parse(struct source_net *out, const char *text, struct err *err)
+{
+	size_t len = strcspn(text, "/");
+	bool v4 = memchr(text, ':', len) == NULL;
+	unsigned offset = v4 ? 96 : 0;
+	long bits = v4 ? 32 : 128;
+	char address[SOURCE_TEXT_LEN];
+	char *end;
+
+	memset(out, 0, sizeof(*out));
+	if (v4)
+		memcpy(out->base.addr, v4_prefix, sizeof(v4_prefix));
+	if (len < sizeof(address)) {
+		memcpy(address, text, len);
+		address[len] = '\0';
+	}
+	if (len >= sizeof(address) ||
+	    inet_pton(v4 ? AF_INET : AF_INET6, address,
+		out->base.addr + offset / 8) != 1)
+		return err_set(err, ERR_MALFORMED,
+		    "want ADDRESS/BITS, as 10.0.0.0/8 or 2001:db8::/32");
+	if (text[len] == '/') {
+		long got = strtol(text + len + 1, &end, 10);
+
+		if (text[len + 1] < '0' || text[len + 1] > '9' ||
+		    *end != '\0' || got > bits)
+			return err_set(err, ERR_MALFORMED,
+			    "a prefix of %s bits, want 0 to %ld",
+			    text + len + 1, bits);
+		bits = got;
+	}
+	out->bits = offset + (unsigned)bits;
+	for (unsigned i = out->bits; i < 128; i++)
+		if (bit(&out->base, i))
+			return err_set(err, ERR_MALFORMED,
+			    "%s has bits behind its prefix", text);
+	return 0;
+}
+
 char *
 source_text(char out[SOURCE_TEXT_LEN], struct source s)
 {

@@ -32,6 +32,19 @@ struct source source_block(struct source s);
 /** source_text(out, s): for people.  Returns ${out}. */
 char *source_text(char out[SOURCE_TEXT_LEN], struct source s);
 
+/* The sources whose first bits are the same. */
+struct source_net {
+	struct source base;
+	unsigned bits; /* of the 128 */
+};
+
+/** source_net_parse(out, text, err): "10.0.0.0/8", "2001:db8::/32", or one
+ * address.  errors ERR_MALFORMED: no address, prefix too long, or bits set
+ * behind it */
+int source_net_parse(struct source_net *out, const char *text, struct err *err);
+
+bool source_in(struct source s, const struct source_net *net);
+
 enum tally_kind { TALLY_CONNECTIONS, TALLY_HANDSHAKES, TALLY_HELD };
 
 struct tally;

@@ -13,7 +13,8 @@
 
 struct tenant {
 	char name[TENANT_NAME_MAX + 1];
-	bool self_certifying;
+	struct tenant_rules rules;
+	struct account *account; /* borrowed; NULL until bound */
 };
 
 struct owned_key {
@@ -26,11 +27,19 @@ struct owned_vm {
 	size_t tenant;
 };
 
+struct owned_name {
+	const char *name; /* borrowed from the configuration */
+	size_t tenant;
+};
+
 struct tenants {
 	struct tenant *list; /* owned */
 	size_t count;
-	void *key_tree; /* of struct owned_key, by tsearch(3) */
-	void *vm_tree;  /* of struct owned_vm */
+	size_t *by_account; /* owned; index + 1 by the account's id, 0: none */
+	uint32_t account_count;
+	void *key_tree;  /* of struct owned_key, by tsearch(3) */
+	void *vm_tree;   /* of struct owned_vm */
+	void *name_tree; /* of struct owned_name: certificates */
 };
 
 static int
@@ -49,6 +58,14 @@ compare_vms(const void *a, const void *b)
 	return memcmp(x->uuid.bytes, y->uuid.bytes, sizeof(x->uuid.bytes));
 }
 
+static int
+compare_names(const void *a, const void *b)
+{
+	const struct owned_name *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 int
 tenants_new(struct tenants **out, struct err *err)
 {
@@ -65,13 +82,15 @@ tenants_free(struct tenants *t)
 		return;
 	tdestroy(t->key_tree, free);
 	tdestroy(t->vm_tree, free);
+	tdestroy(t->name_tree, free);
+	free(t->by_account);
 	free(t->list);
 	free(t);
 }
 
 int
-tenants_add(struct tenants *t, const char *name, bool self_certifying,
-    size_t *index, struct err *err)
+tenants_add(struct tenants *t, const char *name,
+    const struct tenant_rules *rules, size_t *index, struct err *err)
 {
 	struct tenant *more;
 
@@ -83,7 +102,7 @@ tenants_add(struct tenants *t, const char *name, bool self_certifying,
 	if (more == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for tenants");
 	t->list = more;
-	more[t->count] = (struct tenant){ .self_certifying = self_certifying };
+	more[t->count] = (struct tenant){ .rules = *rules };
 	snprintf(more[t->count].name, sizeof(more[t->count].name), "%s", name);
 	*index = t->count++;
 	return 0;
@@ -119,33 +138,52 @@ is_small_order(const uint8_t key[UUID_KEY_LEN])
 }
 
 int
-tenants_add_key(
-    struct tenants *t, size_t index, const char *text, struct err *err)
+tenant_key_parse(uint8_t out[UUID_KEY_LEN], const char *text, struct err *err)
 {
 	size_t prefix = strlen(KEY_PREFIX), len;
-	struct owned_key *key, **at;
 
 	if (strncmp(text, KEY_PREFIX, prefix) != 0)
 		return err_set(err, ERR_MALFORMED,
 		    "an agent's key starts with \"" KEY_PREFIX
 		    "\" (attest-agent key show prints it)");
-	key = calloc(1, sizeof(*key));
-	if (key == NULL)
-		return err_set(err, ERR_MEMORY, "no memory for keys");
-	key->tenant = index;
-	if (base64_decode(key->key, sizeof(key->key), &len,
-		span_str(text + prefix), NULL) != 0 ||
-	    len != sizeof(key->key)) {
-		free(key);
+	if (base64_decode(
+		out, UUID_KEY_LEN, &len, span_str(text + prefix), NULL) != 0 ||
+	    len != UUID_KEY_LEN)
 		return err_set(err, ERR_MALFORMED,
 		    "an agent's key is \"" KEY_PREFIX
 		    "\" and the base64 of %d bytes",
 		    UUID_KEY_LEN);
-	}
-	if (is_small_order(key->key)) {
-		free(key);
+	if (is_small_order(out))
 		return err_set(err, ERR_UNTRUSTED,
 		    "this key is of small order: anybody can sign for it");
+	return 0;
+}
+
+char *
+tenant_key_format(
+    char out[TENANT_KEY_TEXT_LEN], const uint8_t key[UUID_KEY_LEN])
+{
+	size_t prefix = strlen(KEY_PREFIX);
+
+	memcpy(out, KEY_PREFIX, prefix);
+	base64_encode(out + prefix, TENANT_KEY_TEXT_LEN - prefix,
+	    span_of(key, UUID_KEY_LEN));
+	return out;
+}
+
+int
+tenants_add_key(
+    struct tenants *t, size_t index, const char *text, struct err *err)
+{
+	struct owned_key *key, **at;
+
+	key = calloc(1, sizeof(*key));
+	if (key == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for keys");
+	key->tenant = index;
+	if (tenant_key_parse(key->key, text, err) != 0) {
+		free(key);
+		return -1;
 	}
 	at = tsearch(key, &t->key_tree, compare_keys);
 	if (at == NULL || *at != key) {
@@ -156,6 +194,30 @@ tenants_add_key(
 			return err_set(err, ERR_MEMORY, "no memory for keys");
 		return err_set(err, ERR_CONFLICT,
 		    "this key is listed already, for tenant %s",
+		    t->list[other].name);
+	}
+	return 0;
+}
+
+int
+tenants_add_certificate(
+    struct tenants *t, size_t index, const char *name, struct err *err)
+{
+	struct owned_name *one = calloc(1, sizeof(*one)), **at;
+
+	if (one == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for certificates");
+	*one = (struct owned_name){ name, index };
+	at = tsearch(one, &t->name_tree, compare_names);
+	if (at == NULL || *at != one) {
+		size_t other = at != NULL ? (*at)->tenant : 0;
+
+		free(one);
+		if (at == NULL)
+			return err_set(
+			    err, ERR_MEMORY, "no memory for certificates");
+		return err_set(err, ERR_CONFLICT,
+		    "%s is listed already, for tenant %s", name,
 		    t->list[other].name);
 	}
 	return 0;
@@ -204,36 +266,114 @@ tenants_name(const struct tenants *t, size_t index)
 	return t->list[index].name;
 }
 
-bool
-tenants_of_key(
-    const struct tenants *t, const uint8_t key[UUID_KEY_LEN], size_t *index)
+int
+tenants_bind(struct tenants *t, struct accounts *accounts, struct err *err)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (accounts_of(&t->list[i].account, accounts, t->list[i].name,
+			err) != 0)
+			return -1;
+	free(t->by_account);
+	t->account_count = accounts_count(accounts);
+	t->by_account = calloc(t->account_count + 1, sizeof(*t->by_account));
+	if (t->by_account == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for tenants");
+	for (size_t i = 0; i < t->count; i++)
+		t->by_account[t->list[i].account->id] = i + 1;
+	return 0;
+}
+
+struct account *
+tenants_account(const struct tenants *t, size_t index)
+{
+	assert(index < t->count);
+	return t->list[index].account;
+}
+
+const struct tenant_rules *
+tenants_rules(const struct tenants *t, const struct account *account)
+{
+	size_t at;
+
+	if (account->id >= t->account_count)
+		return NULL; /* younger than this configuration */
+	at = t->by_account[account->id];
+	return at != 0 ? &t->list[at - 1].rules : NULL;
+}
+
+struct account *
+tenants_of_key(const struct tenants *t, const uint8_t key[UUID_KEY_LEN])
 {
 	struct owned_key want, *const *found;
 
 	memcpy(want.key, key, sizeof(want.key));
 	found = tfind(&want, &t->key_tree, compare_keys);
-	if (found == NULL)
-		return false;
-	*index = (*found)->tenant;
-	return true;
+	return found != NULL ? t->list[(*found)->tenant].account : NULL;
 }
 
-bool
-tenants_may_claim(const struct tenants *t, size_t index,
-    const uint8_t key[UUID_KEY_LEN], const struct frame_claim_name *name)
+struct account *
+tenants_of_vm(const struct tenants *t, const struct uuid *uuid)
 {
-	struct owned_vm want = { .uuid = name->uuid }, *const * found;
-	struct uuid certified;
-	bool of_key = false;
+	struct owned_vm want = { .uuid = *uuid }, *const * found;
 
-	/* Before the UUID is looked up: a foreign one must not be denied
-	 * sooner than an unknown one. */
-	if (t->list[index].self_certifying && name->label.len > 0)
-		of_key = uuid_self_certifying(
-			     &certified, key, name->label, NULL) == 0 &&
-		    uuid_equal(&certified, &name->uuid);
 	found = tfind(&want, &t->vm_tree, compare_vms);
-	if (found != NULL)
-		return (*found)->tenant == index && name->label.len == 0;
-	return of_key;
+	return found != NULL ? t->list[(*found)->tenant].account : NULL;
+}
+
+struct account *
+tenants_of_certificate(const struct tenants *t, const char *name)
+{
+	struct owned_name want = { name, 0 }, *const * found;
+
+	found = tfind(&want, &t->name_tree, compare_names);
+	return found != NULL ? t->list[(*found)->tenant].account : NULL;
+}
+
+struct walk {
+	const struct tenants *t;
+	void (*key)(void *arg, struct account *account,
+	    const uint8_t key[UUID_KEY_LEN]);
+	void (*vm)(void *arg, struct account *account, const struct uuid *uuid);
+	void *arg;
+};
+
+static void
+visit_key(const void *node, VISIT which, void *closure)
+{
+	const struct walk *w = closure;
+	const struct owned_key *key = *(void *const *)node;
+
+	if (which == postorder || which == leaf)
+		w->key(w->arg, w->t->list[key->tenant].account, key->key);
+}
+
+void
+tenants_each_key(const struct tenants *t,
+    void (*fn)(
+	void *arg, struct account *account, const uint8_t key[UUID_KEY_LEN]),
+    void *arg)
+{
+	struct walk w = { .t = t, .key = fn, .arg = arg };
+
+	twalk_r(t->key_tree, visit_key, &w);
+}
+
+static void
+visit_vm(const void *node, VISIT which, void *closure)
+{
+	const struct walk *w = closure;
+	const struct owned_vm *vm = *(void *const *)node;
+
+	if (which == postorder || which == leaf)
+		w->vm(w->arg, w->t->list[vm->tenant].account, &vm->uuid);
+}
+
+void
+tenants_each_vm(const struct tenants *t,
+    void (*fn)(void *arg, struct account *account, const struct uuid *uuid),
+    void *arg)
+{
+	struct walk w = { .t = t, .vm = fn, .arg = arg };
+
+	twalk_r(t->vm_tree, visit_vm, &w);
 }

@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "common/tls.h"
+#include "relay/admit.h"
 #include "relay/side_impl.h"
 
 #include <stdlib.h>
@@ -24,6 +25,8 @@ release(void *arg)
 	ws_free(&s->ws);
 	queue_free(s->queue);
 	free(s->claims);
+	free(s->token);
+	free(s->certificate);
 	free(s);
 }
 
@@ -277,6 +280,32 @@ challenge(struct side *s)
 		tunnel_close(s->tunnel, WS_CLOSE_INTERNAL, err.msg);
 }
 
+/* What the agent shows beside its key (docs/protocol.md 12.3), judged with the
+ * HELLO.  Returns -1: no memory. */
+static int
+take_shown(struct side *s, const struct http_head *head, struct conn *conn)
+{
+	unsigned auth = s->worker->setup->config.agent_auth;
+	char name[TLS_NAME_MAX + 1];
+	struct span value;
+
+	if ((auth & RELAY_AGENT_TOKEN) != 0 &&
+	    http_get(head, "authorization", &value) > 0) {
+		s->token = calloc(1, ADMIT_DIGEST_LEN);
+		if (s->token == NULL)
+			return -1;
+		/* What is no token is the hash of none. */
+		admit_bearer_hash(s->token, value);
+		return 0;
+	}
+	if ((auth & RELAY_AGENT_MTLS) != 0 &&
+	    tls_peer_name(conn_ssl(conn), name, sizeof(name))) {
+		s->certificate = strdup(name);
+		return s->certificate != NULL ? 0 : -1;
+	}
+	return 0;
+}
+
 static enum http_verdict
 refuse(
     struct worker *w, struct http_server *http, const struct ws_handshake *hs)
@@ -325,6 +354,11 @@ side_upgrade(struct worker *w, struct http_server *http,
 	s = writer_ok(&out) && !relay_overloaded(w->relay)
 	    ? side_new(w, peer, subject, &err)
 	    : NULL;
+	if (s != NULL && take_shown(s, head, http_conn(http)) != 0) {
+		slab_remove(&w->tunnels, s->handle);
+		release(s);
+		s = NULL;
+	}
 	if (s == NULL) {
 		http_problem(http, PROBLEM_OVERLOADED, NULL, 0);
 		return HTTP_ANSWERED;

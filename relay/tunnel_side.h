@@ -32,8 +32,9 @@ void side_supersede(struct worker *w, struct handle tunnel);
 /** side_move_all(w): ask all to move to the relay that takes our place. */
 void side_move_all(struct worker *w);
 
-/** side_judge_all(w, old): the worker's setup is another than ${old}: send away
- * who has lost its rights, or may have more. */
+/** side_judge_all(w, old): the worker's setup is another than ${old}, or the
+ * registry has changed (NULL): send away who is not known any more, and take
+ * from the others what is not theirs any more. */
 void side_judge_all(struct worker *w, const struct relay_setup *old);
 
 /** side_drain_all(w): GOAWAY to all. */

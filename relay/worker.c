@@ -189,6 +189,12 @@ handle_message(struct worker *w, struct message *m)
 	case MESSAGE_SETUP:
 		change_setup(w, (struct message_setup *)m);
 		break;
+	case MESSAGE_JUDGE:
+		side_judge_all(w, NULL);
+		break;
+	case MESSAGE_REGISTRY:
+		((struct registry_op *)m)->done((struct registry_op *)m, w);
+		break;
 	case MESSAGE_BEAT:
 		atomic_store(&w->beat, ((struct message_beat *)m)->number);
 		break;

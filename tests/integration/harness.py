@@ -237,6 +237,8 @@ class Lab:
 
     def __init__(self):
         self.folder = tempfile.mkdtemp(prefix="attest-lab-")
+        # A relay started as root is nobody when it opens its state.
+        os.chmod(self.folder, 0o711)
         self.ca = Ca(self.folder)
         self.agents = {}
         self.relay = None
@@ -268,6 +270,8 @@ class Lab:
         for tenant, (agent, vms) in tenants.items():
             text += ["  - name: " + tenant, '    keys: ["%s"]' % agent.key,
                      "    vms: [%s]" % ", ".join(vms)]
+        if "state:" not in extra:
+            text += ["state: " + os.path.join(self.folder, "relay.state")]
         if "takeover:" not in extra:
             text += ["takeover:",
                      "  socket: " + os.path.join(self.folder, "takeover.sock")]

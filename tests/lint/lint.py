@@ -14,7 +14,7 @@ import re
 import subprocess
 import sys
 
-PRODUCT = ("common", "relay", "agent", "launch")
+PRODUCT = ("common", "relay", "relayctl", "agent", "launch")
 SOURCES = PRODUCT + ("tests",)
 
 # Who may include whom: folder, then what its files may name.  The first
@@ -28,6 +28,7 @@ DIRECTIONS = (
     # sev.h is the one door into agent/sev.
     ("agent/", r"agent/\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
     ("relay/", r"relay/\w+\.h|common/\w+\.h"),
+    ("relayctl/", r"relayctl/\w+\.h|common/\w+\.h"),
     ("launch/", r"launch/\w+\.h|common/\w+\.h"),
     ("common/", r"common/\w+\.h"),
 )
@@ -56,15 +57,18 @@ DOORS = (
      r"common/(secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
      r"agent/(tunnel_ws|key|move_seal|store_seal)\.c|"
      r"relay/(admit|keyring|main)\.c"),
-    (r"sqlite3\.h", r"agent/store(_\w+)?\.[ch]"),
+    (r"sqlite3\.h",
+     r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"agent/sandbox\.c"),
     (r"jansson\.h",
      r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
      r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
      r"request|step)"
-     r"\.[ch]"),
-    (r"curl/.*", r"agent/keyserver\.c|launch/service\.c"),
+     r"\.[ch]|relay/(admin_\w+|enrol)\.[ch]|relayctl/\w+\.[ch]|"
+     r"agent/enrol\.c"),
+    (r"curl/.*", r"agent/(keyserver|enrol)\.c|launch/service\.c|"
+     r"relayctl/call\.c"),
     (r"hiredis/.*", r"relay/directory\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),
 )

@@ -67,6 +67,16 @@ static const struct {
 	{ "mtls without CA", GOOD "hosts: {auth: [mtls]}\n",
 	    { "relay.yaml:10:15: error: hosts.auth: mtls needs "
 	      "internal.client-ca" } },
+	{ "networks without one", GOOD "hosts: {auth: [networks]}\n",
+	    { "relay.yaml:10:15: error: hosts.auth: networks needs" } },
+	{ "no network",
+	    GOOD "hosts:\n  auth: [networks]\n  networks: [10.0.0.0/33]\n",
+	    { "hosts.networks[0]", "prefix of 33 bits, want 0 to 32" } },
+	{ "bits behind the prefix",
+	    GOOD "hosts:\n  auth: [networks]\n  networks: [10.0.0.1/8]\n",
+	    { "hosts.networks[0]", "10.0.0.1/8 has bits behind" } },
+	{ "agents' mtls without CA", GOOD "agents: {auth: [mtls]}\n",
+	    { "agents.auth: mtls needs public.client-ca" } },
 	{ "bearer without token", GOOD "hosts: {auth: [bearer]}\n",
 	    { "relay.yaml:10:15: error: hosts.auth: bearer needs" } },
 	{ "hash too short",
@@ -299,7 +309,8 @@ a_good_one_loads_with_its_defaults(void **state)
 {
 	struct conf_report report;
 	struct relay_setup *s;
-	size_t index;
+	struct accounts *accounts;
+	struct err err;
 	uint8_t key[UUID_KEY_LEN];
 
 	(void)state;
@@ -314,9 +325,14 @@ a_good_one_loads_with_its_defaults(void **state)
 	assert_int_equal(s->config.host_auth, 0);
 	assert_int_equal(s->config.tls_min, 1);
 	memset(key, 1, sizeof(key));
-	assert_true(tenants_of_key(s->tenants, key, &index));
+	assert_int_equal(accounts_new(&accounts, &err), 0);
+	assert_int_equal(tenants_bind(s->tenants, accounts, &err), 0);
+	assert_ptr_equal(
+	    tenants_of_key(s->tenants, key), accounts_get(accounts, 0));
+	assert_int_equal(s->config.agent_auth, RELAY_AGENT_KEY);
 	assert_in_range(tls_identity_days(s->public), 1, 2);
 	setup_drop(s);
+	accounts_free(accounts);
 	conf_report_free(&report);
 }
 

@@ -1,4 +1,4 @@
-#include "relay/tenant.h"
+#include "relay/claim.h"
 
 #include "common/base64.h"
 #include "common/secret.h"
@@ -8,9 +8,37 @@
 #define VM "57f669c2-c427-4132-bc7a-26f56b6a718c"
 #define OTHER "00000000-0000-4000-8000-000000000001"
 
+/* Tenants, their accounts, and a registry in memory that knows nobody. */
+static struct accounts *accounts;
+static struct registry *registry;
+static struct account *acme, *zeta;
+
+static int
+setup(void **state)
+{
+	struct err err;
+
+	(void)state;
+	return accounts_new(&accounts, &err) == 0 &&
+		registry_open(&registry, "", accounts, &err) == 0
+	    ? 0
+	    : -1;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	registry_close(registry);
+	accounts_free(accounts);
+	return 0;
+}
+
 static struct tenants *
 two_tenants(uint8_t key[UUID_KEY_LEN], uint8_t other[UUID_KEY_LEN])
 {
+	static const struct tenant_rules rules[2] = { { .self_certifying =
+							    true } };
 	struct tenants *t;
 	char text[64] = "ed25519:";
 	size_t a, b;
@@ -19,15 +47,26 @@ two_tenants(uint8_t key[UUID_KEY_LEN], uint8_t other[UUID_KEY_LEN])
 	memset(key, 1, UUID_KEY_LEN);
 	memset(other, 2, UUID_KEY_LEN);
 	assert_int_equal(tenants_new(&t, &err), 0);
-	assert_int_equal(tenants_add(t, "acme", true, &a, &err), 0);
-	assert_int_equal(tenants_add(t, "zeta", false, &b, &err), 0);
+	assert_int_equal(tenants_add(t, "acme", &rules[0], &a, &err), 0);
+	assert_int_equal(tenants_add(t, "zeta", &rules[1], &b, &err), 0);
 	base64_encode(text + 8, sizeof(text) - 8, span_of(key, UUID_KEY_LEN));
 	assert_int_equal(tenants_add_key(t, a, text, &err), 0);
 	base64_encode(text + 8, sizeof(text) - 8, span_of(other, UUID_KEY_LEN));
 	assert_int_equal(tenants_add_key(t, b, text, &err), 0);
 	assert_int_equal(tenants_add_vm(t, a, VM, &err), 0);
 	assert_int_equal(tenants_add_vm(t, b, OTHER, &err), 0);
+	assert_int_equal(tenants_add_certificate(t, b, "zeta.test", &err), 0);
+	assert_int_equal(tenants_bind(t, accounts, &err), 0);
+	acme = tenants_account(t, a);
+	zeta = tenants_account(t, b);
 	return t;
+}
+
+static bool
+may_claim(struct tenants *t, struct account *account,
+    const uint8_t key[UUID_KEY_LEN], const struct frame_claim_name *n)
+{
+	return claim_judge(t, registry, account, key, n) == CLAIM_YES;
 }
 
 static struct frame_claim_name
@@ -44,15 +83,17 @@ keys_find_their_tenant(void **state)
 {
 	uint8_t key[UUID_KEY_LEN], other[UUID_KEY_LEN], none[UUID_KEY_LEN];
 	struct tenants *t = two_tenants(key, other);
-	size_t index;
+	bool revoked;
 
 	(void)state;
-	assert_true(tenants_of_key(t, key, &index));
-	assert_string_equal(tenants_name(t, index), "acme");
-	assert_true(tenants_of_key(t, other, &index));
-	assert_string_equal(tenants_name(t, index), "zeta");
+	assert_ptr_equal(claim_key_owner(t, registry, key, &revoked), acme);
+	assert_string_equal(acme->name, "acme");
+	assert_ptr_equal(claim_key_owner(t, registry, other, &revoked), zeta);
 	memset(none, 3, sizeof(none));
-	assert_false(tenants_of_key(t, none, &index));
+	assert_null(claim_key_owner(t, registry, none, &revoked));
+	assert_false(revoked);
+	assert_ptr_equal(tenants_of_certificate(t, "zeta.test"), zeta);
+	assert_null(tenants_of_certificate(t, "zeta.tes"));
 	tenants_free(t);
 }
 
@@ -64,15 +105,15 @@ t11_provisioned_uuids_belong_to_one_tenant(void **state)
 	struct frame_claim_name n = name_of(VM, "");
 
 	(void)state;
-	assert_true(tenants_may_claim(t, 0, key, &n));
-	assert_false(tenants_may_claim(t, 1, other, &n));
+	assert_true(may_claim(t, acme, key, &n));
+	assert_false(may_claim(t, zeta, other, &n));
 	n = name_of(OTHER, "");
-	assert_false(tenants_may_claim(t, 0, key, &n));
-	assert_true(tenants_may_claim(t, 1, other, &n));
+	assert_false(may_claim(t, acme, key, &n));
+	assert_true(may_claim(t, zeta, other, &n));
 	n = name_of(VM, "label");
-	assert_false(tenants_may_claim(t, 0, key, &n));
+	assert_false(may_claim(t, acme, key, &n));
 	n = name_of("00000000-0000-4000-8000-000000000002", "");
-	assert_false(tenants_may_claim(t, 0, key, &n));
+	assert_false(may_claim(t, acme, key, &n));
 	tenants_free(t);
 }
 
@@ -85,21 +126,21 @@ t11_self_certifying_uuids_want_key_and_label(void **state)
 
 	(void)state;
 	assert_int_equal(uuid_self_certifying(&n.uuid, key, n.label, NULL), 0);
-	assert_true(tenants_may_claim(t, 0, key, &n));
-	assert_false(tenants_may_claim(t, 0, other, &n));
+	assert_true(may_claim(t, acme, key, &n));
+	assert_false(may_claim(t, acme, other, &n));
 	n.label = span_str("web2");
-	assert_false(tenants_may_claim(t, 0, key, &n));
+	assert_false(may_claim(t, acme, key, &n));
 	n.label = span_str("");
-	assert_false(tenants_may_claim(t, 0, key, &n));
+	assert_false(may_claim(t, acme, key, &n));
 	/* zeta may not, even with a good one. */
 	n.label = span_str("web1");
 	assert_int_equal(
 	    uuid_self_certifying(&n.uuid, other, n.label, NULL), 0);
-	assert_false(tenants_may_claim(t, 1, other, &n));
+	assert_false(may_claim(t, zeta, other, &n));
 	/* Made of the empty label it would be anybody's guess: never. */
 	n.label = span_str("");
 	assert_int_equal(uuid_self_certifying(&n.uuid, key, n.label, NULL), 0);
-	assert_false(tenants_may_claim(t, 0, key, &n));
+	assert_false(may_claim(t, acme, key, &n));
 	tenants_free(t);
 }
 
@@ -113,7 +154,7 @@ t11_foreign_claims_never_succeed(void **state)
 	(void)state;
 	for (int i = 0; i < 100000; i++) {
 		secret_random(n.uuid.bytes, sizeof(n.uuid.bytes), NULL);
-		assert_false(tenants_may_claim(t, 0, key, &n));
+		assert_false(may_claim(t, acme, key, &n));
 	}
 	tenants_free(t);
 }
@@ -156,6 +197,7 @@ bad_lines_are_told(void **state)
 {
 	uint8_t key[UUID_KEY_LEN], other[UUID_KEY_LEN];
 	struct tenants *t = two_tenants(key, other);
+	const struct tenant_rules rules = { 0 };
 	struct err err;
 	size_t index;
 
@@ -165,7 +207,9 @@ bad_lines_are_told(void **state)
 		    tenants_add_key(t, 1, bad_keys[i].key, &err), -1);
 		expect_words(bad_keys[i].key, err.msg, bad_keys[i].says);
 	}
-	assert_int_equal(tenants_add(t, "acme", false, &index, &err), -1);
+	assert_int_equal(tenants_add_certificate(t, 0, "zeta.test", &err), -1);
+	expect_words("zeta.test", err.msg, "listed already, for tenant zeta");
+	assert_int_equal(tenants_add(t, "acme", &rules, &index, &err), -1);
 	expect_words("acme", err.msg, "listed twice");
 	assert_int_equal(tenants_add_vm(t, 1, VM, &err), -1);
 	expect_words(VM, err.msg, "listed already, for tenant acme");
@@ -184,5 +228,5 @@ main(void)
 		cmocka_unit_test(bad_lines_are_told),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, setup, teardown);
 }
