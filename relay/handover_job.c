@@ -163,13 +163,11 @@ job_of(struct handover *h, const struct parcel *p)
 	job->due_ms = clock_ms() + p->due_ms;
 	if (p->path.len > 0)
 		memcpy(job->path, p->path.ptr, p->path.len);
-	if (p->headers.len > 0)
-		memcpy(job->headers, p->headers.ptr, p->headers.len);
-	job->headers_len = p->headers.len;
 	buf_init(&job->body, JOB_BODY_MAX, false);
-	if (p->body.len == 0 ||
-	    (job_charge(job, p->body.len) &&
-		buf_append(&job->body, p->body, NULL) == 0))
+	if (job_headers(job, p->headers) &&
+	    (p->body.len == 0 ||
+		(job_charge(job, p->body.len) &&
+		    buf_append(&job->body, p->body, NULL) == 0)))
 		return job;
 	job_free(job);
 	return NULL;

@@ -54,11 +54,8 @@ put_headers(struct host *h, const struct http_head *head, struct err *err)
 	if (!writer_ok(&w))
 		return err_set(
 		    err, ERR_LIMIT, "headers over %d bytes", JOB_HEADERS_MAX);
-	job->headers = malloc(w.len);
-	if (job->headers == NULL)
+	if (!job_headers(job, writer_span(&w)))
 		return err_set(err, ERR_MEMORY, "no memory for a request");
-	memcpy(job->headers, bytes, w.len);
-	job->headers_len = w.len;
 	return 0;
 }
 

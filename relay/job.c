@@ -4,6 +4,7 @@
 #include "relay/relay.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 bool
@@ -12,6 +13,19 @@ job_charge(struct job *j, size_t len)
 	if (!relay_charge(j->relay, len))
 		return false;
 	j->charged += len;
+	return true;
+}
+
+bool
+job_headers(struct job *j, struct span headers)
+{
+	if (headers.len == 0)
+		return true;
+	j->headers = malloc(headers.len);
+	if (j->headers == NULL)
+		return false;
+	memcpy(j->headers, headers.ptr, headers.len);
+	j->headers_len = headers.len;
 	return true;
 }
 

@@ -146,6 +146,9 @@ struct job {
 /** job_charge(j, len): ${len} bytes more; false: relay_charge() says no. */
 bool job_charge(struct job *j, size_t len);
 
+/** job_headers(j, headers): keep a copy of them; false: no memory. */
+bool job_headers(struct job *j, struct span headers);
+
 /** job_free(j): NULL is fine. */
 void job_free(struct job *j);
 
