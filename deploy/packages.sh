@@ -19,7 +19,8 @@ bench="haproxy nginx-light openssh-server openssh-client util-linux"
 test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptography
   libvirt-clients-qemu libvirt-clients libvirt-daemon
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
-  curl git gdb strace python3-libvirt jq"
+  curl git gdb strace python3-libvirt jq
+  cryptsetup-bin busybox shellcheck"
 
 die() {
 	echo "packages.sh: $*" >&2
