@@ -61,6 +61,15 @@ check_admission(struct service_answer *said, struct service *s, struct err *err)
 	    : OUTCOME_UNREACHABLE;
 }
 
+enum outcome
+check_all(json_t **known, struct service_answer *said, struct service *s,
+    struct err *err)
+{
+	enum outcome rc = check_reach(known, said, s, err);
+
+	return rc == OUTCOME_OK ? check_admission(said, s, err) : rc;
+}
+
 static json_t *
 summary(const char *url, json_t *known)
 {
@@ -86,11 +95,10 @@ check_service(int argc, char **argv)
 	report.json = o.json;
 	if (service_new(&service, &o.service, &err) != 0)
 		goto out;
-	rc = check_reach(&known, &said, service, &err);
-	if (rc != OUTCOME_OK)
-		goto out;
-	report_say("%s: reached, and its certificate holds", o.service.url);
-	rc = check_admission(&said, service, &err);
+	rc = check_all(&known, &said, service, &err);
+	if (known != NULL)
+		report_say(
+		    "%s: reached, and its certificate holds", o.service.url);
 	if (rc != OUTCOME_OK)
 		goto out;
 	report_say("%s: lets this host in", o.service.url);

@@ -70,7 +70,7 @@ command_check(char *const *argv, size_t count, struct err *err)
 }
 
 static bool
-asks_for_kvm(char *const *argv, size_t count)
+asks_for_kvm(const char *const *argv, size_t count)
 {
 	for (size_t i = 1; i < count; i++) {
 		const char *value = i + 1 < count ? argv[i + 1] : "";
@@ -143,10 +143,17 @@ fail:
 }
 
 int
-command_guest(struct command *out, char *const *argv, size_t count,
+command_guest(struct command *out, const char *const *argv, size_t count,
     const struct command_sev *sev, int fd, struct err *err)
 {
+	char owner[96] = "";
+
 	memset(out, 0, sizeof(*out));
+	if (sev->session_fd >= 0)
+		(void)snprintf(owner, sizeof(owner),
+		    ",dh-cert-file=/proc/self/fd/%d,"
+		    "session-file=/proc/self/fd/%d",
+		    sev->owner_cert_fd, sev->session_fd);
 	for (size_t i = 0; i < count; i++)
 		if (add(out, err, "%s", argv[i]) != 0)
 			goto fail;
@@ -157,10 +164,8 @@ command_guest(struct command *out, char *const *argv, size_t count,
 	if (add(out, err, "-S") != 0 || add(out, err, "-object") != 0 ||
 	    add(out, err,
 		"sev-guest,id=attest-sev,cbitpos=%u,reduced-phys-bits=%u,"
-		"policy=0x%x,dh-cert-file=/proc/self/fd/%d,"
-		"session-file=/proc/self/fd/%d%s",
-		sev->cbitpos, sev->reduced_phys_bits, sev->policy,
-		sev->owner_cert_fd, sev->session_fd,
+		"policy=0x%x%s%s",
+		sev->cbitpos, sev->reduced_phys_bits, sev->policy, owner,
 		sev->kernel_hashes ? ",kernel-hashes=on" : "") != 0 ||
 	    add(out, err, "-machine") != 0 ||
 	    add(out, err, "confidential-guest-support=attest-sev") != 0 ||

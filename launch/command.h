@@ -16,7 +16,7 @@ struct command_sev {
 	unsigned cbitpos, reduced_phys_bits;
 	uint32_t policy;
 	bool kernel_hashes;
-	int owner_cert_fd, session_fd; /* base64 */
+	int owner_cert_fd, session_fd; /* base64; -1: a guest nobody owns */
 };
 
 /**
@@ -34,7 +34,7 @@ int command_probe(
 
 /** command_guest(out, argv, count, sev, fd, err): the checked line, paused,
  * with SEV, and QMP on ${fd}.  errors ERR_MEMORY */
-int command_guest(struct command *out, char *const *argv, size_t count,
+int command_guest(struct command *out, const char *const *argv, size_t count,
     const struct command_sev *sev, int fd, struct err *err);
 
 void command_free(struct command *c);

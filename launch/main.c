@@ -9,6 +9,7 @@
 #include "launch/json.h"
 #include "launch/qemu.h"
 #include "launch/report.h"
+#include "launch/selftest.h"
 #include "launch/start.h"
 #include "launch/step.h"
 
@@ -26,6 +27,8 @@ static const char usage[] =
     "           start a guest with plain QEMU; stays until it ends\n"
     "  check --service URL\n"
     "           is the service reached, and does it let this host in?\n"
+    "  selftest [--qemu PATH] [--firmware FILE] [--connect URI] [--service URL]\n"
+    "           what can this host do?  as far as that goes without an owner\n"
     "  fetch [--qemu PATH]\n"
     "           print what this host would send for a launch\n"
     "  launch --service URL [--uuid U] [--in FILE] [--idempotency-key K]\n"
@@ -56,6 +59,7 @@ static const struct {
 	{ "start", start_libvirt },
 	{ "qemu", qemu_start },
 	{ "check", check_service },
+	{ "selftest", selftest },
 	{ "fetch", qemu_fetch },
 	{ "launch", step_launch },
 	{ "validate", step_validate },

@@ -105,7 +105,8 @@ static const struct flag {
 	{ "in", OPT_IN, TEXT(in) },
 	{ "qemu", OPT_QEMU, TEXT(qemu) },
 	{ "domain", OPT_DOMAIN, TEXT(domain) },
-	{ "connect", OPT_DOMAIN, TEXT(connect) },
+	{ "connect", OPT_CONNECT, TEXT(connect) },
+	{ "firmware", OPT_FIRMWARE, TEXT(firmware) },
 	{ "transient", OPT_DOMAIN, TEXT(transient), .is = true },
 	{ "autodestroy", OPT_DOMAIN, TEXT(autodestroy), .is = true },
 	{ "json", OPT_JSON, TEXT(json), .is = true },
@@ -183,7 +184,8 @@ options_parse(struct options *out, unsigned allowed, int argc, char **argv,
 		if (parse_flag(out, allowed, argc, argv, &i, err) != 0)
 			return -1;
 	}
-	if ((allowed & OPT_SERVICE) != 0 && (allowed & OPT_DOMAIN) == 0 &&
+	if ((allowed & OPT_SERVICE) != 0 &&
+	    (allowed & (OPT_DOMAIN | OPT_FIRMWARE)) == 0 &&
 	    out->service.url == NULL)
 		return err_set(err, ERR_USAGE, "--service URL is needed");
 	return 0;

@@ -14,8 +14,10 @@ enum {
 	OPT_JSON = 1U << 4,
 	OPT_QEMU = 1U << 5,
 	OPT_POLICY = 1U << 6,
-	OPT_REST = 1U << 7,  /* a command line after -- */
-	OPT_DOMAIN = 1U << 8 /* a guest of libvirt; --service may come later */
+	OPT_REST = 1U << 7,   /* a command line after -- */
+	OPT_DOMAIN = 1U << 8, /* a guest of libvirt; --service may come later */
+	OPT_CONNECT = 1U << 9,
+	OPT_FIRMWARE = 1U << 10 /* of a trial; --service may stay away */
 };
 
 struct options {
@@ -30,6 +32,7 @@ struct options {
 	uint32_t policy;
 	const char *file, *domain; /* NULL: not said */
 	const char *connect;       /* URI of libvirt, or NULL */
+	const char *firmware;
 	bool transient, autodestroy;
 	char **rest; /* borrowed of argv */
 	size_t rest_count;

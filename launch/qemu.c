@@ -50,9 +50,8 @@ begin(struct child *c, struct qmp **q, const struct command *command,
 	return OUTCOME_CONFIG;
 }
 
-/* A QEMU without a guest tells what the host's secure processor has. */
-static enum outcome
-probe(
+enum outcome
+qemu_probe(
     struct qmp_sev_host *out, const char *qemu, int timeout_ms, struct err *err)
 {
 	struct child child = { .fd = -1 };
@@ -82,6 +81,41 @@ probe(
 	end_child(&child, qmp);
 	command_free(&command);
 	return rc == OUTCOME_OK ? rc : (err_wrap(err, "probe"), rc);
+}
+
+enum outcome
+qemu_trial(struct measured *out, const char *qemu, const char *firmware,
+    uint32_t policy, const struct qmp_sev_host *host, int timeout_ms,
+    struct err *err)
+{
+	const struct command_sev sev = { .cbitpos = host->cbitpos,
+		.reduced_phys_bits = host->reduced_phys_bits,
+		.policy = policy,
+		.owner_cert_fd = -1,
+		.session_fd = -1 };
+	const char *line[] = { qemu, "-nodefaults", "-no-user-config",
+		"-display", "none", "-machine", "q35", "-cpu", "host", "-m",
+		"256", "-bios", firmware };
+	struct child child = { .fd = -1 };
+	struct command command = { 0 };
+	struct qmp *qmp = NULL;
+	enum outcome rc;
+	int pair[2];
+
+	if (child_socket(pair, err) != 0)
+		return OUTCOME_BUG;
+	if (command_guest(&command, line, sizeof(line) / sizeof(line[0]), &sev,
+		pair[1], err) != 0) {
+		(void)close(pair[0]);
+		(void)close(pair[1]);
+		return OUTCOME_BUG;
+	}
+	rc = begin(&child, &qmp, &command, pair, NULL, true, timeout_ms, err);
+	if (rc == OUTCOME_OK)
+		rc = qmp_sev_measure(out, qmp, timeout_ms, err);
+	end_child(&child, qmp);
+	command_free(&command);
+	return rc == OUTCOME_OK ? rc : (err_wrap(err, "trial"), rc);
 }
 
 /* QEMU reads dh-cert-file and session-file as base64. */
@@ -127,8 +161,8 @@ start_paused(struct guest *g, struct err *err)
 		span_of(a->session, sizeof(a->session)), err) != 0 ||
 	    child_socket(pair, err) != 0)
 		goto out;
-	if (command_guest(&command, g->flow.o.rest, g->flow.o.rest_count, &sev,
-		pair[1], err) != 0) {
+	if (command_guest(&command, (const char *const *)g->flow.o.rest,
+		g->flow.o.rest_count, &sev, pair[1], err) != 0) {
 		(void)close(pair[0]);
 		(void)close(pair[1]);
 		goto out;
@@ -168,7 +202,7 @@ launch(struct guest *g, struct err *err)
 {
 	enum outcome rc;
 
-	rc = probe(&g->host, g->flow.o.rest[0], g->timeout_ms, err);
+	rc = qemu_probe(&g->host, g->flow.o.rest[0], g->timeout_ms, err);
 	if (rc != OUTCOME_OK)
 		return rc;
 	report_say("host: SEV, C-bit %u, %u bits less", g->host.cbitpos,
@@ -261,8 +295,8 @@ qemu_fetch(int argc, char **argv)
 	struct options o;
 
 	if (options_parse(&o, OPT_QEMU | OPT_JSON, argc, argv, &err) == 0)
-		rc =
-		    probe(&host, o.qemu, (int)o.service.timeout_s * 1000, &err);
+		rc = qemu_probe(
+		    &host, o.qemu, (int)o.service.timeout_s * 1000, &err);
 	if (rc == OUTCOME_OK) {
 		(void)json_object_set_new(
 		    host.facts, "cbitpos", json_integer(host.cbitpos));

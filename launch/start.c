@@ -229,8 +229,9 @@ open_start(struct start *s, int argc, char **argv, struct err *err)
 	const struct options *o = &s->flow.o;
 
 	if (flow_options(&s->flow,
-		OPT_SERVICE | OPT_UUID | OPT_JSON | OPT_KEY | OPT_DOMAIN, argc,
-		argv, err) != 0)
+		OPT_SERVICE | OPT_UUID | OPT_JSON | OPT_KEY | OPT_DOMAIN |
+		    OPT_CONNECT,
+		argc, argv, err) != 0)
 		return -1;
 	if ((o->file == NULL) == (o->domain == NULL))
 		return err_set(

@@ -176,6 +176,13 @@ class Runs(LibvirtTest):
             self.host.virsh("destroy", self.name)
             self.host.forget()
 
+    def test_selftest(self):
+        done = harness.run([LAUNCH, "selftest", "--connect", self.host.uri,
+                            "--json"], ok=(0, 5))
+        found = {line.get("check"): line for line in map(
+            json.loads, done.stdout.splitlines())}
+        self.assertEqual(found["libvirt"]["result"], "ok")
+
     def test_autodestroy_ends_with_the_launcher(self):
         path = self.file(self.host.xml(self.name, self.vm))
         process = self.background("--transient", "--autodestroy", path)

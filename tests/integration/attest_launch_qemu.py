@@ -324,5 +324,59 @@ class Fetch(QemuTest):
         self.assertIn("0644", done.stderr)
 
 
+class Selftest(QemuTest):
+    """Of a machine that has no SEV itself; QEMU says that it does."""
+
+    def checks(self, *flags, fault=""):
+        done = harness.run([
+            "env", "MOCK_QEMU_PLATFORM=" + harness.PLATFORM,
+            "MOCK_QEMU_RECORD=" + self.record, "MOCK_QEMU_FAULT=" + fault,
+            LAUNCH, "selftest", "--json", "--qemu", MOCK, *flags],
+            ok=(0, 5))
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        found = {line["check"]: line for line in lines
+                 if line["step"] == "selftest"}
+        # What machine this is decides on the rest, and on the status.
+        failed = [name for name, line in found.items()
+                  if line["result"] == "failed"]
+        self.assertEqual(done.returncode == 0, not failed)
+        self.assertLessEqual({"cpu", "kvm-amd", "dev-kvm", "dev-sev"},
+                             set(found))
+        return found
+
+    def test_nothing_but_the_host(self):
+        found = self.checks()
+        self.assertEqual(found["qemu"]["result"], "ok")
+        self.assertIn("chip id", found["qemu"]["words"])
+        for name in "guest", "libvirt", "service":
+            self.assertEqual(found[name]["result"], "skipped")
+
+    def test_guest_and_service(self):
+        found = self.checks("--firmware", harness.FIRMWARE, *self.lab.reach())
+        self.assertEqual(found["guest"]["result"], "ok")
+        self.assertIn("API 1.55, build 0, policy 0x1", found["guest"]["words"])
+        self.assertEqual(found["service"]["result"], "ok")
+        # It never ran, and is gone.
+        self.assert_no_guest()
+        self.assertIn("guest", self.events())
+
+    def test_failures(self):
+        found = self.checks("--firmware", harness.FIRMWARE,
+                            *self.lab.reach()[:4],
+                            fault="query-sev-launch-measure=SEV launch "
+                            "measurement is not available")
+        self.assertEqual(found["qemu"]["result"], "ok")
+        self.assertEqual(found["guest"]["result"], "failed")
+        self.assertIn("401", found["service"]["words"])
+        self.assert_no_guest()
+        found = self.checks("--firmware", harness.FIRMWARE, fault=
+                            "query-sev-capabilities=KVM not enabled")
+        self.assertIn("KVM not enabled", found["qemu"]["words"])
+        self.assertIn("not tried", found["guest"]["words"])
+
+    def test_usage(self):
+        harness.run([LAUNCH, "selftest", "--bogus"], ok=(2,))
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

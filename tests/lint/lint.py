@@ -64,7 +64,7 @@ DOORS = (
      r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
      r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
-     r"request|step)"
+     r"request|selftest|step)"
      r"\.[ch]|relay/(admin_\w+|enrol)\.[ch]|relayctl/\w+\.[ch]|"
      r"agent/enrol\.c"),
     (r"curl/.*", r"agent/(keyserver|enrol)\.c|launch/service\.c|"

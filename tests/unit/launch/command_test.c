@@ -80,7 +80,7 @@ build(struct command *out, const char *const *line, bool hashes)
 
 	assert_int_equal(command_check(argv, count(argv), &err), 0);
 	assert_int_equal(
-	    command_guest(out, argv, count(argv), &sev, 9, &err), 0);
+	    command_guest(out, line, count(argv), &sev, 9, &err), 0);
 	assert_null(out->argv[out->count]);
 }
 
@@ -106,6 +106,25 @@ a_guest_is_paused_and_encrypted(void **state)
 	build(&c, line, false);
 	assert_false(has(&c, "kernel-hashes=on"));
 	command_free(&c);
+	command_free(&c);
+}
+
+static void
+a_guest_without_an_owner(void **state)
+{
+	static const char *const line[] = LINE("-machine", "q35");
+	const struct command_sev sev = { .cbitpos = 47,
+		.reduced_phys_bits = 5,
+		.policy = 1,
+		.owner_cert_fd = -1,
+		.session_fd = -1 };
+	struct command c;
+
+	(void)state;
+	assert_int_equal(command_guest(&c, line, 3, &sev, 9, NULL), 0);
+	assert_true(has(&c,
+	    "sev-guest,id=attest-sev,cbitpos=47,reduced-phys-bits=5,"
+	    "policy=0x1"));
 	command_free(&c);
 }
 
@@ -152,6 +171,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lines_that_cannot_be),
 		cmocka_unit_test(a_guest_is_paused_and_encrypted),
+		cmocka_unit_test(a_guest_without_an_owner),
 		cmocka_unit_test(kvm_is_asked_for_once),
 		cmocka_unit_test(a_probe_has_no_machine),
 	};
