@@ -29,6 +29,9 @@ static const char usage[] =
     "  --key-server-ca FILE authorities for its certificate  key-server.ca\n"
     "  --key-server-gap T   time between two requests        key-server.gap\n"
     "  --offline            never fetch any              key-server.offline\n"
+    "  --api-socket         owner's API on api.sock          api.socket\n"
+    "  --api-listen A:P     and on HTTPS, with               api.listen\n"
+    "  --api-certificate FILE, --api-key FILE   api.certificate, api.key\n"
     "  --log-level WORD     error, warn, info, debug         log.level\n"
     "  -v                   the same as --log-level debug\n"
     "  --log-format WORD    text, json, journal              log.format\n"
@@ -49,6 +52,9 @@ static const struct {
 	{ "key-server", "key-server.url" },
 	{ "key-server-ca", "key-server.ca" },
 	{ "key-server-gap", "key-server.gap" },
+	{ "api-listen", "api.listen" },
+	{ "api-certificate", "api.certificate" },
+	{ "api-key", "api.key" },
 	{ "log-level", "log.level" },
 	{ "log-format", "log.format" },
 };
@@ -66,6 +72,10 @@ read_flags(struct config *c, int argc, char **argv, struct err *err)
 
 		if (strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "-vv") == 0) {
 			c->log_level = LOG_LEVEL_DEBUG;
+			continue;
+		}
+		if (cli_flag(argv, i, "api-socket")) {
+			c->api_socket = true;
 			continue;
 		}
 		if (cli_flag(argv, i, "offline")) {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/api_serve.h"
 #include "agent/keyserver.h"
 #include "agent/relay_url.h"
 #include "common/base64.h"
@@ -82,6 +83,16 @@ static const struct conf_key keys[] = {
 	    "Never ask it: hosts with an unsigned CEK wait for vm add --cek." },
 	{ "key-server.gap", CONF_MS, AT(key_gap_ms), "10s", 0, 3600000,
 	    "Time between two requests; it throttles its clients." },
+	{ "api.socket", CONF_BOOL, AT(api_socket), "no", 0, 0,
+	    "The owner's API over HTTP on api.sock of the state folder." },
+	{ "api.listen", CONF_STRING, AT(api_listen), "", 0, 64,
+	    "The owner's API over HTTPS, with a token (attest-agent api "
+	    "token); loopback addresses only.",
+	    .example = "127.0.0.1:7445", .check = api_check_listen },
+	{ "api.certificate", CONF_PATH, AT(api_certificate), "", 0, 4096,
+	    "Its certificate (PEM).", .example = "/etc/attest-agent/api.crt" },
+	{ "api.key", CONF_PATH, AT(api_key), "", 0, 4096, "Its key (PEM).",
+	    .example = "/etc/attest-agent/api.key" },
 	{ "platform.cek-blocklist", CONF_PATH, AT(blocklist), "", 0, 255,
 	    "A file of CEK fingerprints that no VM accepts, one a line; read "
 	    "again as it changes.",

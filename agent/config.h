@@ -19,10 +19,14 @@ struct config {
 	char *key_ca;        /* "": the system's authorities */
 	bool key_offline;    /* never ask it */
 	uint64_t key_gap_ms; /* between two requests */
-	char *blocklist;     /* "": none */
-	int lock_memory;     /* 1: require */
-	int log_level;       /* enum log_level */
-	int log_format;      /* enum log_format */
+	bool api_socket;     /* the owner's API on api.sock */
+	char *api_listen;    /* and on HTTPS; "": no */
+	char *api_certificate;
+	char *api_key;
+	char *blocklist; /* "": none */
+	int lock_memory; /* 1: require */
+	int log_level;   /* enum log_level */
+	int log_format;  /* enum log_format */
 };
 
 extern const struct conf_table config_table;

@@ -19,6 +19,7 @@
 #define KEEPER_STABLE_MS 60000      /* a net that lived so long was well */
 #define KEEPER_END_MS 10000         /* for net and vault to end */
 #define KEEPER_STATUS_MS 3000
+#define KEEPER_API_MS 5000 /* before the API is started again */
 
 struct keeper {
 	const struct cli *cli;
@@ -27,9 +28,12 @@ struct keeper {
 	struct control *control;
 	struct keeper_lists *lists;
 	pid_t vault, net; /* 0: it does not run */
-	int pair[2];      /* net's and the vault's end */
-	int owner[2];     /* ours and the vault's end */
-	int status_fd[2]; /* ours and net's end */
+	pid_t api;        /* 0: it does not, or nobody wants it */
+	bool wants_api;
+	int64_t api_at_ms; /* to be started, if wanted */
+	int pair[2];       /* net's and the vault's end */
+	int owner[2];      /* ours and the vault's end */
+	int status_fd[2];  /* ours and net's end */
 	int lock_fd;
 	int status;
 	bool ending;
@@ -152,6 +156,16 @@ vault_ended(struct keeper *k, int wait_status)
 }
 
 static void
+api_ended(struct keeper *k)
+{
+	k->api = 0;
+	k->api_at_ms = now_ms() + KEEPER_API_MS;
+	if (!k->ending)
+		log_error(
+		    NULL, "the owner's API ended; it will be started again");
+}
+
+static void
 reap(struct keeper *k)
 {
 	int status;
@@ -162,6 +176,8 @@ reap(struct keeper *k)
 			net_ended(k, status);
 		else if (pid == k->vault)
 			vault_ended(k, status);
+		else if (pid == k->api)
+			api_ended(k);
 	}
 }
 
@@ -190,6 +206,24 @@ earlier(int64_t a, int64_t b)
 	return a < 0 || (b >= 0 && b < a) ? b : a;
 }
 
+/* Returns when there is more to do, -1: never. */
+static int64_t
+keep_api(struct keeper *k, int64_t now)
+{
+	struct err err = { 0 };
+
+	if (!k->wants_api || k->api != 0 || k->ending)
+		return -1;
+	if (now < k->api_at_ms)
+		return k->api_at_ms;
+	if (part_spawn(&k->api, PART_API, k->cli, k->argc, k->argv, NULL, 0,
+		&err) == 0)
+		return -1;
+	log_error(NULL, "%s", err.msg);
+	k->api_at_ms = now + KEEPER_API_MS;
+	return k->api_at_ms;
+}
+
 static int
 tick(void *arg)
 {
@@ -210,6 +244,7 @@ tick(void *arg)
 		if (k->net == 0)
 			due = k->restart_at_ms;
 	}
+	due = earlier(due, keep_api(k, now));
 	due =
 	    earlier(due, k->vault != 0 ? keeper_lists_look(k->lists, now) : -1);
 	if (due < 0)
@@ -271,9 +306,14 @@ end_vault(struct keeper *k)
 static void
 end(struct keeper *k)
 {
-	if (k->net > 0) {
-		(void)kill(k->net, SIGKILL);
-		(void)waitpid(k->net, NULL, 0);
+	const pid_t parts[] = { k->net, k->api };
+	size_t i;
+
+	for (i = 0; i < 2; i++) {
+		if (parts[i] <= 0)
+			continue;
+		(void)kill(parts[i], SIGKILL);
+		(void)waitpid(parts[i], NULL, 0);
 	}
 	end_vault(k);
 	control_close(k->control);
@@ -317,7 +357,9 @@ keeper_run(int *status, const struct cli *cli, const struct state *state,
 		.pair = { -1, -1 },
 		.owner = { -1, -1 },
 		.status_fd = { -1, -1 },
-		.lock_fd = state->lock_fd };
+		.lock_fd = state->lock_fd,
+		.wants_api =
+		    config->api_socket || config->api_listen[0] != '\0' };
 	const struct control_ops ops = { answer, signalled, tick, &k };
 	int rc = -1;
 

@@ -22,6 +22,7 @@ static const char usage[] =
     "  run                        serve\n"
     "  status                     how the tunnel of a running agent is\n"
     "  log show|verify            who asked for what, and what came of it\n"
+    "  api token                  for the owner's API over HTTPS\n"
     "  explain [VM|REF]           why launches were refused\n"
     "  export, import             hand VMs over to another agent\n"
     "  help nvram|firmware|...    what an owner has to know\n"
@@ -53,6 +54,7 @@ static const struct {
 	{ "run", cli_run, NULL },
 	{ "status", cli_status, NULL },
 	{ "log", cli_log, NULL },
+	{ "api", cli_api, NULL },
 	{ "explain", cli_explain, NULL },
 	{ "export", cli_export, NULL },
 	{ "import", cli_import, NULL },
@@ -62,6 +64,7 @@ static const struct {
 	{ "verify", NULL, cli_verify },
 	{ "ovmf", NULL, cli_ovmf },
 	/* What `run` starts; not for people. */
+	{ PART_API, part_api, NULL },
 	{ PART_NET, part_net, NULL },
 	{ PART_VAULT, part_vault, NULL },
 };

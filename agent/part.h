@@ -22,6 +22,7 @@ enum {
 
 #define PART_NET "part-net"
 #define PART_VAULT "part-vault"
+#define PART_API "part-api"
 
 /* net -> parent, over PART_KEEPER_FD (SOCK_SEQPACKET): a first byte and then
  * what it says; parent -> net: PART_STATUS alone. */
@@ -42,6 +43,7 @@ int part_spawn(pid_t *out, const char *name, const struct cli *cli, int argc,
 
 /* Their main functions: ${argv} is that of `run` but for the verb. */
 int part_net(const struct cli *cli, int argc, char **argv);
+int part_api(const struct cli *cli, int argc, char **argv);
 int part_vault(const struct cli *cli, int argc, char **argv);
 
 #endif

@@ -1,13 +1,6 @@
-#include <stdlib.h>
+#include "tests/fuzz/agent_form.h"
 
-#include "agent/json.h"
-#include "agent/register.h"
-
-/* A registration in JSON, with files that all hold the same few bytes: what
- * is accepted obeys the rules of every registration. */
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+/* A registration in JSON. */
 
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -18,42 +11,9 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 	return 0;
 }
 
-static int
-read_some(void *arg, struct secret *out, const char *path, size_t max,
-    struct err *err)
-{
-	const struct span *body = arg;
-
-	(void)path;
-	return secret_copy(
-	    out, span_of(body->ptr, body->len < max ? body->len : max), err);
-}
-
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const uint8_t key[UUID_KEY_LEN] = { 1 };
-	struct register_plan *p = calloc(1, sizeof(*p));
-	struct registration *r = NULL;
-	struct span body = span_of(data, size);
-	struct secret bytes = { 0 };
-	struct err err = { 0 };
-
-	if (p == NULL || register_init(p, read_some, &body, &err) != 0)
-		abort();
-	if (register_json(p, body, &err) == 0 &&
-	    register_finish(&r, p, key, &err) == 0) {
-		if (registration_check(r, &err) != 0 ||
-		    registration_encode(&bytes, r, &err) != 0)
-			__builtin_trap();
-		registration_free(r);
-		r = NULL;
-		if (registration_decode(&r, secret_span(&bytes), &err) != 0)
-			__builtin_trap();
-	}
-	secret_free(&bytes);
-	registration_free(r);
-	register_free(p);
-	free(p);
+	form_judge(register_json, data, size);
 	return 0;
 }

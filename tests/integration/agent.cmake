@@ -1,5 +1,6 @@
 # The agent at its edges: certificates, proxies, command line.
 integration_test(agent_dial agent_dial.py)
+integration_test(agent_api agent_api.py)
 integration_test(agent_blocklist agent_blocklist.py)
 integration_test(agent_keyserver agent_keyserver.py)
 integration_test(agent_tunnel agent_tunnel.py)
