@@ -33,8 +33,8 @@ struct sandbox_path {
  * version of it; 0: it has none, and nothing was done.
  *   errors  ERR_IO
  */
-int sandbox_files(const struct sandbox_path *paths, size_t count, int *abi,
-    struct err *err);
+int sandbox_files(
+    const struct sandbox_path *paths, size_t count, int *abi, struct err *err);
 
 /** sandbox_calls(err): seccomp.  errors  ERR_IO: the kernel refuses */
 int sandbox_calls(struct err *err);

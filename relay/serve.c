@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "relay/confine.h"
 #include "relay/folder.h"
 #include "relay/handover.h"
 #include "relay/listen.h"
@@ -294,6 +295,7 @@ start(struct server *s, bool takeover, struct err *err)
 	    open_sockets(s, takeover, err) != 0 ||
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
+	    confine(c, s->relay.file, err) != 0 ||
 	    relay_open_state(&s->relay, err) != 0 ||
 	    start_workers(s, err) != 0 ||
 	    listeners_start(s->listeners, s->loop, err) != 0 ||

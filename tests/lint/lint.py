@@ -59,7 +59,7 @@ DOORS = (
      r"relay/(admit|keyring|main)\.c"),
     (r"sqlite3\.h",
      r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
-    (r"seccomp\.h", r"agent/sandbox\.c"),
+    (r"seccomp\.h", r"(agent|relay)/sandbox\.c"),
     (r"jansson\.h",
      r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
