@@ -91,8 +91,6 @@ use(struct relay *r, struct relay_setup *setup, struct err *err)
 	}
 	relay_use(r, setup_hold(setup));
 	relay_apply_limits(r);
-	log_open(
-	    STDERR_FILENO, setup->config.log_level, setup->config.log_format);
 	rc = 0;
 out:
 	for (size_t i = 0; i < r->worker_count; i++)
@@ -102,10 +100,24 @@ out:
 	return rc;
 }
 
+/* By the old level or the new one, whichever lets it be seen. */
+static void
+tell_done(const struct relay_setup *setup, int old_level)
+{
+	const struct relay_config *c = &setup->config;
+
+	log_open(STDERR_FILENO,
+	    old_level > c->log_level ? old_level : c->log_level, c->log_format);
+	log_info(NULL, "reloaded: %zu tenants, %zu tokens",
+	    tenants_count(setup->tenants), setup->token_count);
+	log_set_level(c->log_level);
+}
+
 int
 reload_run(struct relay *r, char **said)
 {
 	struct conf_report report = { 0 };
+	int level = r->setup->config.log_level;
 	struct relay_setup *setup;
 	struct err err;
 	int rc = -1;
@@ -119,8 +131,7 @@ reload_run(struct relay *r, char **said)
 		conf_complain(&report, "name", "%s", err.msg);
 		goto out;
 	}
-	log_info(NULL, "reloaded: %zu tenants, %zu tokens",
-	    tenants_count(setup->tenants), setup->token_count);
+	tell_done(setup, level);
 	rc = 0;
 out:
 	if (rc != 0) {

@@ -1,4 +1,6 @@
 # The relay alone, between hosts and agents that Python plays.
-foreach(part http tunnel streams slow config)
+foreach(part http tunnel streams slow config ops restart)
   integration_test(relay_${part} relay_${part}.py)
 endforeach()
+# systemd's own opinion of the units.
+integration_test(deploy_systemd deploy_systemd.py)

@@ -12,8 +12,8 @@ import unittest
 
 import harness
 
-SECONDS = float(os.environ.get("RESTART_SECONDS", "9"))
-EVERY = float(os.environ.get("RESTART_EVERY", "3"))
+SECONDS = float(os.environ.get("RESTART_SECONDS", "6"))
+EVERY = float(os.environ.get("RESTART_EVERY", "2.5"))
 AGENTS = int(os.environ.get("RESTART_AGENTS", "4"))
 HOSTS = 16
 RATE = float(os.environ.get("RESTART_RATE", "60"))

@@ -1,0 +1,48 @@
+"""The systemd units: known to systemd, and as closed as they say."""
+
+import os
+import shutil
+import tempfile
+import unittest
+
+import harness
+
+UNITS = os.path.join(harness.SOURCE, "deploy", "systemd")
+EXPOSURE = "12"  # tenths
+
+
+class Units(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="attest-units-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        for name in os.listdir(UNITS):
+            with open(os.path.join(UNITS, name), encoding="utf-8") as unit:
+                text = unit.read()
+            # The programs of this build, and a manual that is there.
+            text = text.replace("/usr/bin/attest-", harness.BIN + "/attest-")
+            with open(os.path.join(self.folder, name), "w",
+                      encoding="utf-8") as out:
+                out.write(text)
+
+    def units(self, end):
+        return [os.path.join(self.folder, name)
+                for name in sorted(os.listdir(self.folder))
+                if name.endswith(end)]
+
+    def test_verify(self):
+        """No word that systemd does not know."""
+        done = harness.run(
+            ["systemd-analyze", "verify", "--man=no",
+             *self.units(".service"), *self.units(".socket")])
+        self.assertEqual(done.stdout + done.stderr, "")
+
+    def test_exposure(self):
+        for unit in self.units("relay.service"):
+            done = harness.run(
+                ["systemd-analyze", "security", "--offline=yes", "--no-pager",
+                 "--threshold=" + EXPOSURE, unit])
+            print(done.stdout.strip().splitlines()[-1])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

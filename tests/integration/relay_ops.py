@@ -1,0 +1,274 @@
+"""What an operator does to a relay that serves: reload, restart, and the
+service manager's part."""
+
+import os
+import re
+import signal
+import socket
+import ssl
+import unittest
+
+import fake_agent
+import harness
+import relay_case
+
+RELOADS = int(os.environ.get("RELOADS", "1000"))
+
+
+class Manager:
+    """The service manager's end of $NOTIFY_SOCKET."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "notify.sock")
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(self.path)
+        os.chmod(self.path, 0o777)  # the relay may be nobody by now
+        self.sock.settimeout(harness.PATIENCE)
+
+    def wait(self, word):
+        """The first message with that line; others are passed over."""
+        while True:
+            text = self.sock.recv(4096).decode()
+            if word in text.split("\n"):
+                return text
+
+
+class OpsCase(relay_case.RelayCase):
+    """A relay that can read its files again, whoever it has become."""
+
+    env = None
+
+    def start(self, extra=None):
+        os.chmod(self.lab.folder, 0o755)
+        os.chmod(self.lab.server[1], 0o644)
+        self.config = self.lab.relay_config(
+            self.tenants(), "channel-binding: off\n" + self.extra)
+        kwargs = {"env": {**os.environ, **self.env}} if self.env else {}
+        self.lab.run_relay(self.config, **kwargs)
+        # From now on with the ports that were chosen.
+        self.rewrite()
+
+    def rewrite(self, extra="", tenants=None):
+        return self.lab.relay_config(
+            tenants or self.tenants(),
+            "channel-binding: off\n" + self.extra + extra)
+
+    def reload(self, says=r"reloaded: "):
+        mark = self.lab.relay.mark()
+        self.lab.relay.child.send_signal(signal.SIGHUP)
+        return self.lab.relay.wait_line(says, mark)
+
+    def serial(self):
+        pem = ssl.get_server_certificate(
+            ("127.0.0.1", self.lab.relay_internal))
+        return harness.run(["openssl", "x509", "-noout", "-serial"],
+                           input=pem).stdout
+
+
+class Reload(OpsCase):
+    def test_renewed_certificate(self):
+        """A file that is replaced is read anew, inside the sandbox too; the
+        tunnel and an open connection stay."""
+        echo = self.echo()
+        client = self.client()
+        self.assertEqual(self.ask(client=client).status, 200)
+        before = self.serial()
+        cert, key = self.lab.ca.issue("renewed", ["DNS:localhost"])
+        os.chmod(key, 0o644)
+        os.rename(key, self.lab.server[1])
+        os.rename(cert, self.lab.server[0])
+        self.reload()
+        self.assertNotEqual(self.serial(), before)
+        self.assertEqual(self.ask(client=client).status, 200)
+        self.assertIsNone(echo.code)
+
+    def test_bad_files_change_nothing(self):
+        echo = self.echo()
+        bad = (
+            ("nonsense: 1\n", r"relay\.yaml:\d+:1: error: unknown key"),
+            ("limits:\n  streams: 0\n", r":\d+:\d+: error: limits\.streams"),
+            ("timeouts: {request: 1s}\nhosts: 3\n", "error: "),
+        )
+        for text, says in bad:
+            with self.subTest(text):
+                self.rewrite(text)
+                mark = self.lab.relay.mark()
+                self.reload("not reloaded: the configuration stays")
+                self.lab.relay.wait_line(says, mark)
+                self.assertEqual(self.ask().status, 200)
+        self.rewrite()
+        os.rename(self.lab.server[1], self.lab.server[1] + ".away")
+        mark = self.lab.relay.mark()
+        self.reload("not reloaded")
+        self.lab.relay.wait_line(r"public\.key: .*No such file", mark)
+        self.assertEqual(self.ask().status, 200)
+        os.rename(self.lab.server[1] + ".away", self.lab.server[1])
+        self.reload()
+        self.assertIsNone(echo.code)
+
+    def test_what_needs_a_restart_is_said(self):
+        self.rewrite("workers: 7\n")
+        mark = self.lab.relay.mark()
+        self.reload()
+        self.lab.relay.wait_line("needs a restart: workers", mark)
+
+    def test_limits_and_log_level(self):
+        """What is open sees them at once."""
+        self.echo()
+        client = self.client()
+        self.assertEqual(self.ask(client=client).status, 200)
+        self.rewrite("log: {level: error, access: no}\n"
+                     "timeouts: {idle: 100ms}\n")
+        mark = self.lab.relay.mark()
+        self.reload()
+        self.assertEqual(self.ask(client=client).status, 200)
+        self.assertTrue(client.at_end())
+        self.assertNotIn("POST launch", "\n".join(
+            self.lab.relay.lines[mark:]))
+
+    def test_tokens(self):
+        """A token that is taken off the list opens nothing any more, also on
+        a connection that was open before."""
+        self.echo()
+        client = self.client()
+        self.assertEqual(self.ask(client=client).status, 200)
+        self.lab.token = "another"
+        self.rewrite()
+        self.reload()
+        fresh = self.ask()
+        self.assertEqual(fresh.status, 200)
+        self.lab.token = "the first one"
+        self.assertEqual(self.ask(client=client).status, 401)
+
+
+class ReloadUnderLoad(harness.LabTest):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.lab.folder, 0o755)
+        os.chmod(self.lab.server[1], 0o644)
+        self.lab.relay_config({"acme": (self.owner, [self.vm])},
+                              self.relay_extra)
+
+    def test_a_thousand_reloads(self):
+        """No tunnel ends, and no request fails or has to be sent again."""
+        relay = self.lab.relay
+        hosts = harness.Process(
+            "hosts", [os.path.join(harness.TESTBIN, "compute-host"), "launch",
+                      *self.lab.guest(self.vm), "--hosts", "4", "--launches",
+                      "100000", "--json"],
+            os.path.join(self.lab.folder, "hosts.log"))
+        self.addCleanup(hosts.kill)
+        relay.wait_line(r" POST validate ")
+        for i in range(RELOADS):
+            if i % 100 == 50:
+                cert, key = self.lab.ca.issue("r%d" % i, ["DNS:localhost"])
+                os.chmod(key, 0o644)
+                os.rename(key, self.lab.server[1])
+                os.rename(cert, self.lab.server[0])
+            mark = relay.mark()
+            relay.child.send_signal(signal.SIGHUP)
+            relay.wait_line("reloaded: ", mark)
+        hosts.kill()
+        lines = [line for line in relay.lines if " POST " in line]
+        self.assertGreater(len(lines), 20)
+        # The last ones were cut off with the hosts.
+        bad = [line for line in lines if not re.search(r" 200 agent ", line)]
+        self.assertEqual(bad, [])
+        self.assertNotRegex(relay.output(), r"tunnel \S+: down")
+        print("%d reloads, %d requests" % (RELOADS, len(lines)))
+
+
+class ServiceManager(OpsCase):
+    def setUp(self):
+        self.watched = {}
+        super().setUp()
+
+    def start(self, extra=None):
+        self.manager = Manager(self.lab.folder)
+        self.addCleanup(self.manager.sock.close)
+        self.env = {"NOTIFY_SOCKET": self.manager.path,
+                    "WATCHDOG_USEC": "300000"}
+        super().start()
+
+    def test_words(self):
+        text = self.manager.wait("READY=1")
+        self.assertIn("STATUS=public 127.0.0.1:", text)
+        for _ in range(3):
+            self.manager.wait("WATCHDOG=1")
+        self.reload()
+        text = self.manager.wait("RELOADING=1")
+        self.assertRegex(text, r"\nMONOTONIC_USEC=\d+$")
+        self.manager.wait("READY=1")
+        self.lab.relay.child.send_signal(signal.SIGTERM)
+        self.manager.wait("STOPPING=1")
+        self.assertEqual(self.lab.relay.wait(), 0)
+
+
+class Sockets(harness.unittest.TestCase):
+    """Sockets that the manager has bound (sd_listen_fds(3))."""
+
+    def setUp(self):
+        self.lab = harness.Lab()
+        self.addCleanup(self.lab.close)
+        self.socks = []
+        self.addCleanup(lambda: [s.close() for s in self.socks])
+
+    def listen(self, kind=socket.SOCK_STREAM):
+        sock = socket.socket(socket.AF_INET, kind)
+        self.socks.append(sock)
+        sock.bind(("127.0.0.1", 0))
+        if kind == socket.SOCK_STREAM:
+            sock.listen(64)
+        return sock
+
+    def run_with(self, names, socks):
+        """The relay, with the sockets from descriptor 3 on."""
+        # The shell moves them there, in the process that is to have them.
+        moves = " ".join("%d<&%d" % (20 + i, s.fileno())
+                         for i, s in enumerate(socks))
+        back = " ".join("%d<&%d" % (3 + i, 20 + i)
+                        for i in range(len(socks)))
+        script = ("exec %s; exec %s; LISTEN_PID=$$ LISTEN_FDS=%d "
+                  "LISTEN_FDNAMES=%s exec \"$@\"") % (
+                      moves, back, len(socks), names)
+        return harness.Process(
+            "relay", ["bash", "-c", script, "bash",
+                      os.path.join(harness.BIN, "attest-relay"), "--config",
+                      self.lab.relay_config({"acme": (
+                          relay_case.RelayCase.key_of(fake_agent.Key()),
+                          [])})],
+            os.path.join(self.lab.folder, "relay.log"),
+            pass_fds=[s.fileno() for s in socks])
+
+    def test_sockets_of_the_manager(self):
+        """They take the place of both listen keys; who connected before the
+        relay was there is served."""
+        socks = [self.listen(), self.listen(), self.listen()]
+        ports = [s.getsockname()[1] for s in socks]
+        early = socket.create_connection(("127.0.0.1", ports[1]), 10)
+        self.addCleanup(early.close)
+        self.lab.relay = self.run_with("public:internal:public", socks)
+        self.lab.relay.wait_line(
+            r"ready: public 127\.0\.0\.1:%d and 127\.0\.0\.1:%d, "
+            r"internal 127\.0\.0\.1:%d$" % (ports[0], ports[2], ports[1]))
+        context = ssl.create_default_context(cafile=self.lab.ca.cert)
+        with context.wrap_socket(early, server_hostname="localhost") as tls:
+            tls.sendall(b"GET /sev/.well-known/attest HTTP/1.1\r\n"
+                        b"Host: localhost\r\n\r\n")
+            self.assertIn(b"HTTP/1.1 ", tls.recv(4096))
+        self.assertEqual(self.lab.relay.stop(), 0)
+
+    def test_wrong_ones(self):
+        for names, sock, says in (
+                ("other", self.listen(),
+                 'is named "other", want public, internal or admin'),
+                ("public", self.listen(socket.SOCK_DGRAM),
+                 "is no listening stream socket")):
+            with self.subTest(names):
+                relay = self.run_with(names, [sock])
+                self.assertEqual(relay.wait(), 1)
+                self.assertIn(says, relay.output())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
