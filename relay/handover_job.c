@@ -65,10 +65,19 @@ cancel_job(struct handover *h, const struct message_cancel *m)
 	}
 }
 
+/* Within the budget of memory. */
+static bool
+copy_body(struct job *job, struct buf *out, struct span in)
+{
+	buf_init(out, JOB_BODY_MAX, false);
+	return in.len == 0 ||
+	    (job_charge(job, in.len) && buf_append(out, in, NULL) == 0);
+}
+
 static bool
 keep_answer(struct job *job, const struct parcel *p)
 {
-	buf_init(&job->answer, JOB_BODY_MAX, false);
+	job->status = p->status;
 	if (p->headers.len > 0) {
 		job->answer_headers = malloc(p->headers.len);
 		if (job->answer_headers == NULL)
@@ -76,10 +85,7 @@ keep_answer(struct job *job, const struct parcel *p)
 		memcpy(job->answer_headers, p->headers.ptr, p->headers.len);
 		job->answer_headers_len = p->headers.len;
 	}
-	job->status = p->status;
-	return p->body.len == 0 ||
-	    (job_charge(job, p->body.len) &&
-		buf_append(&job->answer, p->body, NULL) == 0);
+	return copy_body(job, &job->answer, p->body);
 }
 
 void
@@ -163,11 +169,7 @@ job_of(struct handover *h, const struct parcel *p)
 	job->due_ms = clock_ms() + p->due_ms;
 	if (p->path.len > 0)
 		memcpy(job->path, p->path.ptr, p->path.len);
-	buf_init(&job->body, JOB_BODY_MAX, false);
-	if (job_headers(job, p->headers) &&
-	    (p->body.len == 0 ||
-		(job_charge(job, p->body.len) &&
-		    buf_append(&job->body, p->body, NULL) == 0)))
+	if (job_headers(job, p->headers) && copy_body(job, &job->body, p->body))
 		return job;
 	job_free(job);
 	return NULL;
