@@ -100,6 +100,9 @@ destroy(const char *uri, const struct watch *w, bool answered)
 	const struct timespec pause = { 0, PAUSE_MS * 1000000L };
 	time_t start = now_s();
 
+	/* A daemon that lets us connect and then says nothing is no reason to
+	 * wait for ever: that ends us, and the launcher tells of it. */
+	(void)alarm(GUARD_S + IN_FLIGHT_S);
 	for (;;) {
 		enum sight seen = look(uri, w);
 		time_t gone = now_s() - start;

@@ -263,7 +263,10 @@ undo(struct start *s)
 	struct libvirt_guest *old = NULL;
 	struct err err = { 0 };
 
-	if (guard_end(&s->guard, &err) != 0)
+	/* The guard's end is the guest's; if it was killed itself, it is our
+	 * turn. */
+	if (guard_end(&s->guard, &err) != 0 &&
+	    (s->guest == NULL || libvirt_destroy(s->guest, &err) != OUTCOME_OK))
 		report_say("%s", err.msg);
 	if (s->defined &&
 	    (libvirt_find(&old, s->l, s->look.name, &err) != OUTCOME_OK ||

@@ -393,6 +393,21 @@ class Ends(LibvirtTest):
         finally:
             self.owner.start()
 
+    def test_killed_guard(self):
+        """Then the launcher sees to it itself."""
+        self.host.fault("query-sev-launch-measure=@wait")
+        process = self.background("--transient", "--timeout", "1", self.file(
+            self.host.xml(self.name, self.vm)))
+        process.wait_line(r"started paused")
+        os.kill(libvirt_lab.find("attest-guard", self.name), signal.SIGKILL)
+        self.owner.stop()
+        try:
+            self.host.fault("")
+            self.assertEqual(process.wait(), 3)
+            self.assert_no_guest()
+        finally:
+            self.owner.start()
+
     def test_daemon_killed_and_restarted(self):
         """The guest outlives the daemon; the launcher sees to its end."""
         process = self.hold()

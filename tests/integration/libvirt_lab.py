@@ -230,6 +230,20 @@ def secret_of(memory):
     return None
 
 
+def find(name, word):
+    """The process of that name with that word in its command line."""
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open("/proc/%s/comm" % pid, encoding="utf-8") as comm, \
+                    open("/proc/%s/cmdline" % pid, "rb") as line:
+                if comm.read().strip() == name and \
+                        word.encode() in line.read():
+                    return int(pid)
+        except OSError:
+            continue
+    raise AssertionError("no process %s" % name)
+
+
 def tool(name):
     """Is the program there?  Its absence fails a test, and skips none."""
     if shutil.which(name, path="/usr/sbin:/usr/bin:/sbin:/bin") is None:
