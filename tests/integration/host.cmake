@@ -6,5 +6,6 @@ endforeach()
 # The real libvirtd, QEMU and OVMF, behind tests/emulator.
 integration_test(attest_launch_libvirt attest_launch_libvirt.py)
 integration_test(attest_launch_examples attest_launch_examples.py)
+integration_test(attest_launch_kubevirt attest_launch_kubevirt.py)
 # What a guest does with its secret.
 integration_test(guest_unlock guest_unlock.py)
