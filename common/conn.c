@@ -1,6 +1,7 @@
 #include "common/conn.h"
 
 #include "common/clock.h"
+#include "common/conn_impl.h"
 #include "common/tls.h"
 
 #include <openssl/err.h>
@@ -442,9 +443,9 @@ on_event(void *arg, unsigned events)
 }
 
 int
-conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
-    int fd, const struct conn_settings *settings, const struct conn_ops *ops,
-    void *arg, struct err *err)
+conn_begin(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx, int fd,
+    const char *name, const struct conn_settings *settings,
+    const struct conn_ops *ops, void *arg, struct err *err)
 {
 	struct conn *c;
 
@@ -465,19 +466,33 @@ conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
 	loop_task_init(&c->flush, on_flush, c);
 	loop_task_init(&c->read, on_read_task, c);
 	c->ssl = SSL_new(ctx);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1) {
+	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1 ||
+	    (name != NULL && SSL_set1_host(c->ssl, name) != 1)) {
 		release(c);
 		return tls_error(err, "TLS connection");
 	}
-	SSL_set_accept_state(c->ssl);
+	if (name != NULL)
+		SSL_set_connect_state(c->ssl);
+	else
+		SSL_set_accept_state(c->ssl);
 	if (loop_fd_init(&c->watch, loop, fd, on_event, c, err) != 0) {
 		release(c);
 		return -1;
 	}
+	/* Who dials has the first word, once the socket can be written. */
+	c->write_blocked = name != NULL;
 	loop_timer_set(&c->timer, settings->handshake_ms);
 	watch(c);
 	*out = c;
 	return 0;
+}
+
+int
+conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
+    int fd, const struct conn_settings *settings, const struct conn_ops *ops,
+    void *arg, struct err *err)
+{
+	return conn_begin(out, loop, ctx, fd, NULL, settings, ops, arg, err);
 }
 
 void

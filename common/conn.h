@@ -7,7 +7,7 @@
 #include "common/span.h"
 
 /*
- * A TLS connection on a loop, server side.  What arrives is read into the
+ * A TLS connection on a loop, server side, or the dialling one of two equals.  What arrives is read into the
  * loop's shared buffer and handed on; only what the user leaves is kept.  What
  * is written in a turn goes out at its end in one go.  Closing twice is
  * harmless, the first reason counts, and memory is freed between turns.
@@ -51,6 +51,17 @@ struct conn_ops {
 int conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
     int fd, const struct conn_settings *settings, const struct conn_ops *ops,
     void *arg, struct err *err);
+
+/**
+ * conn_dial(out, loop, ctx, address, name, settings, ops, arg, err):
+ * Connect to ${address}, "IP:PORT" or "[IP]:PORT", whose certificate must be
+ * for the DNS name ${name}.  settings->handshake_ms is for connecting, too.
+ * Otherwise as conn_accept().
+ *   errors  ERR_USAGE: no address; ERR_MEMORY, ERR_IO
+ */
+int conn_dial(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
+    const char *address, const char *name, const struct conn_settings *settings,
+    const struct conn_ops *ops, void *arg, struct err *err);
 
 /** conn_adopt(c, settings, ops, arg): another user from now on, as after an
  * upgrade; it gets what the last one did not take. */

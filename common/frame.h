@@ -54,7 +54,10 @@ enum frame_reset {
 	FRAME_RESET_TOO_LARGE = 4,
 	FRAME_RESET_DEADLINE = 5,
 	FRAME_RESET_INTERNAL = 6,
-	FRAME_RESET_PROTOCOL = 7
+	FRAME_RESET_PROTOCOL = 7,
+	/* Between relays (docs/protocol.md 16.3). */
+	FRAME_RESET_LOST = 8, /* the agent's tunnel ended, and who knows */
+	FRAME_RESET_BUSY = 9  /* nothing was processed; too much is queued */
 };
 
 enum frame_goaway_code {

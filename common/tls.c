@@ -291,8 +291,9 @@ set_clients(SSL_CTX *ctx, const struct tls_identity *id)
 	if (names == NULL)
 		return 0;
 	SSL_CTX_set_client_CA_list(ctx, names);
+	/* The purpose is the one that goes with our end, by OpenSSL's default:
+	 * a client's certificate at a server, a server's at a client. */
 	SSL_CTX_set1_cert_store(ctx, id->clients);
-	SSL_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT);
 	SSL_CTX_set_verify_depth(ctx, CLIENT_DEPTH);
 	/* A client without one may still show a token. */
 	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
@@ -330,6 +331,36 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 		return tls_error(err, "TLS context");
 	}
 	secret_wipe(keys, sizeof(keys));
+	*out = ctx;
+	return 0;
+}
+
+int
+tls_peer(
+    struct ssl_ctx_st **out, const struct tls_identity *id, struct err *err)
+{
+	static const unsigned char scope[] = "attest-relay peer";
+	char groups[] = GROUPS;
+	SSL_CTX *ctx;
+
+	*out = NULL;
+	ctx = SSL_CTX_new(TLS_method());
+	if (ctx == NULL)
+		return tls_error(err, "TLS context");
+	set_policy(ctx, false);
+	SSL_CTX_set_alpn_select_cb(ctx, NULL, NULL);
+	SSL_CTX_set_num_tickets(ctx, 0); /* its links last */
+	if (SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
+	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
+		1 ||
+	    SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) !=
+		1 ||
+	    set_clients(ctx, id) != 1) {
+		SSL_CTX_free(ctx);
+		return tls_error(err, "TLS context");
+	}
+	SSL_CTX_set_verify(
+	    ctx, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	*out = ctx;
 	return 0;
 }

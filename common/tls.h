@@ -55,6 +55,15 @@ int tls_server(struct ssl_ctx_st **out, const struct tls_identity *id,
 void tls_server_free(struct ssl_ctx_st *ctx);
 
 /**
+ * tls_peer(out, id, err):
+ * A context for both ends of connections between equals: TLS 1.3, and each
+ * end must show a certificate of the CA in ${id}.  tls_server_free() frees it.
+ *   errors  ERR_INTERNAL, ERR_MEMORY
+ */
+int tls_peer(
+    struct ssl_ctx_st **out, const struct tls_identity *id, struct err *err);
+
+/**
  * tls_peer_name(ssl, out, cap):
  * The verified peer's first DNS name, else its first URI, else its first IP
  * address, all of the subjectAltName; visible ASCII without white space.

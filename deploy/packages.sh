@@ -12,7 +12,8 @@ set -eu
 
 build="cmake ninja-build gcc libc6-dev pkg-config libssl-dev libevent-dev
   libyaml-dev libwebsockets-dev libjansson-dev libsqlite3-dev
-  libcurl4-openssl-dev libxml2-dev libvirt-dev libcmocka-dev libseccomp-dev"
+  libcurl4-openssl-dev libxml2-dev libvirt-dev libcmocka-dev libseccomp-dev
+  libhiredis-dev"
 demo="openssl"
 lab="iproute2 nftables"
 bench="haproxy nginx-light openssh-server openssh-client util-linux"
@@ -21,7 +22,7 @@ test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptogra
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
   curl git gdb strace python3-libvirt jq
   cryptsetup-bin busybox shellcheck
-  prometheus systemd"
+  prometheus systemd redis-server"
 
 die() {
 	echo "packages.sh: $*" >&2

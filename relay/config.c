@@ -3,6 +3,7 @@
 #include "common/hex.h"
 #include "common/log.h"
 #include "relay/admit.h"
+#include "relay/directory.h"
 #include "relay/tally.h"
 #include "relay/tenant.h"
 
@@ -137,6 +138,38 @@ static const struct conf_key relay_keys[] = {
 	  "load balancer that ends TLS; agents must allow it too." },
 	{ "tenants", CONF_MAPS, AT(tenants), "", 0, 100000,
 	  "Who may claim which UUIDs.", .sub = &tenant_table },
+
+	{ "cluster.directory", CONF_STRING, AT(cluster.directory), "", 0, 512,
+	  "Relays that share a Redis serve each other's agents: "
+	  "redis://HOST[:PORT][/DB].  \"\": this one stands alone.",
+	  .example = "redis://10.0.0.5:6379/0", .check = directory_check_url },
+	{ "cluster.password-file", CONF_PATH, AT(cluster.password_file), "", 0,
+	  4096, "File with the Redis' password in its first line.",
+	  .example = "/etc/attest-relay/redis.password" },
+	{ "cluster.node", CONF_STRING, AT(cluster.node), "", 0,
+	  DIRECTORY_NODE_MAX,
+	  "This relay's name, another one's for each; a DNS name of its "
+	  "cluster certificate.", .example = "relay-1", .check = check_word },
+	{ "cluster.listen", CONF_STRINGS, AT(cluster.at.listen), "", 0, 16,
+	  "Where the other relays reach this one.", .example = "10.0.0.1:7443",
+	  .check = check_listen },
+	{ "cluster.advertise", CONF_STRING, AT(cluster.advertise), "", 0,
+	  DIRECTORY_ADDRESS_MAX,
+	  "What they are told of it, IP:PORT; the first of cluster.listen by "
+	  "default.", .example = "10.0.0.1:7443" },
+	{ "cluster.certificate", CONF_PATH, AT(cluster.at.certificate), "", 0,
+	  4096, "PEM: the certificate between relays, for both ends of a "
+	  "connection.", .example = "/etc/attest-relay/cluster.crt" },
+	{ "cluster.key", CONF_PATH, AT(cluster.at.key), "", 0, 4096,
+	  "PEM: its private key.", .example = "/etc/attest-relay/cluster.key" },
+	{ "cluster.ca", CONF_PATH, AT(cluster.at.client_ca), "", 0, 4096,
+	  "PEM: who signs them all, and nothing else: whom it certifies is "
+	  "trusted as a relay.", .example = "/etc/attest-relay/cluster-ca.crt" },
+	{ "cluster.lease", CONF_MS, AT(cluster.lease), "10s", 1000, 600000,
+	  "How long a UUID is this relay's without a renewal." },
+	{ "cluster.fence", CONF_MS, AT(cluster.fence), "1h", 10000, 604800000,
+	  "How long after that it is kept from other agents' keys, as this "
+	  "relay may live and just not reach the Redis." },
 
 	{ "limits.connections", CONF_INT, AT(limits.connections), "65536", 1,
 	  4000000, "Connections in all; agents have at most seven eighths." },

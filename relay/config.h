@@ -36,6 +36,16 @@ struct relay_tenant {
 	uint64_t memory;
 };
 
+struct relay_cluster {
+	char *directory; /* "": we stand alone */
+	char *password_file;
+	char *node;
+	char *advertise; /* "": the address of the first listener */
+	struct relay_listener at;
+	uint64_t lease;
+	uint64_t fence;
+};
+
 struct relay_limits {
 	int64_t connections;
 	int64_t connections_per_address;
@@ -78,6 +88,7 @@ struct relay_config {
 	int64_t workers;
 	struct relay_listener public;
 	struct relay_listener internal;
+	struct relay_cluster cluster;
 	unsigned agent_auth;     /* RELAY_AGENT_... */
 	unsigned host_auth;      /* RELAY_AUTH_... */
 	struct conf_list networks; /* of char *: "10.0.0.0/8" */

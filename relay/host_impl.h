@@ -31,7 +31,9 @@ struct host {
 	uint64_t answer_due_ms; /* ... on the agent that has it */
 	uint64_t wait_due_ms; /* ... to wait for an agent; 0: not waited yet */
 	bool held;
-	bool elsewhere;            /* an agent said that it is another's */
+	bool elsewhere; /* an agent said that it is another's */
+	struct host_search
+	    *search; /* owned; NULL: the directory was not asked */
 	uint64_t tried[ROUTE_MAX]; /* sessions */
 	size_t tried_count;
 	struct loop_timer timer;
@@ -41,6 +43,15 @@ struct host {
 
 /** host_begin(h, head, err): make the job, less its body. */
 int host_begin(struct host *h, const struct http_head *head, struct err *err);
+
+/** host_send_to(h, route): the job goes to that tunnel. */
+void host_send_to(struct host *h, const struct route *route);
+
+/** host_was_tried(h, session): did its tunnel get the job before? */
+bool host_was_tried(const struct host *h, uint64_t session);
+
+/** host_wait(h): no tunnel is left to ask: wait for one, or answer. */
+void host_wait(struct host *h);
 
 /** host_dispatch(h): send the job to a tunnel, or wait for one. */
 void host_dispatch(struct host *h);

@@ -1,6 +1,7 @@
 #include "relay/host_impl.h"
 
 #include "common/clock.h"
+#include "relay/host_search.h"
 #include "common/stamp.h"
 
 #include <assert.h>
@@ -122,6 +123,8 @@ host_end(struct host *h, enum frame_reset code)
 	h->tunnel = (struct handle){ 0 };
 	job_free(h->job);
 	h->job = NULL;
+	if (h->search != NULL)
+		host_search_free(h);
 }
 
 /* The job is over before the answer goes out, as that may start the next. */
@@ -150,8 +153,8 @@ host_timer(void *arg)
 		host_fail(h, PROBLEM_AGENT_TIMEOUT, FRAME_RESET_DEADLINE);
 }
 
-static bool
-was_tried(const struct host *h, uint64_t session)
+bool
+host_was_tried(const struct host *h, uint64_t session)
 {
 	for (size_t i = 0; i < h->tried_count; i++)
 		if (h->tried[i] == session)
@@ -171,7 +174,7 @@ find_tunnel(struct host *h, struct route *out)
 	n = route_find(h->worker->relay->routes, &h->path.uuid,
 	    path_is_kbs(h->path.kind) ? FRAME_CAP_KBS : 0, clock_ms(), routes);
 	for (size_t i = 0; i < n; i++) {
-		if (!was_tried(h, routes[i].session)) {
+		if (!host_was_tried(h, routes[i].session)) {
 			*out = routes[i];
 			return true;
 		}
@@ -179,8 +182,8 @@ find_tunnel(struct host *h, struct route *out)
 	return false;
 }
 
-static void
-send_to(struct host *h, const struct route *route)
+void
+host_send_to(struct host *h, const struct route *route)
 {
 	const struct relay_timeouts *t = &h->worker->setup->config.timeouts;
 	struct job *job = h->job;
@@ -210,6 +213,7 @@ send_over(struct host *h)
 
 	unhold(h);
 	loop_timer_set(&h->timer, t->pending + OVER_SLACK_MS);
+	job_unaim(job);
 	job->due_ms = h->due_ms;
 	job->m.kind = MESSAGE_JOB;
 	h->tunnel = (struct handle){ .worker = RELAY_MAIN, .generation = 1 };
@@ -259,25 +263,18 @@ hold(struct host *h)
 		return false;
 	}
 	h->held = true;
+	if (r->directory != NULL)
+		host_search_watch(h->worker);
 	TAILQ_INSERT_TAIL(&h->worker->held, h, held_link);
 	loop_timer_set(&h->timer, h->wait_due_ms - now);
 	return true;
 }
 
 void
-host_dispatch(struct host *h)
+host_wait(struct host *h)
 {
 	struct route route;
 
-	assert(h->job != NULL);
-	if (find_tunnel(h, &route)) {
-		send_to(h, &route);
-		return;
-	}
-	if (atomic_load(&h->worker->relay->successor)) {
-		send_over(h);
-		return;
-	}
 	/* All agents there are say that it is not theirs. */
 	if (h->elsewhere) {
 		host_fail(h, PROBLEM_AGENT_UNAVAILABLE, FRAME_RESET_CANCELLED);
@@ -286,7 +283,34 @@ host_dispatch(struct host *h)
 	/* Look again once we are counted, or a claim made in between would
 	 * wake nobody. */
 	if (!h->held && hold(h) && find_tunnel(h, &route))
-		send_to(h, &route);
+		host_send_to(h, &route);
+}
+
+/* In a cluster, an agent at another relay may come before ours. */
+static bool
+is_to_search(const struct host *h, const struct route *route)
+{
+	return h->worker->relay->directory != NULL &&
+	    (route == NULL || route->mode == FRAME_MODE_ORDERED);
+}
+
+void
+host_dispatch(struct host *h)
+{
+	struct route route;
+	bool here = find_tunnel(h, &route);
+
+	assert(h->job != NULL);
+	if (here && !is_to_search(h, &route)) {
+		host_send_to(h, &route);
+		return;
+	}
+	if (!here && atomic_load(&h->worker->relay->successor)) {
+		send_over(h);
+		return;
+	}
+	if (!is_to_search(h, here ? &route : NULL) || !host_search(h))
+		host_wait(h);
 }
 
 void
@@ -336,6 +360,9 @@ answer(struct host *h, struct job *job)
 	if (h->path.kind == PATH_LAUNCH && job->status / 100 == 2)
 		route_prefer(h->worker->relay->routes, &h->path.uuid,
 		    job->session, clock_ms());
+	if (h->search != NULL)
+		host_search_over(
+		    h, h->path.kind == PATH_LAUNCH && job->status / 100 == 2);
 	host_end(h, FRAME_RESET_CANCELLED);
 	if (h->errand != NULL) {
 		host_errand_over(h, PROBLEM_COUNT, job);

@@ -11,7 +11,7 @@
 #define FIRST_FD 3 /* SD_LISTEN_FDS_START */
 
 const char *const inherit_names[INHERIT_KINDS] = { "public", "internal",
-	"admin" };
+	"admin", "cluster" };
 
 static long
 number_of(const char *name)
@@ -63,7 +63,7 @@ add_named(
 			return inherit_add(out, fd, (enum inherit_kind)i, err);
 	close(fd);
 	return err_set(err, ERR_USAGE,
-	    "descriptor %d is named \"%.*s\", want public, internal or admin "
+	    "descriptor %d is named \"%.*s\", want public, internal, cluster or admin "
 	    "(FileDescriptorName=)",
 	    fd, (int)len, name);
 }

@@ -16,10 +16,11 @@ enum inherit_kind {
 	INHERIT_PUBLIC,
 	INHERIT_INTERNAL,
 	INHERIT_ADMIN,
+	INHERIT_CLUSTER,
 	INHERIT_KINDS
 };
 
-/* "public", "internal", "admin": FileDescriptorName= of a socket unit. */
+/* "public", "internal", "admin", "cluster": FileDescriptorName= of a socket unit. */
 extern const char *const inherit_names[INHERIT_KINDS];
 
 #define INHERIT_MAX 48

@@ -1,8 +1,10 @@
 #include "relay/job.h"
 
+#include "relay/directory.h"
 #include "relay/registry.h"
 #include "relay/relay.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -27,6 +29,35 @@ job_headers(struct job *j, struct span headers)
 	memcpy(j->headers, headers.ptr, headers.len);
 	j->headers_len = headers.len;
 	return true;
+}
+
+bool
+job_aim(struct job *j, uint64_t session)
+{
+	size_t cap = j->headers_len + sizeof(JOB_TUNNEL_HEADER) + 32;
+	uint8_t *more;
+	struct writer w;
+	char text[24];
+
+	job_unaim(j);
+	more = realloc(j->headers, cap);
+	if (more == NULL)
+		return false;
+	j->headers = more;
+	j->own_headers_len = j->headers_len;
+	w = writer_of(more + j->headers_len, cap - j->headers_len);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)session);
+	frame_put_header(&w, span_str(JOB_TUNNEL_HEADER), span_str(text));
+	j->headers_len += w.len;
+	return writer_ok(&w);
+}
+
+void
+job_unaim(struct job *j)
+{
+	if (j->own_headers_len > 0)
+		j->headers_len = j->own_headers_len;
+	j->own_headers_len = 0;
 }
 
 void
@@ -61,6 +92,9 @@ message_free(struct message *m)
 	case MESSAGE_JOB:
 	case MESSAGE_JOB_BACK:
 		job_free((struct job *)m);
+		break;
+	case MESSAGE_DIRECTORY:
+		directory_op_free((struct directory_op *)m);
 		break;
 	case MESSAGE_ACCEPT:
 		if (((struct message_accept *)m)->fd >= 0)

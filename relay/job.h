@@ -29,6 +29,8 @@ enum message_kind {
 	MESSAGE_CANCEL,    /* host to tunnel: the job is not wanted any more */
 	MESSAGE_PENDING,   /* tunnel to host: wait longer */
 	MESSAGE_SUPERSEDE, /* to a tunnel: a newer one of its key is here */
+	MESSAGE_UNSETTLE,  /* to a tunnel: its claims are to be made anew */
+	MESSAGE_DIRECTORY, /* to and from the directory */
 	MESSAGE_SETUP,     /* main: another setup */
 	MESSAGE_JUDGE,     /* main: who is known, and for what, has changed */
 	MESSAGE_REGISTRY,  /* a struct registry_op comes home */
@@ -53,6 +55,7 @@ struct message_accept {
 	struct message m;
 	int fd; /* owned */
 	bool public;
+	bool relay; /* another relay's */
 	struct source source;
 	uint16_t port; /* of the peer */
 };
@@ -67,6 +70,7 @@ struct message_cancel {
 struct message_pending {
 	struct message m;
 	struct handle host;
+	bool hop; /* as in the job */
 	uint32_t extend_ms;
 };
 
@@ -115,6 +119,8 @@ struct job {
 	struct handle host;
 	struct handle tunnel;
 	uint64_t session; /* of the tunnel */
+	bool hop;         /* the host is another relay's, and so is the handle
+			   * one of a struct hop */
 	struct source source;
 	struct relay *relay;
 	size_t charged; /* bytes of its bodies, given back by job_free() */
@@ -124,6 +130,7 @@ struct job {
 	char path[FRAME_PATH_MAX + 1];
 	uint8_t *headers; /* owned; as in the frame */
 	size_t headers_len;
+	size_t own_headers_len; /* less what job_aim() added; 0: nothing */
 	struct buf body;
 	uint64_t due_ms; /* when the host's side gives up */
 
@@ -148,6 +155,14 @@ bool job_charge(struct job *j, size_t len);
 
 /** job_headers(j, headers): keep a copy of them; false: no memory. */
 bool job_headers(struct job *j, struct span headers);
+
+/* Between relays only: the number of the tunnel that is to get the request. */
+#define JOB_TUNNEL_HEADER "relay-tunnel"
+
+/** job_aim(j, session): at a tunnel of another relay.  False: no memory. */
+bool job_aim(struct job *j, uint64_t session);
+/** job_unaim(j): at one of our own. */
+void job_unaim(struct job *j);
 
 /** job_free(j): NULL is fine. */
 void job_free(struct job *j);

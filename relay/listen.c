@@ -21,7 +21,7 @@
 struct listener {
 	struct listeners *all;
 	int fd; /* owned */
-	bool public;
+	enum inherit_kind kind;
 	bool on; /* accepts */
 	struct loop_fd watch;
 	struct loop_timer pause;
@@ -63,12 +63,6 @@ port_of(const struct sockaddr_storage *sa)
 	return ntohs(v6.sin6_port);
 }
 
-static enum inherit_kind
-kind_of(const struct listener *l)
-{
-	return l->public ? INHERIT_PUBLIC : INHERIT_INTERNAL;
-}
-
 /* "A:P" with the true port. */
 static void
 put_where(struct writer *out, int fd)
@@ -104,7 +98,7 @@ open_one(struct listener *l, const char *text, struct inherit *inherit,
 	if (relay_listen_split(host, sizeof(host), &port, text, err) != 0)
 		return -1;
 	len = fill_address(&sa, host, port);
-	l->fd = inherit_take(inherit, kind_of(l), &sa);
+	l->fd = inherit_take(inherit, l->kind, &sa);
 	if (l->fd >= 0)
 		return 0;
 	l->fd =
@@ -122,10 +116,9 @@ open_one(struct listener *l, const char *text, struct inherit *inherit,
 }
 
 static int
-open_all(struct listeners *l, const struct relay_listener *config, bool public,
-    struct inherit *inherit, struct err *err)
+open_all(struct listeners *l, const struct relay_listener *config,
+    enum inherit_kind kind, struct inherit *inherit, struct err *err)
 {
-	enum inherit_kind kind = public ? INHERIT_PUBLIC : INHERIT_INTERNAL;
 	bool given = inherit->by_manager && inherit_any(inherit, kind);
 	char *const *texts = config->listen.items;
 	size_t count = given ? inherit->count : config->listen.count;
@@ -134,7 +127,7 @@ open_all(struct listeners *l, const struct relay_listener *config, bool public,
 		struct listener *one = &l->list[l->count];
 
 		one->all = l;
-		one->public = public;
+		one->kind = kind;
 		if (!given) {
 			l->count++;
 			if (open_one(one, texts[i], inherit, err) != 0)
@@ -157,14 +150,31 @@ tell_ready(const struct listeners *l, char *ready, size_t cap)
 	for (size_t i = 0; i < l->count; i++) {
 		const struct listener *one = &l->list[i];
 
-		if (i > 0 && one->public == l->list[i - 1].public)
+		if (i > 0 && one->kind == l->list[i - 1].kind) {
 			writer_put(&w, span_str(" and "));
-		else
-			writer_put(&w,
-			    span_str(one->public ? "public " : ", internal "));
+		} else {
+			writer_put(&w, span_str(i > 0 ? ", " : ""));
+			writer_put(&w, span_str(inherit_names[one->kind]));
+			writer_put(&w, span_str(" "));
+		}
 		put_where(&w, one->fd);
 	}
 	ready[w.len] = '\0';
+}
+
+void
+listeners_address(
+    char *out, size_t cap, const struct listeners *l, enum inherit_kind kind)
+{
+	struct writer w = writer_of(out, cap - 1);
+
+	for (size_t i = 0; i < l->count; i++) {
+		if (l->list[i].kind != kind)
+			continue;
+		put_where(&w, l->list[i].fd);
+		break;
+	}
+	out[w.len] = '\0';
 }
 
 int
@@ -172,8 +182,8 @@ listeners_open(struct listeners **out, struct relay *relay,
     struct inherit *inherit, char *ready, size_t cap, struct err *err)
 {
 	const struct relay_config *c = &relay->setup->config;
-	size_t max =
-	    c->public.listen.count + c->internal.listen.count + inherit->count;
+	size_t max = c->public.listen.count + c->internal.listen.count +
+	    c->cluster.at.listen.count + inherit->count;
 	struct listeners *l = calloc(1, sizeof(*l));
 
 	*out = NULL;
@@ -186,8 +196,9 @@ listeners_open(struct listeners **out, struct relay *relay,
 	l->relay = relay;
 	for (size_t i = 0; i < max; i++)
 		l->list[i].fd = -1;
-	if (open_all(l, &c->public, true, inherit, err) != 0 ||
-	    open_all(l, &c->internal, false, inherit, err) != 0) {
+	if (open_all(l, &c->public, INHERIT_PUBLIC, inherit, err) != 0 ||
+	    open_all(l, &c->internal, INHERIT_INTERNAL, inherit, err) != 0 ||
+	    open_all(l, &c->cluster.at, INHERIT_CLUSTER, inherit, err) != 0) {
 		listeners_close(l);
 		return -1;
 	}
@@ -218,6 +229,7 @@ least_loaded(struct relay *r)
 static void
 deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
 {
+	bool public = l->kind == INHERIT_PUBLIC;
 	struct relay *r = l->all->relay;
 	struct worker *w = least_loaded(r);
 	struct message_accept *m;
@@ -225,7 +237,7 @@ deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	int one = 1;
 
 	if (!peer_admit(
-		&peer, r, source_of((const struct sockaddr *)sa), l->public)) {
+		&peer, r, source_of((const struct sockaddr *)sa), public)) {
 		/* Too many: by its address, its block, or in all. */
 		close(fd);
 		return;
@@ -239,7 +251,8 @@ deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	m->m.kind = MESSAGE_ACCEPT;
 	m->fd = fd;
-	m->public = l->public;
+	m->public = public;
+	m->relay = l->kind == INHERIT_CLUSTER;
 	m->source = peer.source;
 	m->port = port_of(sa);
 	atomic_fetch_add(&w->load, 1);
@@ -262,7 +275,7 @@ on_accept(void *arg, unsigned events)
 		/* Bounded and served to the end: those that wait in the
 		 * kernel's queue lose nothing.  Each side has its own bound,
 		 * or half-open peers of the public one stopped the hosts. */
-		if (atomic_load(&r->handshakes[l->public]) >=
+		if (atomic_load(&r->handshakes[l->kind == INHERIT_PUBLIC]) >=
 		    (uint64_t)r->setup->config.limits.handshakes) {
 			pause_for(l, PAUSE_MS);
 			return;
@@ -316,7 +329,7 @@ listeners_accept(struct listeners *l, enum inherit_kind kind, bool on)
 	for (size_t i = 0; i < l->count; i++) {
 		struct listener *one = &l->list[i];
 
-		if (kind_of(one) != kind)
+		if (one->kind != kind)
 			continue;
 		one->on = on;
 		loop_timer_cancel(&one->pause);
@@ -331,7 +344,7 @@ listeners_fds(const struct listeners *l, struct inherit_one out[INHERIT_MAX])
 
 	for (size_t i = 0; i < l->count && n < INHERIT_MAX; i++)
 		out[n++] = (struct inherit_one){ .fd = l->list[i].fd,
-			.kind = kind_of(&l->list[i]) };
+			.kind = l->list[i].kind };
 	return n;
 }
 

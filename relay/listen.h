@@ -22,6 +22,11 @@ struct listeners;
 int listeners_open(struct listeners **out, struct relay *relay,
     struct inherit *inherit, char *ready, size_t cap, struct err *err);
 
+/** listeners_address(out, cap, l, kind): "IP:PORT" of the first one; "" if
+ * there is none. */
+void listeners_address(
+    char *out, size_t cap, const struct listeners *l, enum inherit_kind kind);
+
 /** listeners_start(l, loop, err): get ready to accept on ${loop}, the main
  * thread's. */
 int listeners_start(struct listeners *l, struct loop *loop, struct err *err);

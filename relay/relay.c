@@ -4,6 +4,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "relay/claim.h"
+#include "relay/directory.h"
 #include "relay/worker.h"
 
 #include <stdlib.h>
@@ -98,6 +99,23 @@ relay_use(struct relay *r, struct relay_setup *setup)
 	setup_drop(r->setup);
 	r->setup = setup;
 	atomic_store(&r->watermark, setup->config.limits.memory / 5 * 4);
+}
+
+uint64_t
+relay_next_session(struct relay *r)
+{
+	uint64_t last, next, clock_of_all;
+
+	if (r->directory == NULL)
+		return atomic_fetch_add(&r->next_session, 1) + 1;
+	clock_of_all =
+	    (clock_wall_ms() + (uint64_t)directory_ahead_ms(r->directory))
+	    << 20;
+	last = atomic_load(&r->next_session);
+	do
+		next = clock_of_all > last ? clock_of_all : last + 1;
+	while (!atomic_compare_exchange_weak(&r->next_session, &last, next));
+	return next;
 }
 
 bool

@@ -18,6 +18,7 @@
  */
 
 struct worker;
+struct directory;
 
 struct relay {
 	struct relay_setup *setup; /* held; for the main thread only */
@@ -26,6 +27,7 @@ struct relay {
 	struct accounts *accounts;
 	struct registry *registry;
 	struct tally *tally;
+	struct directory *directory; /* NULL: we stand alone */
 	struct loop *main_loop;
 	struct worker **workers;
 	size_t worker_count;
@@ -81,6 +83,10 @@ void relay_discharge(struct relay *r, size_t len);
  * sender ${from}: then it is handled at the end of this turn; or to RELAY_MAIN.
  */
 void relay_send(struct worker *from, uint32_t to, struct message *m);
+
+/** relay_next_session(r): the number of a new tunnel: higher than all before
+ * it, here and, with a directory, at the relays that share it. */
+uint64_t relay_next_session(struct relay *r);
 
 /** relay_routes_changed(from): let the requests that wait look again. */
 void relay_routes_changed(struct worker *from);

@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "relay/confine.h"
+#include "relay/directory.h"
 #include "relay/folder.h"
 #include "relay/handover.h"
 #include "relay/listen.h"
@@ -243,6 +244,27 @@ open_sockets(struct server *s, bool takeover, struct err *err)
  * Start and end.
  */
 
+/* Before the workers, which look whether there is one. */
+static int
+join_cluster(struct server *s, struct err *err)
+{
+	const struct relay_setup *setup = s->relay.setup;
+	const struct relay_cluster *c = &setup->config.cluster;
+	char address[DIRECTORY_ADDRESS_MAX + 1];
+	struct directory_settings settings = { .url = c->directory,
+		.password = setup->directory_password,
+		.node = c->node,
+		.address = c->advertise[0] != '\0' ? c->advertise : address,
+		.lease_ms = (uint32_t)c->lease,
+		.fence_ms = (uint32_t)c->fence };
+
+	if (c->directory[0] == '\0')
+		return 0;
+	listeners_address(
+	    address, sizeof(address), s->listeners, INHERIT_CLUSTER);
+	return directory_open(&s->relay.directory, &s->relay, &settings, err);
+}
+
 static size_t
 worker_count(const struct relay_config *c)
 {
@@ -296,13 +318,14 @@ start(struct server *s, bool takeover, struct err *err)
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
 	    confine(c, s->relay.file, err) != 0 ||
-	    relay_open_state(&s->relay, err) != 0 ||
+	    relay_open_state(&s->relay, err) != 0 || join_cluster(s, err) != 0 ||
 	    start_workers(s, err) != 0 ||
 	    listeners_start(s->listeners, s->loop, err) != 0 ||
 	    handover_start(s->handover, s->loop, s->listeners, err) != 0)
 		return -1;
 	watchdog_start(&s->watchdog, &s->relay);
 	listeners_accept(s->listeners, INHERIT_PUBLIC, true);
+	listeners_accept(s->listeners, INHERIT_CLUSTER, true);
 	if (!handover_taking(s->handover))
 		listeners_accept(s->listeners, INHERIT_INTERNAL, true);
 	return 0;
@@ -332,6 +355,9 @@ stop(struct server *s)
 	tell_workers(s, MESSAGE_QUIT);
 	for (size_t i = 0; i < s->started; i++)
 		worker_join(s->relay.workers[i]);
+	/* What it sends home still finds the loops of the workers. */
+	directory_close(s->relay.directory);
+	s->relay.directory = NULL;
 	relay_close_state(&s->relay);
 	for (size_t i = 0; i < s->relay.worker_count; i++)
 		worker_free(s->relay.workers[i]);

@@ -1,6 +1,7 @@
 #include "relay/setup.h"
 
 #include "common/hex.h"
+#include "relay/setup_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,7 @@ setup_free(struct relay_setup *s)
 {
 	tls_identity_free(s->public);
 	tls_identity_free(s->internal);
+	setup_cluster_free(s);
 	tenants_free(s->tenants);
 	free(s->networks);
 	free(s->tokens);
@@ -231,6 +233,7 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 	load_networks(s, report);
 	load_identity(&s->public, &c->public, "public", report);
 	load_identity(&s->internal, &c->internal, "internal", report);
+	setup_cluster(s, report);
 	s->hosts = (struct admit_hosts){
 		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
 		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,

@@ -26,6 +26,8 @@ struct relay_setup {
 	struct admit_hosts hosts; /* of tokens and networks above */
 	struct tls_identity *public;
 	struct tls_identity *internal;
+	struct tls_identity *cluster; /* NULL: we stand alone */
+	char *directory_password;     /* owned; wiped; "": none */
 };
 
 /**

@@ -90,7 +90,9 @@ side_hello(void *arg, const struct frame_hello *hello)
 			    "unknown key or bad signature");
 		return;
 	}
-	s->session = atomic_fetch_add(&r->next_session, 1) + 1;
+	memcpy(s->boot, hello->boot_id.ptr, sizeof(s->boot));
+	s->slot = hello->slot;
+	s->session = relay_next_session(r);
 	if (join(s, &flaps, &err) != 0) {
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_LIMITS, err.msg);
 		return;
@@ -143,6 +145,7 @@ side_forget(struct side *s, const struct uuid *uuid)
 {
 	if (!route_remove(s->worker->relay->routes, uuid, s->handle))
 		return false;
+	side_withdraw(s, uuid);
 	account_give(s->account, ACCOUNT_CLAIMS);
 	return true;
 }
@@ -192,9 +195,18 @@ side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
 	unsigned ok = 0, denied = 0;
 	struct err err;
 
+	if (side_must_ask(s)) {
+		side_ask(s, number, claim);
+		return;
+	}
 	while (frame_next_name(&rest, &name)) {
-		enum frame_result result = claim_one(s, claim, &name);
+		enum frame_result result = FRAME_CLAIM_DENIED;
 
+		if (side_is_granted(s, ok + denied)) {
+			result = claim_one(s, claim, &name);
+			if (result == FRAME_CLAIM_DENIED)
+				side_withdraw(s, &name.uuid);
+		}
 		frame_put_result(&w, &name.uuid, result);
 		if (result == FRAME_CLAIM_DENIED)
 			denied++;
@@ -245,6 +257,7 @@ side_leave(struct side *s)
 	free(s->claims);
 	s->claims = NULL;
 	s->claim_count = s->claim_cap = 0;
+	side_asked_free(s);
 	if (s->joined)
 		keyring_leave(
 		    s->worker->relay->keyring, s->key, s->handle, clock_ms());

@@ -12,6 +12,15 @@
  * side_job.c (requests on it) and side_end.c (its end) share.
  */
 
+/* CLAIMs that are with the directory: they are answered in their order. */
+struct side_asked {
+	uint32_t numbers[TUNNEL_CLAIMS_OPEN_MAX]; /* oldest first */
+	size_t count;
+	struct directory_op
+	    *back[TUNNEL_CLAIMS_OPEN_MAX];  /* owned; NULL: not */
+	const struct directory_op *granted; /* the one being answered */
+};
+
 struct side {
 	TAILQ_ENTRY(side) link;
 	struct worker *worker;
@@ -42,6 +51,9 @@ struct side {
 	uint32_t claim_count;
 	uint32_t claim_cap;
 	unsigned claims_told;
+	struct side_asked *asked; /* owned; NULL without a directory */
+	uint8_t boot[FRAME_BOOT_ID_LEN];
+	uint16_t slot;
 
 	struct job_list open;
 	struct queue *queue; /* owned; NULL: nothing was ever queued */
@@ -58,6 +70,16 @@ struct account *side_known_as(const struct side *s, const char **why);
 
 /** side_forget(s, uuid): no route of it leads here any more.  False: none did. */
 bool side_forget(struct side *s, const struct uuid *uuid);
+/* The directory's part (side_cluster.c).
+ * side_must_ask(s): a CLAIM is to be judged there first.  side_ask(s, number,
+ * claim): do so; side_claim() follows.  side_is_granted(s, at): may the name
+ * ${at} of the CLAIM be claimed, as far as other relays go?  side_withdraw(s,
+ * uuid): a name is given back; NULL: none waits any more. */
+bool side_must_ask(const struct side *s);
+void side_ask(struct side *s, uint32_t number, const struct frame_claim *claim);
+bool side_is_granted(const struct side *s, size_t at);
+void side_withdraw(struct side *s, const struct uuid *uuid);
+void side_asked_free(struct side *s);
 
 /** side_leave(s): no new request finds the way here. */
 void side_leave(struct side *s);

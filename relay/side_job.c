@@ -53,6 +53,9 @@ open_job(struct side *s, struct job *job)
 	}
 	if (err.code == ERR_LIMIT)
 		return NO_ROOM;
+	/* A link to another relay that is being made. */
+	if (tunnel_phase(s->tunnel) == TUNNEL_GREETING)
+		return NO_ROOM;
 	if (err.code != ERR_CLOSED)
 		log_error(&s->subject, "request not sent: %s", err.msg);
 	return GONE;
@@ -224,6 +227,8 @@ side_reset(
 		[FRAME_RESET_DEADLINE] = JOB_LATE,
 		[FRAME_RESET_INTERNAL] = JOB_BREACH,
 		[FRAME_RESET_PROTOCOL] = JOB_BREACH,
+		[FRAME_RESET_LOST] = JOB_LOST,
+		[FRAME_RESET_BUSY] = JOB_BUSY,
 	};
 	enum job_outcome outcome = JOB_BREACH;
 	struct side *s = arg;
@@ -231,7 +236,7 @@ side_reset(
 
 	if (code == TUNNEL_RESET_LOST)
 		outcome = JOB_LOST;
-	else if (code >= FRAME_RESET_CANCELLED && code <= FRAME_RESET_PROTOCOL)
+	else if (code >= FRAME_RESET_CANCELLED && code <= FRAME_RESET_BUSY)
 		outcome = outcomes[code];
 	/* Half an answer and then "not processed" cannot both be true. */
 	if (job->status != 0 &&
@@ -268,6 +273,7 @@ side_pending(
 		return; /* then it is late */
 	m->m.kind = MESSAGE_PENDING;
 	m->host = job->host;
+	m->hop = job->hop;
 	m->extend_ms = pending->extend_ms;
 	relay_send(s->worker, job->host.worker, &m->m);
 }

@@ -37,6 +37,10 @@ void side_move_all(struct worker *w);
  * from the others what is not theirs any more. */
 void side_judge_all(struct worker *w, const struct relay_setup *old);
 
+/** side_unsettle(w, tunnel): what it claimed may be another's: its agent has
+ * to claim anew. */
+void side_unsettle(struct worker *w, struct handle tunnel);
+
 /** side_drain_all(w): GOAWAY to all. */
 void side_drain_all(struct worker *w);
 

@@ -1,7 +1,11 @@
 #include "relay/worker.h"
 
 #include "common/log.h"
+#include "relay/directory.h"
+#include "relay/hop.h"
+#include "relay/host_search.h"
 #include "relay/host_side.h"
+#include "relay/peer_link.h"
 #include "relay/tunnel_side.h"
 
 #include <signal.h>
@@ -80,8 +84,10 @@ accept_peer(struct worker *w, struct message_accept *m)
 	int fd = m->fd;
 
 	m->fd = -1;
-	if (host_accept(w, fd, m->public ? PATH_PUBLIC : PATH_INTERNAL, &peer,
-		m->port) != 0) {
+	if (m->relay
+		? hop_accept(w, fd, &peer, m->port) != 0
+		: host_accept(w, fd, m->public ? PATH_PUBLIC : PATH_INTERNAL,
+		      &peer, m->port) != 0) {
 		peer_gone(&peer);
 		worker_peer_gone(w);
 	}
@@ -95,6 +101,8 @@ drain(struct worker *w)
 	w->draining = true;
 	host_drain_all(w, !atomic_load(&w->relay->successor));
 	side_drain_all(w);
+	peer_links_drain(w);
+	hops_drain(w);
 	loop_timer_set(&w->drain_timer, w->setup->config.timeouts.drain);
 	maybe_drained(w);
 }
@@ -107,6 +115,8 @@ on_drain_timer(void *arg)
 	host_close_all(w, "drained");
 	host_errands_end(w);
 	side_close_all(w);
+	peer_links_close(w);
+	hops_close(w);
 }
 
 static void
@@ -124,6 +134,8 @@ quit(struct worker *w)
 	host_close_all(w, "shutting down");
 	host_errands_end(w);
 	side_close_all(w);
+	peer_links_close(w);
+	hops_close(w);
 	loop_timer_free(&w->drain_timer);
 	loop_timer_init(&w->drain_timer, w->loop, on_quit_timer, w);
 	loop_timer_set(
@@ -175,17 +187,29 @@ handle_message(struct worker *w, struct message *m)
 		side_submit(w, (struct job *)m);
 		return; /* taken */
 	case MESSAGE_JOB_BACK:
-		host_job_back(w, (struct job *)m);
+		if (((struct job *)m)->hop)
+			hop_job_back(w, (struct job *)m);
+		else
+			host_job_back(w, (struct job *)m);
 		return;
 	case MESSAGE_CANCEL:
 		side_cancel(w, (struct message_cancel *)m);
 		break;
 	case MESSAGE_PENDING:
-		host_pending(w, (struct message_pending *)m);
+		if (((struct message_pending *)m)->hop)
+			hop_pending(w, (struct message_pending *)m);
+		else
+			host_pending(w, (struct message_pending *)m);
 		break;
 	case MESSAGE_SUPERSEDE:
 		side_supersede(w, ((struct message_tunnel *)m)->tunnel);
 		break;
+	case MESSAGE_UNSETTLE:
+		side_unsettle(w, ((struct message_tunnel *)m)->tunnel);
+		break;
+	case MESSAGE_DIRECTORY:
+		((struct directory_op *)m)->done(w, (struct directory_op *)m);
+		return; /* taken */
 	case MESSAGE_SETUP:
 		change_setup(w, (struct message_setup *)m);
 		break;
@@ -328,6 +352,13 @@ worker_new(
 		return -1;
 	}
 	loop_timer_init(&w->drain_timer, w->loop, on_drain_timer, w);
+	loop_timer_init(&w->search_timer, w->loop, host_search_again, w);
+	if (w->setup->cluster != NULL &&
+	    (tls_peer(&w->cluster, w->setup->cluster, err) != 0 ||
+		host_search_init(w, err) != 0)) {
+		worker_free(w);
+		return -1;
+	}
 	loop_slow_max(
 	    w->loop, (unsigned)w->setup->config.limits.handshake_steps);
 	*out = w;
@@ -346,6 +377,8 @@ run(void *arg)
 	host_free_all(w);
 	host_errands_end(w);
 	side_free_all(w);
+	hops_close(w);
+	peer_links_free(w);
 	return NULL;
 }
 
@@ -391,6 +424,7 @@ worker_free(struct worker *w)
 	if (w->loop != NULL) {
 		free_mail(loop_take(w->loop));
 		loop_timer_free(&w->drain_timer);
+		loop_timer_free(&w->search_timer);
 		loop_task_cancel(&w->own_task);
 	}
 	free_mail(w->own);

@@ -11,6 +11,9 @@
  */
 
 struct host;
+struct host_cache;
+struct hop_link;
+struct peer_link;
 struct side;
 
 TAILQ_HEAD(host_list, host);
@@ -33,6 +36,13 @@ struct worker {
 	struct host_list held;    /* those that wait for an agent */
 	struct host_list errands; /* requests of the relay before us */
 	struct side_list all_sides;
+	/* In a cluster; nothing of it is used by a relay that stands alone. */
+	struct ssl_ctx_st *cluster; /* owned */
+	struct conn_settings link_settings;
+	LIST_HEAD(, peer_link) links;    /* to other relays */
+	LIST_HEAD(, hop_link) hop_links; /* from them */
+	struct host_cache *cache;        /* owned; what the directory said */
+	struct loop_timer search_timer;
 	struct mail *own; /* messages to ourselves, newest first */
 	struct loop_task own_task;
 	struct loop_timer drain_timer;

@@ -2,5 +2,6 @@
 foreach(part http tunnel streams slow config ops restart)
   integration_test(relay_${part} relay_${part}.py)
 endforeach()
+integration_test(relay_cluster relay_cluster.py)
 # systemd's own opinion of the units.
 integration_test(deploy_systemd deploy_systemd.py)

@@ -50,7 +50,7 @@ DOORS = (
     (r"yaml\.h", r"common/conf\.c|agent/register_yaml\.c"),
     (r"libxml/.*", r"agent/register_xml\.c|launch/domain_xml\.c"),
     (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
-    (r"event2/.*", r"common/(loop|conn)\.c"),
+    (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
      r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
@@ -69,7 +69,7 @@ DOORS = (
      r"agent/enrol\.c"),
     (r"curl/.*", r"agent/(keyserver|enrol)\.c|launch/service\.c|"
      r"relayctl/call\.c"),
-    (r"hiredis/.*", r"relay/directory\.c"),
+    (r"hiredis/.*", r"relay/directory_redis\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),
 )
 

@@ -124,7 +124,7 @@ what_is_over_a_limit_is_refused(void **state)
 		    .kinds = span_of(big, INHERIT_MAX + 1) },
 		{ .kind = (enum parcel_kind)99 } };
 	static const char *const says[] = { "over a limit", "over a limit",
-		"over a limit", "is none", "over a limit", "socket of kind 3",
+		"over a limit", "is none", "over a limit", "socket of kind 4",
 		"at most 48", "parcel of kind 99" };
 	struct parcel got;
 	struct err err;

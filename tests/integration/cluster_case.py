@@ -1,0 +1,98 @@
+"""Relays that share a real redis-server."""
+
+import os
+import socket
+import subprocess
+import time
+
+import harness
+from relays_case import RelaysCase
+
+
+def free_port():
+    with socket.socket() as s:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class Redis:
+    """redis-server on a port of its own, with a password, and with its data on
+    disk or lost at each end."""
+
+    def __init__(self, lab, keeps=True):
+        self.lab = lab
+        self.port = free_port()
+        self.keeps = keeps
+        self.process = None
+        self.password = "redis-" + os.urandom(8).hex()
+        self.password_file = lab.file("redis.password", self.password + "\n")
+
+    def start(self):
+        self.process = harness.Process("redis", [
+            "redis-server", "--port", str(self.port), "--bind", "127.0.0.1",
+            "--dir", self.lab.folder, "--save", "", "--requirepass",
+            self.password, "--appendonly", "yes" if self.keeps else "no",
+            "--appendfsync", "always"], self.lab.path("redis.log"))
+        self.process.wait_line("Ready to accept connections")
+        return self
+
+    def kill(self):
+        if self.process is not None:
+            self.process.kill()
+            self.process = None
+
+    def ask(self, *words):
+        done = harness.run(
+            ["redis-cli", "-p", str(self.port), "--no-auth-warning", *words],
+            env=dict(os.environ, REDISCLI_AUTH=self.password))
+        return done.stdout.strip()
+
+
+class ClusterCase(RelaysCase):
+    """`count` relays, each a node of one cluster."""
+
+    keeps = True
+    lease = "10s"
+
+    def setUp(self):
+        # Before the base class starts the relays, which need both.
+        self.redis = None
+        self.peer_ca = None
+        super().setUp()
+
+    def new_relay(self, i):
+        if self.redis is None:
+            self.redis = Redis(self.lab, self.keeps).start()
+            self.addCleanup(self.redis.kill)
+            self.peer_ca = harness.Ca(self.lab.folder, "peers")
+        return super().new_relay(i)
+
+    def certificate(self, i):
+        """The peer certificate of node i: (certificate, key, CA)."""
+        node = "node-%d" % i
+        cert, key = self.peer_ca.issue(
+            node, ["DNS:" + node], usage="serverAuth,clientAuth")
+        return cert, key, self.peer_ca.cert
+
+    def extra(self, i):
+        return "\n".join([
+            "channel-binding: off",
+            "cluster:",
+            "  directory: redis://127.0.0.1:%d/1" % self.redis.port,
+            "  password-file: " + self.redis.password_file,
+            "  node: node-%d" % i,
+            '  listen: ["127.0.0.1:0"]',
+            "  certificate: %s\n  key: %s\n  ca: %s" % self.certificate(i),
+            "  lease: " + self.lease,
+            "timeouts: {agent-wait: 5s}"])
+
+    def reached(self, relay, since=0):
+        relay.process.wait_line("directory: reached", since)
+
+    def wait_until(self, what, happens, patience=harness.PATIENCE):
+        deadline = time.monotonic() + patience
+        while not happens():
+            if time.monotonic() > deadline:
+                self.fail("never happened: " + what)
+            time.sleep(0.02)
