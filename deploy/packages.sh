@@ -22,7 +22,7 @@ test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptogra
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
   curl git gdb strace python3-libvirt jq
   cryptsetup-bin busybox shellcheck
-  prometheus systemd redis-server"
+  prometheus systemd redis-server spin"
 
 die() {
 	echo "packages.sh: $*" >&2
