@@ -226,5 +226,5 @@ guard_end(struct guard *g, struct err *err)
 	g->pid = 0;
 	if (got > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	return err_set(err, ERR_IO, "the guest may still be there, paused");
+	return err_set(err, ERR_IO, "the guest may still be there");
 }

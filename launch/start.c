@@ -267,7 +267,7 @@ undo(struct start *s)
 	 * turn. */
 	if (guard_end(&s->guard, &err) != 0 &&
 	    (s->guest == NULL || libvirt_destroy(s->guest, &err) != OUTCOME_OK))
-		report_say("%s", err.msg);
+		report_say("%s: look for the guest, it is paused", err.msg);
 	if (s->defined &&
 	    (libvirt_find(&old, s->l, s->look.name, &err) != OUTCOME_OK ||
 		(old != NULL && libvirt_undefine(old, &err) != OUTCOME_OK)))

@@ -374,7 +374,11 @@ class Ends(LibvirtTest):
     def test_signals(self):
         for signo in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             with self.subTest(signal=signo):
+                # Whoever runs us may have them ignored (nohup), and that
+                # is inherited.
+                before = signal.signal(signo, signal.SIG_DFL)
                 process = self.hold()
+                signal.signal(signo, before)
                 process.child.send_signal(signo)
                 self.assertEqual(process.wait(), -signo)
                 self.assert_no_guest()
