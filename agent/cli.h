@@ -25,6 +25,7 @@ int cli_run(const struct cli *cli, int argc, char **argv);
 int cli_status(const struct cli *cli, int argc, char **argv);
 int cli_topic(const struct cli *cli, int argc, char **argv);
 int cli_api(const struct cli *cli, int argc, char **argv);
+int cli_cancel(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
 int cli_export(const struct cli *cli, int argc, char **argv);

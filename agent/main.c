@@ -23,6 +23,7 @@ static const char usage[] =
     "  status                     how the tunnel of a running agent is\n"
     "  log show|verify            who asked for what, and what came of it\n"
     "  api token                  for the owner's API over HTTPS\n"
+    "  cancel SESSION             end a launch that was not released\n"
     "  explain [VM|REF]           why launches were refused\n"
     "  export, import             hand VMs over to another agent\n"
     "  help nvram|firmware|...    what an owner has to know\n"
@@ -55,6 +56,7 @@ static const struct {
 	{ "status", cli_status, NULL },
 	{ "log", cli_log, NULL },
 	{ "api", cli_api, NULL },
+	{ "cancel", cli_cancel, NULL },
 	{ "explain", cli_explain, NULL },
 	{ "export", cli_export, NULL },
 	{ "import", cli_import, NULL },

@@ -370,6 +370,25 @@ do_verify(struct buf *out, struct vault *v, struct err *err)
 }
 
 static int
+do_cancel(struct buf *out, struct vault *v, struct span in, struct err *err)
+{
+	char text[UUID_TEXT_LEN + 1];
+	struct reader r = reader_of(in);
+	struct uuid id;
+	json_t *reply;
+
+	reader_copy(&r, id.bytes, sizeof(id.bytes));
+	if (!reader_done(&r))
+		return err_set(err, ERR_MALFORMED, "want the id of a session");
+	if (vault_cancel(v, &id, err) != 0)
+		return -1;
+	reply = json_object();
+	(void)json_object_set_new(
+	    reply, "cancelled", json_string(uuid_format(text, &id)));
+	return owner_tell(out, reply, err);
+}
+
+static int
 do_block(struct buf *out, struct vault *v, struct span in, struct err *err)
 {
 	struct reader r = reader_of(in);
@@ -431,6 +450,8 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 		return do_log(out, v, in, err);
 	case OWNER_VERIFY:
 		return do_verify(out, v, err);
+	case OWNER_CANCEL:
+		return do_cancel(out, v, in, err);
 	case OWNER_BLOCK:
 		return do_block(out, v, in, err);
 	case OWNER_BLOCKLISTS:
@@ -444,8 +465,8 @@ bool
 owner_may_ask(unsigned op)
 {
 	return (op >= OWNER_STATUS && op <= OWNER_VERIFY) ||
-	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) || op == OWNER_BLOCK ||
-	    op == OWNER_BLOCKLISTS;
+	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) ||
+	    op == OWNER_CANCEL || op == OWNER_BLOCK || op == OWNER_BLOCKLISTS;
 }
 
 bool

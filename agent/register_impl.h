@@ -67,6 +67,15 @@ struct json_t;
 int register_members(
     struct register_plan *p, const struct json_t *object, struct err *err);
 
+/* Of them, by value: register_json.c, register_json_guest.c. */
+/** register_scalar(p, option, v, err): text, a number, or true. */
+int register_scalar(struct register_plan *p, const char *option,
+    const struct json_t *v, struct err *err);
+int register_kernels(
+    struct register_plan *p, const struct json_t *v, struct err *err);
+int register_secrets(
+    struct register_plan *p, const struct json_t *v, struct err *err);
+
 /* What is expected of a launch; register_digest.c. */
 /** register_has_image(p, f): of a firmware that is told by its hash, the image
  * is there, too. */

@@ -235,6 +235,14 @@ void vault_erase_traces(struct vault *v);
  */
 int vault_register(struct vault *v, struct registration *r, struct err *err);
 
+/**
+ * vault_cancel(v, session, err):
+ * End a session that was not released: its keys are erased, and its guest
+ * gets nothing (docs/protocol.md 6).
+ *   errors  ERR_NOT_FOUND: no such session; ERR_CONFLICT: it is not open
+ */
+int vault_cancel(struct vault *v, const struct uuid *session, struct err *err);
+
 /** vault_remove(v, vm, err): with all its sessions.  errors ERR_NOT_FOUND */
 int vault_remove(struct vault *v, const struct uuid *vm, struct err *err);
 

@@ -136,3 +136,18 @@ vault_sweep(struct vault *v)
 		vault_expire(v, v->vms[i]);
 	vault_explain_ready(v);
 }
+
+int
+vault_cancel(struct vault *v, const struct uuid *session, struct err *err)
+{
+	struct session *s = session_table_find(&v->sessions, session);
+	struct vault_vm *vm = s != NULL ? vault_vm_find(v, &s->vm) : NULL;
+
+	if (vm == NULL)
+		return err_set(err, ERR_NOT_FOUND, "no such session");
+	if (s->state != SESSION_OPEN)
+		return err_set(err, ERR_CONFLICT,
+		    "the session is not open: it was released, or has ended");
+	vault_end_session(v, vm, s, "cancelled", "by the owner");
+	return 0;
+}

@@ -407,6 +407,49 @@ stored_form(void **state)
 	registration_free(r);
 }
 
+/*
+ * A record of the version before, which had one kernel or none where a list
+ * of them stands now, and nothing behind the address.
+ */
+static void
+stored_form_before(void **state)
+{
+	static const char *const words[] = { OK_SEV, "no-secret", NULL,
+		"max-instances", "3/1h", NULL };
+	const size_t rest = 4 + 8 + 4 + 4 + 4 + 4 + 1 + 8;
+	struct registration *back = NULL;
+	struct secret bytes = { 0 };
+	struct registration *r;
+	uint8_t old[4096];
+	struct writer w = writer_of(old, sizeof(old));
+	const uint8_t none[1 + 3 * SEV_SHA256_LEN] = { 0 };
+	struct err err;
+	size_t later, at;
+
+	(void)state;
+	r = try(words, NULL, &err);
+	if (r == NULL)
+		fail_msg("%s", err.msg);
+	later = 4 + 4 + 4 + r->near.len + 8 + 8 + 4 + 4;
+	assert_int_equal(registration_encode(&bytes, r, &err), 0);
+	at = bytes.len - later - rest;
+	writer_be32(&w, 1);
+	writer_put(&w, span_of(bytes.ptr + 4, at - 4 - 4));
+	writer_put(&w, span_of(none, sizeof(none)));
+	writer_put(&w, span_of(bytes.ptr + at, rest));
+	assert_true(writer_ok(&w));
+	if (registration_decode(&back, writer_span(&w), &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(back->name, r->name);
+	assert_int_equal(back->kernel_count, 0);
+	assert_int_equal(back->max_instances, 3);
+	assert_int_equal(back->per_s, 3600);
+	assert_memory_equal(back->digests, r->digests, sizeof(r->digests));
+	registration_free(back);
+	secret_free(&bytes);
+	registration_free(r);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(flags_that_will_not_do),
 	cmocka_unit_test(digests_are_computed),
@@ -415,6 +458,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(limits_are_replaced),
 	cmocka_unit_test(json_that_will_not_do),
 	cmocka_unit_test(stored_form),
+	cmocka_unit_test(stored_form_before),
 };
 
 int

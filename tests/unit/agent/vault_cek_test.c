@@ -275,6 +275,47 @@ cpu_counts(void **state)
 	lab_close(&l);
 }
 
+/* docs/protocol.md 6: the owner ends an open session, and no other. */
+static void
+cancelled(void **state)
+{
+	struct vault_launch_answer a;
+	struct vault_validate_answer v;
+	struct vault_validate m;
+	struct err err = { 0 };
+	struct uuid none = { { 1 } };
+	struct lab l;
+	int rc;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	(void)lab_begin(&l, &a, &m);
+	m.has_session_id = true;
+	m.session_id = a.session_id;
+	assert_int_equal(vault_begin(l.vault, &err), 0);
+	assert_int_equal(vault_cancel(l.vault, &none, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(vault_cancel(l.vault, &a.session_id, &err), 0);
+	assert_int_equal(vault_commit(l.vault, &err), 0);
+	assert_string_equal(l.last.event, "cancelled");
+	lab_validate(&v, &l, &m);
+	lab_outcome(v.outcome, VAULT_CLOSED);
+	lab_reopen(&l);
+	lab_validate(&v, &l, &m);
+	lab_outcome(v.outcome, VAULT_CLOSED);
+	/* One that was released is the host's to ask for again. */
+	(void)lab_begin(&l, &a, &m);
+	lab_validate(&v, &l, &m);
+	lab_outcome(v.outcome, VAULT_OK);
+	assert_int_equal(vault_begin(l.vault, &err), 0);
+	rc = vault_cancel(l.vault, &a.session_id, &err);
+	assert_int_equal(vault_commit(l.vault, NULL), 0);
+	assert_int_equal(rc, -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	lab_close(&l);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(fetched_cek),
 	cmocka_unit_test(lies),
@@ -283,6 +324,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(block_lists),
 	cmocka_unit_test(time_window),
 	cmocka_unit_test(cpu_counts),
+	cmocka_unit_test(cancelled),
 };
 
 int
