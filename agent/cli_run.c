@@ -32,6 +32,12 @@ static const char usage[] =
     "  --api-socket         owner's API on api.sock          api.socket\n"
     "  --api-listen A:P     and on HTTPS, with               api.listen\n"
     "  --api-certificate FILE, --api-key FILE   api.certificate, api.key\n"
+    "  --listen ADDR:PORT   answer hosts by HTTPS, with or\n"
+    "                       without a relay                  direct.listen\n"
+    "  --certificate FILE   its certificate, PEM        direct.certificate\n"
+    "  --key FILE           and private key             direct.key\n"
+    "  --client-ca FILE     authorities of hosts        direct.client-ca\n"
+    "                       (who is let in: direct.auth, direct.tokens)\n"
     "  --log-level WORD     error, warn, info, debug         log.level\n"
     "  -v                   the same as --log-level debug\n"
     "  --log-format WORD    text, json, journal              log.format\n"
@@ -55,6 +61,10 @@ static const struct {
 	{ "api-listen", "api.listen" },
 	{ "api-certificate", "api.certificate" },
 	{ "api-key", "api.key" },
+	{ "listen", "direct.listen" },
+	{ "certificate", "direct.certificate" },
+	{ "key", "direct.key" },
+	{ "client-ca", "direct.client-ca" },
 	{ "log-level", "log.level" },
 	{ "log-format", "log.format" },
 };

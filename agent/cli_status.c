@@ -34,7 +34,7 @@ print_relays(const json_t *list)
 }
 
 static void
-print(const json_t *s)
+print_tunnel(const json_t *s)
 {
 	bool bound = json_is_true(json_object_get(s, "channel-binding"));
 
@@ -49,6 +49,15 @@ print(const json_t *s)
 		(void)printf("binding  %s\n",
 		    bound ? "bound to the TLS connection"
 			  : "OFF at the relay: hellos are not bound to TLS");
+}
+
+static void
+print(const json_t *s)
+{
+	if (cli_text(s, "relay")[0] != '\0')
+		print_tunnel(s);
+	if (cli_text(s, "direct")[0] != '\0')
+		(void)printf("listens  %s\n", cli_text(s, "direct"));
 	(void)printf("VMs      %lld registered, %lld claimed, %lld denied, "
 		     "%lld standby\n",
 	    cli_number(s, "vms"), cli_number(s, "claimed"),
@@ -86,7 +95,11 @@ cli_status(const struct cli *cli, int argc, char **argv)
 		cli_print_json(s);
 	else
 		print(s);
-	rc = strcmp(cli_text(s, "state"), "ready") == 0 ? CLI_OK : CLI_FAILED;
+	rc = strcmp(cli_text(s, "state"), "ready") == 0 ||
+		(cli_text(s, "relay")[0] == '\0' &&
+		    cli_text(s, "direct")[0] != '\0')
+	    ? CLI_OK
+	    : CLI_FAILED;
 	json_decref(s);
 	return rc;
 }

@@ -9,8 +9,11 @@
 #include "agent/api_serve.h"
 #include "agent/keyserver.h"
 #include "agent/relay_url.h"
+#include "common/address.h"
 #include "common/base64.h"
+#include "common/hex.h"
 #include "common/log.h"
+#include "common/tally.h"
 #include "common/tunnel.h"
 
 #define AT(field) offsetof(struct config, field)
@@ -38,6 +41,62 @@ check_proxy(const char *text, struct err *err)
 
 	return text[0] == '\0' ? 0 : relay_proxy_parse(&proxy, text, err);
 }
+
+static int
+check_listen(const char *text, struct err *err)
+{
+	char host[ADDRESS_HOST_LEN];
+	uint16_t port;
+
+	return text[0] == '\0'
+	    ? 0
+	    : address_split(host, sizeof(host), &port, text, err);
+}
+
+static int
+check_base(const char *text, struct err *err)
+{
+	size_t len = strlen(text);
+
+	if (text[0] != '/' || (len > 1 && text[len - 1] == '/') ||
+	    strspn(text,
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+		"0123456789-._~/") != len)
+		return err_set(err, ERR_USAGE, "want / or a path like /sev");
+	return 0;
+}
+
+static int
+check_sha256(const char *text, struct err *err)
+{
+	uint8_t digest[ADMIT_DIGEST_LEN];
+
+	return hex_decode(digest, sizeof(digest), span_str(text), err);
+}
+
+static int
+check_network(const char *text, struct err *err)
+{
+	struct source_net net;
+
+	return source_net_parse(&net, text, err);
+}
+
+static const char *const auth_words[] = { "mtls", "bearer", "networks", NULL };
+
+#define TOKEN(field) offsetof(struct config_token, field)
+static const struct conf_key token_keys[] = {
+	{ "name", CONF_STRING, TOKEN(name), NULL, 1, 64,
+	    "The host's name, in logs and for vm add --allow-host token:NAME.",
+	    .example = "cn-17" },
+	{ "sha256", CONF_STRING, TOKEN(sha256), NULL, 64, 64,
+	    "SHA-256 of the token's text, in hex.",
+	    .example = "9f86d081884c7d659a2feaa0c55ad015"
+		       "a3bf4f1b2b0b822cd15d6c15b0f00a08",
+	    .check = check_sha256 },
+};
+static const struct conf_table token_table =
+    CONF_TABLE(token_keys, struct config_token);
 
 static const char *const lock_memory_words[] = { "try", "require", NULL };
 
@@ -97,6 +156,31 @@ static const struct conf_key keys[] = {
 	    "A file of CEK fingerprints that no VM accepts, one a line; read "
 	    "again as it changes.",
 	    .example = "/etc/attest-agent/cek-blocklist" },
+	{ "direct.listen", CONF_STRING, AT(direct.listen), "", 0, 80,
+	    "ADDRESS:PORT on which hosts are answered without a relay; nowhere "
+	    "by default.",
+	    .example = "192.0.2.7:9443", .check = check_listen },
+	{ "direct.base", CONF_STRING, AT(direct.base), "/", 1, 128,
+	    "Path in front of all others there.", .example = "/sev",
+	    .check = check_base },
+	{ "direct.certificate", CONF_PATH, AT(direct.certificate), "", 0, 4096,
+	    "PEM: the listener's certificate, then its chain.",
+	    .example = "/etc/attest-agent/direct.crt" },
+	{ "direct.key", CONF_PATH, AT(direct.key), "", 0, 4096,
+	    "PEM: its private key.",
+	    .example = "/etc/attest-agent/direct.key" },
+	{ "direct.client-ca", CONF_PATH, AT(direct.client_ca), "", 0, 4096,
+	    "PEM: who signs the certificates of hosts, for auth mtls.",
+	    .example = "/etc/attest-agent/hosts-ca.crt" },
+	{ "direct.auth", CONF_FLAGS, AT(direct.auth), "", 0, 0,
+	    "How hosts show there who they are, any of the list.  Empty: no "
+	    "host is let in.",
+	    .words = auth_words, .example = "mtls, bearer" },
+	{ "direct.networks", CONF_STRINGS, AT(direct.networks), "", 0, 1000,
+	    "Networks whose hosts need to show nothing, for auth networks.",
+	    .example = "10.0.0.0/8", .check = check_network },
+	{ "direct.tokens", CONF_MAPS, AT(direct.tokens), "", 0, 10000,
+	    "Bearer tokens of hosts there.", .sub = &token_table },
 	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
 	    "Secrets in memory that never goes to swap: try (and warn), or "
 	    "require.",
@@ -234,10 +318,10 @@ config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
 		    fill_relay(&out[n++], more[i], c, err) != 0)
 			return -1;
 	*count = n;
-	if (n == 0)
+	if (n == 0 && c->direct.listen[0] == '\0')
 		return err_set(err, ERR_USAGE,
 		    "no relay: give --relay wss://HOST[:PORT][/BASE], or "
-		    "relay.url in agent.yaml");
+		    "relay.url in agent.yaml; or --listen ADDR:PORT");
 	return 0;
 }
 

@@ -2,8 +2,19 @@
 #define AGENT_CONFIG_H
 
 #include "agent/dialer.h"
+#include "agent/direct.h"
 #include "common/conf.h"
 #include "common/err.h"
+
+#define CONFIG_AUTH_MTLS 0x1u
+#define CONFIG_AUTH_BEARER 0x2u
+#define CONFIG_AUTH_NETWORKS 0x4u
+
+/* A bearer token of a host that asks directly. */
+struct config_token {
+	char *name;
+	char *sha256; /* hex, of its text */
+};
 
 /* agent.yaml; every key is a flag of `attest-agent run`, too. */
 struct config {
@@ -24,6 +35,16 @@ struct config {
 	char *api_certificate;
 	char *api_key;
 	char *blocklist; /* "": none */
+	struct config_direct {
+		char *listen;      /* "": no listener */
+		char *base;        /* "/" or "/sev" */
+		char *certificate; /* "": none */
+		char *key;
+		char *client_ca;           /* "": none */
+		unsigned auth;             /* CONFIG_AUTH_... */
+		struct conf_list networks; /* of char *: "10.0.0.0/8" */
+		struct conf_list tokens;   /* of struct config_token */
+	} direct;
 	int lock_memory; /* 1: require */
 	int log_level;   /* enum log_level */
 	int log_format;  /* enum log_format */
@@ -51,10 +72,27 @@ int config_add_relay(
  * What the dialer wants to know of each relay, the environment's proxy
  * included.
  *   lifetime  borrows ${c}
- *   errors    ERR_USAGE
+ *   errors    ERR_USAGE; none at all is one but for an agent that listens
  */
 int config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
     const struct config *c, struct err *err);
+
+/* Who may ask the listener; owned. */
+struct config_hosts {
+	struct admit_token *tokens;
+	struct source_net *networks;
+};
+
+/**
+ * config_direct(out, hosts, c, err):
+ * What the listener wants to know; not to be called without c->direct.listen.
+ *   lifetime  borrows ${c} and ${hosts}; config_hosts_free() that, after
+ *             failures too
+ *   errors    ERR_USAGE: what must be there with it is not; ERR_MEMORY
+ */
+int config_direct(struct direct_options *out, struct config_hosts *hosts,
+    const struct config *c, struct err *err);
+void config_hosts_free(struct config_hosts *hosts);
 
 /** config_key_proxy(c): for the key server; NULL: none. */
 const char *config_key_proxy(const struct config *c);

@@ -12,6 +12,7 @@
 
 #include "agent/config.h"
 #include "agent/dialer.h"
+#include "agent/direct.h"
 #include "agent/keyserver.h"
 #include "agent/part.h"
 #include "agent/sandbox.h"
@@ -23,9 +24,11 @@ struct net {
 	struct dialer_relay relays[DIALER_ENDPOINTS_MAX];
 	struct key *key; /* its public half; the vault has the other */
 	struct worker *worker;
-	struct dialer *dialer;
-	struct keyserver *keys; /* NULL: offline */
-	pthread_t thread;       /* listens to the parent */
+	struct dialer *dialer;     /* NULL: no relay */
+	struct direct *direct;     /* NULL: no listener */
+	struct config_hosts hosts; /* of the listener */
+	struct keyserver *keys;    /* NULL: offline */
+	pthread_t thread;          /* listens to the parent */
 	bool listens;
 	int signal_fd, stop_fd;
 };
@@ -70,7 +73,8 @@ describe_relay(const struct endpoint_status *s)
 static json_t *
 describe(const struct dialer_status *s, size_t vms)
 {
-	json_t *v = describe_relay(&s->relays[s->best]);
+	json_t *v =
+	    s->count > 0 ? describe_relay(&s->relays[s->best]) : json_object();
 	json_t *head, *list = json_array();
 	size_t i;
 
@@ -95,15 +99,24 @@ describe(const struct dialer_status *s, size_t vms)
 static void
 tell_status(struct net *n)
 {
-	struct dialer_status s;
+	struct dialer_status s = { 0 };
 	char bytes[PART_STATUS_MAX];
 	size_t vms = 0;
 	size_t len = 0;
 	json_t *v;
 
-	dialer_get_status(&s, n->dialer);
+	if (n->dialer != NULL)
+		dialer_get_status(&s, n->dialer);
+	if (n->direct != NULL)
+		s.answers += direct_answers(n->direct);
 	free(worker_names(n->worker, &vms));
 	v = describe(&s, vms);
+	if (v != NULL && n->direct != NULL &&
+	    json_object_set_new(
+		v, "direct", json_string(direct_address(n->direct))) != 0) {
+		json_decref(v);
+		v = NULL;
+	}
 	bytes[0] = PART_STATUS;
 	if (v != NULL)
 		len = json_dumpb(v, bytes + 1, sizeof(bytes) - 1,
@@ -111,6 +124,14 @@ tell_status(struct net *n)
 	json_decref(v);
 	if (len > 0 && len < sizeof(bytes))
 		(void)send(PART_KEEPER_FD, bytes, len + 1, MSG_NOSIGNAL);
+}
+
+static void
+stop(struct net *n)
+{
+	if (n->dialer != NULL)
+		dialer_stop(n->dialer);
+	direct_end(n->direct);
 }
 
 static void *
@@ -129,7 +150,7 @@ listen_to_parent(void *arg)
 			return NULL;
 		if (fds[1].revents != 0 &&
 		    read(n->signal_fd, &info, sizeof(info)) == sizeof(info))
-			dialer_stop(n->dialer);
+			stop(n);
 		if (fds[2].revents == 0)
 			continue;
 		if (recv(PART_KEEPER_FD, &ask, 1, MSG_DONTWAIT) == 1 &&
@@ -213,28 +234,57 @@ confine(const struct net *n, struct err *err)
 }
 
 static int
-start(struct net *n, const sigset_t *signals, struct err *err)
+start_dialer(struct net *n, size_t relay_count, struct err *err)
 {
-	struct dialer_options dialer = {
+	struct dialer_options options = {
 		.relays = n->relays,
+		.relay_count = relay_count,
 		.relay_name = n->config.relay_name[0] != '\0'
 		    ? n->config.relay_name
 		    : NULL,
 		.allow_no_binding = n->config.allow_no_binding,
+		.key = n->key,
 		.clock = times_system(),
 	};
-	struct worker_ops ops;
 
-	if (config_relays(n->relays, &dialer.relay_count, &n->config, err) !=
-		0 ||
-	    worker_open(&n->worker, PART_PAIR_FD, err) != 0 ||
-	    key_remote(&n->key, worker_public(n->worker), sign, n, err) != 0)
-		return -1;
-	dialer.key = n->key;
-	if (dialer_new(&n->dialer, &dialer, err) != 0)
+	if (relay_count == 0)
+		return 0;
+	if (dialer_new(&n->dialer, &options, err) != 0)
 		return -1;
 	dialer_set_worker(n->dialer, n->worker);
-	ops = dialer_worker_ops(n->dialer);
+	return 0;
+}
+
+/* Files are read and ports bound before we may do neither. */
+static int
+open_direct(struct net *n, struct err *err)
+{
+	struct direct_options options;
+
+	if (n->config.direct.listen[0] == '\0')
+		return 0;
+	if (config_direct(&options, &n->hosts, &n->config, err) != 0)
+		return -1;
+	if (n->config.direct.auth == 0)
+		log_warn(NULL,
+		    "no host will be let in by %s: direct.auth is empty",
+		    options.listen);
+	return direct_open(&n->direct, &options, err);
+}
+
+static int
+start(struct net *n, const sigset_t *signals, struct err *err)
+{
+	struct worker_ops ops = { 0 };
+	size_t relay_count;
+
+	if (config_relays(n->relays, &relay_count, &n->config, err) != 0 ||
+	    worker_open(&n->worker, PART_PAIR_FD, err) != 0 ||
+	    key_remote(&n->key, worker_public(n->worker), sign, n, err) != 0 ||
+	    start_dialer(n, relay_count, err) != 0 || open_direct(n, err) != 0)
+		return -1;
+	if (n->dialer != NULL)
+		ops = dialer_worker_ops(n->dialer);
 	ops.lost = lost;
 	if (confine(n, err) != 0 || start_keys(n, err) != 0)
 		return -1;
@@ -244,13 +294,27 @@ start(struct net *n, const sigset_t *signals, struct err *err)
 	}
 	if (worker_start(n->worker, &ops, err) != 0)
 		return -1;
+	if (n->direct != NULL && direct_start(n->direct, n->worker, err) != 0)
+		return -1;
 	return listen_start(n, signals, err);
+}
+
+/* A relay that will not have us is the end, but for hosts that need none. */
+static int
+serve(struct net *n)
+{
+	int rc = n->dialer != NULL ? dialer_run(n->dialer) : 0;
+
+	direct_wait(n->direct);
+	return n->direct != NULL ? 0 : rc;
 }
 
 static void
 end(struct net *n)
 {
 	listen_stop(n);
+	direct_end(n->direct);
+	direct_wait(n->direct);
 	/* Each of the two asks the other. */
 	keyserver_stop(n->keys);
 	worker_stop(n->worker);
@@ -258,6 +322,8 @@ end(struct net *n)
 	if (n->dialer != NULL)
 		dialer_set_worker(n->dialer, NULL);
 	dialer_free(n->dialer);
+	direct_free(n->direct);
+	config_hosts_free(&n->hosts);
 	key_free(n->key);
 	config_free(&n->config);
 }
@@ -282,7 +348,7 @@ part_net(const struct cli *cli, int argc, char **argv)
 	    (enum log_format)n.config.log_format);
 	if (start(&n, &signals, &err) != 0)
 		word[1] = (uint8_t)cli_fail(&err);
-	else if (dialer_run(n.dialer) == 0)
+	else if (serve(&n) == 0)
 		word[1] = CLI_OK;
 out:
 	end(&n);

@@ -106,6 +106,14 @@ read_path(struct uuid *vm, struct span path)
 	return VERB_NONE;
 }
 
+bool
+service_is_path(struct span path)
+{
+	struct uuid vm;
+
+	return read_path(&vm, path) != VERB_NONE;
+}
+
 /* Absent is taken as JSON; parameters are ignored (docs/protocol.md 3). */
 static bool
 is_json(struct span type)

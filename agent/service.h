@@ -55,6 +55,9 @@ bool service_ask(struct door_message *question, struct service_answer *out,
 void service_tell(struct service_answer *out, const struct door_message *reply,
     struct span request_id);
 
+/** service_is_path(path): one that hosts may post to. */
+bool service_is_path(struct span path);
+
 /** service_broken(out): our own fault; replaces ${out}. */
 void service_broken(struct service_answer *out);
 

@@ -3,6 +3,7 @@
 
 #include "agent/door.h"
 #include "agent/service.h"
+#include "common/loop.h"
 
 /*
  * net's side of the door: a thread that turns what hosts ask into messages,
@@ -14,7 +15,12 @@ struct worker;
 /* A host's request on its way through.  The poster owns it again when it
  * comes to worker_take(); release it by worker_job_free(). */
 struct worker_job {
+	struct mail mail; /* first: for a poster with a loop */
 	struct worker_job *next;
+	/* Takes the job, and notes of it (extend_ms), in place of
+	 * worker_take(); from the worker's thread.  NULL: worker_take(). */
+	void (*answered)(void *arg, struct worker_job *job);
+	void *arg;
 	uint64_t id;               /* of the worker */
 	uint64_t link;             /* which tunnel; for the poster */
 	uint32_t stream;           /* and which stream of it */

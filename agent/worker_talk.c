@@ -13,6 +13,13 @@ finish(struct worker *w, struct worker_job *job)
 {
 	job->next = NULL;
 	(void)pthread_mutex_lock(&w->lock);
+	if (job->answered != NULL) {
+		if (job->extend_ms == 0)
+			w->queued--;
+		(void)pthread_mutex_unlock(&w->lock);
+		job->answered(job->arg, job);
+		return;
+	}
 	*w->done_last = job;
 	w->done_last = &job->next;
 	(void)pthread_mutex_unlock(&w->lock);
@@ -191,6 +198,8 @@ take_pending(struct worker *w)
 	note = calloc(1, sizeof(*note));
 	if (note == NULL)
 		return; /* the relay gives up a little early */
+	note->answered = (*at)->answered;
+	note->arg = (*at)->arg;
 	note->link = (*at)->link;
 	note->stream = (*at)->stream;
 	note->extend_ms = w->message.u.pending.extend_ms;

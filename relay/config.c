@@ -1,10 +1,11 @@
 #include "relay/config.h"
 
+#include "common/address.h"
+#include "common/admit.h"
 #include "common/hex.h"
 #include "common/log.h"
-#include "relay/admit.h"
+#include "common/tally.h"
 #include "relay/directory.h"
-#include "relay/tally.h"
 #include "relay/tenant.h"
 
 #include <arpa/inet.h>
@@ -331,43 +332,5 @@ check_listen(const char *text, struct err *err)
 	char host[64];
 	uint16_t port;
 
-	return relay_listen_split(host, sizeof(host), &port, text, err);
-}
-
-int
-relay_listen_split(
-    char *host, size_t cap, uint16_t *port, const char *text, struct err *err)
-{
-	const char *colon = strrchr(text, ':');
-	const char *from = text, *to = colon;
-	struct in6_addr addr;
-	char *end;
-	long number;
-	int family = AF_INET;
-
-	if (colon == NULL)
-		return err_set(
-		    err, ERR_MALFORMED, "want ADDRESS:PORT or [IPv6]:PORT");
-	if (text[0] == '[') {
-		if (colon == text || colon[-1] != ']')
-			return err_set(err, ERR_MALFORMED,
-			    "want ADDRESS:PORT or [IPv6]:PORT");
-		from = text + 1;
-		to = colon - 1;
-		family = AF_INET6;
-	}
-	if (to <= from || (size_t)(to - from) >= cap)
-		return err_set(
-		    err, ERR_MALFORMED, "want ADDRESS:PORT or [IPv6]:PORT");
-	memcpy(host, from, (size_t)(to - from));
-	host[to - from] = '\0';
-	if (inet_pton(family, host, &addr) != 1)
-		return err_set(err, ERR_MALFORMED, "%s is no IPv%d address",
-		    host, family == AF_INET ? 4 : 6);
-	number = strtol(colon + 1, &end, 10);
-	if (colon[1] < '0' || colon[1] > '9' || *end != '\0' || number > 65535)
-		return err_set(err, ERR_MALFORMED, "%s is no port (0 to 65535)",
-		    colon + 1);
-	*port = (uint16_t)number;
-	return 0;
+	return address_split(host, sizeof(host), &port, text, err);
 }

@@ -118,11 +118,4 @@ extern const struct conf_table relay_config_table;
 /* The first lines of relay.yaml.example. */
 extern const char relay_config_head[];
 
-/**
- * relay_listen_split(host, cap, port, text, err):
- * "host:port", "[v6]:port".  errors ERR_MALFORMED
- */
-int relay_listen_split(
-    char *host, size_t cap, uint16_t *port, const char *text, struct err *err);
-
 #endif

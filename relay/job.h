@@ -6,7 +6,7 @@
 #include "common/loop.h"
 #include "common/problem.h"
 #include "relay/slab.h"
-#include "relay/tally.h"
+#include "common/tally.h"
 
 /*
  * What threads send each other.  A job is a host's request: it belongs to the

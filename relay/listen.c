@@ -1,5 +1,6 @@
 #include "relay/listen.h"
 
+#include "common/address.h"
 #include "common/log.h"
 #include "relay/worker.h"
 
@@ -35,84 +36,22 @@ struct listeners {
 	bool full_told;
 };
 
-static socklen_t
-fill_address(struct sockaddr_storage *out, const char *host, uint16_t port)
-{
-	struct sockaddr_in v4 = { .sin_family = AF_INET,
-		.sin_port = htons(port) };
-	struct sockaddr_in6 v6 = { .sin6_family = AF_INET6,
-		.sin6_port = htons(port) };
-
-	memset(out, 0, sizeof(*out));
-	if (inet_pton(AF_INET, host, &v4.sin_addr) == 1) {
-		memcpy(out, &v4, sizeof(v4));
-		return sizeof(v4);
-	}
-	inet_pton(AF_INET6, host, &v6.sin6_addr);
-	memcpy(out, &v6, sizeof(v6));
-	return sizeof(v6);
-}
-
-static uint16_t
-port_of(const struct sockaddr_storage *sa)
-{
-	struct sockaddr_in6 v6;
-
-	/* The port lies at the same place in both. */
-	memcpy(&v6, sa, sizeof(v6));
-	return ntohs(v6.sin6_port);
-}
-
-/* "A:P" with the true port. */
-static void
-put_where(struct writer *out, int fd)
-{
-	struct sockaddr_storage sa = { 0 };
-	struct sockaddr_in6 v6;
-	struct sockaddr_in v4;
-	socklen_t len = sizeof(sa);
-	char host[INET6_ADDRSTRLEN] = "", where[80];
-
-	getsockname(fd, (struct sockaddr *)&sa, &len);
-	memcpy(&v4, &sa, sizeof(v4));
-	memcpy(&v6, &sa, sizeof(v6));
-	if (sa.ss_family == AF_INET)
-		inet_ntop(AF_INET, &v4.sin_addr, host, sizeof(host));
-	else if (sa.ss_family == AF_INET6)
-		inet_ntop(AF_INET6, &v6.sin6_addr, host, sizeof(host));
-	snprintf(where, sizeof(where),
-	    sa.ss_family == AF_INET ? "%s:%u" : "[%s]:%u", host, port_of(&sa));
-	writer_put(out, span_str(where));
-}
-
 static int
 open_one(struct listener *l, const char *text, struct inherit *inherit,
     struct err *err)
 {
 	struct sockaddr_storage sa;
-	socklen_t len;
-	char host[64];
+	char host[ADDRESS_HOST_LEN];
 	uint16_t port;
-	int one = 1;
 
-	if (relay_listen_split(host, sizeof(host), &port, text, err) != 0)
+	if (address_split(host, sizeof(host), &port, text, err) != 0)
 		return -1;
-	len = fill_address(&sa, host, port);
+	(void)address_fill(&sa, host, port);
 	l->fd = inherit_take(inherit, l->kind, &sa);
 	if (l->fd >= 0)
 		return 0;
-	l->fd =
-	    socket(sa.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (l->fd < 0)
-		return err_set(
-		    err, ERR_IO, "listen on %s: %s", text, strerror(errno));
-	setsockopt(l->fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	setsockopt(l->fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(l->fd, (struct sockaddr *)&sa, len) != 0 ||
-	    listen(l->fd, BACKLOG) != 0)
-		return err_set(
-		    err, ERR_IO, "listen on %s: %s", text, strerror(errno));
-	return 0;
+	l->fd = address_listen(text, BACKLOG, err);
+	return l->fd >= 0 ? 0 : -1;
 }
 
 static int
@@ -145,6 +84,7 @@ open_all(struct listeners *l, const struct relay_listener *config,
 static void
 tell_ready(const struct listeners *l, char *ready, size_t cap)
 {
+	char where[ADDRESS_TEXT_LEN];
 	struct writer w = writer_of(ready, cap - 1);
 
 	for (size_t i = 0; i < l->count; i++) {
@@ -157,7 +97,7 @@ tell_ready(const struct listeners *l, char *ready, size_t cap)
 			writer_put(&w, span_str(inherit_names[one->kind]));
 			writer_put(&w, span_str(" "));
 		}
-		put_where(&w, one->fd);
+		writer_put(&w, span_str(address_text(where, one->fd)));
 	}
 	ready[w.len] = '\0';
 }
@@ -167,11 +107,12 @@ listeners_address(
     char *out, size_t cap, const struct listeners *l, enum inherit_kind kind)
 {
 	struct writer w = writer_of(out, cap - 1);
+	char where[ADDRESS_TEXT_LEN];
 
 	for (size_t i = 0; i < l->count; i++) {
 		if (l->list[i].kind != kind)
 			continue;
-		put_where(&w, l->list[i].fd);
+		writer_put(&w, span_str(address_text(where, l->list[i].fd)));
 		break;
 	}
 	out[w.len] = '\0';
@@ -254,7 +195,7 @@ deal(struct listener *l, int fd, const struct sockaddr_storage *sa)
 	m->public = public;
 	m->relay = l->kind == INHERIT_CLUSTER;
 	m->source = peer.source;
-	m->port = port_of(sa);
+	m->port = address_port(sa);
 	atomic_fetch_add(&w->load, 1);
 	loop_post(w->loop, &m->m.mail);
 }

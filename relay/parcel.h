@@ -5,7 +5,7 @@
 #include "common/frame.h"
 #include "common/span.h"
 #include "common/tls.h"
-#include "relay/tally.h"
+#include "common/tally.h"
 
 /*
  * What a relay and the one that takes its place say to each other over a Unix

@@ -8,7 +8,7 @@
 #include "relay/notify.h"
 #include "relay/registry.h"
 #include "relay/route.h"
-#include "relay/tally.h"
+#include "common/tally.h"
 
 #include <stdatomic.h>
 

@@ -1,7 +1,7 @@
 #include "relay/route.h"
 
 #include "common/secret.h"
-#include "relay/siphash.h"
+#include "common/siphash.h"
 
 #include <pthread.h>
 #include <stdlib.h>

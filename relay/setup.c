@@ -1,5 +1,6 @@
 #include "relay/setup.h"
 
+#include "common/address.h"
 #include "common/hex.h"
 #include "relay/setup_cluster.h"
 
@@ -154,8 +155,8 @@ is_clash(const char *a, const char *b)
 	char host_a[64], host_b[64];
 	uint16_t port_a, port_b;
 
-	if (relay_listen_split(host_a, sizeof(host_a), &port_a, a, NULL) != 0 ||
-	    relay_listen_split(host_b, sizeof(host_b), &port_b, b, NULL) != 0)
+	if (address_split(host_a, sizeof(host_a), &port_a, a, NULL) != 0 ||
+	    address_split(host_b, sizeof(host_b), &port_b, b, NULL) != 0)
 		return false;
 	if (port_a == 0 || port_a != port_b)
 		return false;

@@ -2,7 +2,7 @@
 #define RELAY_SETUP_H
 
 #include "common/tls.h"
-#include "relay/admit.h"
+#include "common/admit.h"
 #include "relay/config.h"
 #include "relay/tenant.h"
 

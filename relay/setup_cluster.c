@@ -1,5 +1,6 @@
 #include "relay/setup_cluster.h"
 
+#include "common/address.h"
 #include "common/secret.h"
 
 #include <errno.h>
@@ -32,7 +33,7 @@ check_fields(const struct relay_cluster *c, struct conf_report *report)
 			conf_complain(report, needed[i].key,
 			    "is needed with cluster.directory");
 	if (c->advertise[0] != '\0') {
-		if (relay_listen_split(
+		if (address_split(
 			host, sizeof(host), &port, c->advertise, &err) != 0)
 			conf_complain(
 			    report, "cluster.advertise", "%s", err.msg);
@@ -40,7 +41,7 @@ check_fields(const struct relay_cluster *c, struct conf_report *report)
 			conf_complain(report, "cluster.advertise",
 			    "needs the port that others are to dial");
 	} else if (c->at.listen.count > 0 &&
-	    relay_listen_split(host, sizeof(host), &port,
+	    address_split(host, sizeof(host), &port,
 		((char *const *)c->at.listen.items)[0], &err) == 0 &&
 	    (strcmp(host, "0.0.0.0") == 0 || strcmp(host, "::") == 0)) {
 		conf_complain(report, "cluster.advertise",

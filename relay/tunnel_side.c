@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "common/tls.h"
-#include "relay/admit.h"
+#include "common/admit.h"
 #include "relay/side_impl.h"
 
 #include <stdlib.h>

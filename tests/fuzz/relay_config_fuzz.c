@@ -1,3 +1,4 @@
+#include "common/address.h"
 #include "relay/config.h"
 
 #include <stdlib.h>
@@ -25,7 +26,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	    (report.errors > 0 && report.text == NULL))
 		abort();
 	for (size_t i = 0; rc == 0 && i < c.public.listen.count; i++)
-		if (relay_listen_split(host, sizeof(host), &port,
+		if (address_split(host, sizeof(host), &port,
 			((char *const *)c.public.listen.items)[i], NULL) != 0)
 			abort();
 	conf_free(&c, &relay_config_table);

@@ -1,5 +1,5 @@
 #include "common/http_head.h"
-#include "relay/admit.h"
+#include "common/admit.h"
 #include "relay/path.h"
 
 #include <stdlib.h>

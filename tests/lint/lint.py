@@ -54,9 +54,9 @@ DOORS = (
     (r"openssl/(ssl|x509v3)\.h",
      r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
-     r"common/(secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
+     r"common/(admit|secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
      r"agent/(tunnel_ws|key|move_seal|store_seal)\.c|"
-     r"relay/(admit|keyring|main)\.c"),
+     r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",
      r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"(agent|relay)/sandbox\.c"),

@@ -1,3 +1,4 @@
+#include "common/address.h"
 #include "relay/setup.h"
 
 #include <stdlib.h>
@@ -397,7 +398,7 @@ addresses_to_listen_on(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(listens); i++) {
-		int rc = relay_listen_split(
+		int rc = address_split(
 		    host, sizeof(host), &port, listens[i].text, &err);
 
 		if (rc != (listens[i].host != NULL ? 0 : -1))

@@ -2,7 +2,7 @@
 
 #include "common/secret.h"
 #include "relay/keyring.h"
-#include "relay/siphash.h"
+#include "common/siphash.h"
 
 #include "tests/unit/relay/check.h"
 

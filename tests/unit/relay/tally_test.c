@@ -1,4 +1,4 @@
-#include "relay/tally.h"
+#include "common/tally.h"
 
 #include "relay/slab.h"
 

@@ -1,5 +1,5 @@
-#ifndef RELAY_SIPHASH_H
-#define RELAY_SIPHASH_H
+#ifndef COMMON_SIPHASH_H
+#define COMMON_SIPHASH_H
 
 #include "common/span.h"
 

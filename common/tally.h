@@ -1,5 +1,5 @@
-#ifndef RELAY_TALLY_H
-#define RELAY_TALLY_H
+#ifndef COMMON_TALLY_H
+#define COMMON_TALLY_H
 
 #include "common/err.h"
 

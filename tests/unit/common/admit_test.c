@@ -1,4 +1,4 @@
-#include "relay/admit.h"
+#include "common/admit.h"
 
 #include "common/secret.h"
 

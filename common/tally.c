@@ -1,7 +1,7 @@
-#include "relay/tally.h"
+#include "common/tally.h"
 
 #include "common/secret.h"
-#include "relay/siphash.h"
+#include "common/siphash.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

@@ -1,4 +1,4 @@
-#include "relay/siphash.h"
+#include "common/siphash.h"
 
 static inline uint64_t
 rotl(uint64_t x, unsigned by)

@@ -1,9 +1,9 @@
-#ifndef RELAY_ADMIT_H
-#define RELAY_ADMIT_H
+#ifndef COMMON_ADMIT_H
+#define COMMON_ADMIT_H
 
 #include "common/err.h"
 #include "common/span.h"
-#include "relay/tally.h"
+#include "common/tally.h"
 
 /*
  * May this peer speak, and who is it?  Pure: bytes in, verdict out.
