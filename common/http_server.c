@@ -12,11 +12,14 @@
 
 #define ANSWER_HEAD_MAX 20480 /* an agent's fields fit one frame */
 #define RATE_TICK_MS 1000
+#define SKIP_MAX                                                               \
+	65536 /* bytes of a refused body; a new connection costs more */
 
 enum state {
 	IDLE, /* between requests */
 	HEAD, /* some bytes of one */
 	JUDGING,
+	SKIP, /* its answer is given, its body still comes */
 	BODY,
 	BUSY /* the answer is the user's to give */
 };
@@ -28,12 +31,14 @@ struct http_server {
 	bool close_after;
 	bool is_head; /* the method: no body goes back */
 	bool understood;
+	bool awaited; /* the body comes after a 100 only */
 	struct http_scan scan;
 	char method[HTTP_METHOD_MAX + 1];
 	char id[HTTP_ID_MAX + 1];
 	uint8_t ids[12]; /* of the ids that we make: 8 random bytes, a count */
 	struct buf body;
 	size_t body_len;      /* of the request, as announced */
+	size_t skip;          /* bytes of a body that nobody wants */
 	uint64_t began_us;    /* the request's head was complete */
 	uint64_t body_due_ms; /* when the body must be complete */
 	size_t rate_mark;     /* bytes there at the last look */
@@ -66,6 +71,9 @@ on_timer(void *arg)
 		break;
 	case HEAD:
 		conn_close(s->conn, "request head too slow");
+		break;
+	case SKIP:
+		conn_close(s->conn, "request body too slow");
 		break;
 	case BODY:
 		if (clock_ms() >= s->body_due_ms ||
@@ -157,6 +165,19 @@ report(struct http_server *s, const struct http_answer *answer, const char *why)
 	s->ops->done(s->arg, &done);
 }
 
+/*
+ * Who is told to come again shall not need a new connection for it: under a
+ * flood, handshakes would then cost more than all that is served.
+ */
+static size_t
+to_skip(const struct http_server *s, unsigned status)
+{
+	if (s->state != JUDGING || s->close_after || s->awaited ||
+	    s->body_len > SKIP_MAX || (status != 429 && status != 503))
+		return 0;
+	return s->body_len;
+}
+
 static int
 answer_request(struct http_server *s, const struct http_answer *a,
     const char *why, struct err *err)
@@ -166,7 +187,8 @@ answer_request(struct http_server *s, const struct http_answer *a,
 
 	/* A body that was announced and not read would be taken for the next
 	 * head. */
-	if (s->state < BUSY && s->body_len > 0)
+	s->skip = to_skip(s, a->status);
+	if (s->state < BUSY && s->body_len > 0 && s->skip == 0)
 		s->close_after = true;
 	http_put_status(&w, a->status);
 	for (size_t i = 0; i < a->field_count; i++)
@@ -188,7 +210,7 @@ answer_request(struct http_server *s, const struct http_answer *a,
 	conn_write(s->conn, writer_span(&w));
 	if (!s->is_head)
 		conn_write(s->conn, a->body);
-	s->state = IDLE;
+	s->state = s->skip > 0 ? SKIP : IDLE;
 	s->scan = (struct http_scan){ 0 };
 	s->began_us = 0;
 	s->body_len = 0;
@@ -201,7 +223,8 @@ answer_request(struct http_server *s, const struct http_answer *a,
 		conn_finish(s->conn, "answered");
 		return 0;
 	}
-	loop_timer_set(&s->timer, s->settings->idle_ms);
+	loop_timer_set(&s->timer,
+	    s->skip > 0 ? s->settings->body_ms : s->settings->idle_ms);
 	conn_resume(s->conn);
 	return 0;
 }
@@ -297,6 +320,7 @@ on_head(struct http_server *s, struct span bytes)
 	s->is_head = span_is(head.method, "HEAD");
 	s->body_len = (size_t)head.length;
 	s->understood = true;
+	s->awaited = head.expect_continue;
 	if (head.close)
 		s->close_after = true;
 	switch (s->ops->head(s->arg, s, &head, &max)) {
@@ -343,6 +367,20 @@ on_body(struct http_server *s, struct span in)
 	return in.len;
 }
 
+/* Returns the bytes taken. */
+static size_t
+on_skip(struct http_server *s, size_t len)
+{
+	size_t took = len < s->skip ? len : s->skip;
+
+	s->skip -= took;
+	if (s->skip == 0) {
+		s->state = IDLE;
+		loop_timer_set(&s->timer, s->settings->idle_ms);
+	}
+	return took;
+}
+
 static size_t
 on_data(void *arg, uint8_t *ptr, size_t len)
 {
@@ -356,6 +394,12 @@ on_data(void *arg, uint8_t *ptr, size_t len)
 
 		if (s->state == BUSY)
 			break;
+		if (s->state == SKIP) {
+			took += on_skip(s, rest.len);
+			if (s->state == SKIP)
+				break;
+			continue;
+		}
 		if (s->state == BODY) {
 			took += on_body(s, rest);
 			if (s->state == BODY)

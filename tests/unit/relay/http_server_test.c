@@ -15,7 +15,8 @@
 /*
  * A server on a socket pair in a thread, a blocking client here.  The server
  * sends each body back; "/later" is answered at the end of the turn, "/deny"
- * before its body is read, "/bad" with a field that is none.
+ * before its body is read, and so is "/busy", but to come again; "/bad" is
+ * answered with a field that is none.
  */
 
 static char folder[] = "/tmp/attest-relay-http.XXXXXX";
@@ -65,9 +66,12 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 	*body_max = 100;
 	snprintf(v->path, sizeof(v->path), "%.*s", (int)head->path.len,
 	    (const char *)head->path.ptr);
-	if (strcmp(v->path, "/deny") != 0)
+	if (strcmp(v->path, "/deny") == 0)
+		http_problem(s, PROBLEM_HOST_UNAUTHENTICATED, NULL, 0);
+	else if (strcmp(v->path, "/busy") == 0)
+		http_problem(s, PROBLEM_OVERLOADED, NULL, 0);
+	else
 		return HTTP_READ;
-	http_problem(s, PROBLEM_HOST_UNAUTHENTICATED, NULL, 0);
 	return HTTP_ANSWERED;
 }
 
@@ -275,6 +279,14 @@ static const struct {
 	    "POST /deny HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nGET / "
 	    "HTTP/1.1\r\nHost: a\r\n\r\n",
 	    "HTTP/1.1 401 ", 0 },
+	{ "busy, and a body that waits for a 100",
+	    "POST /busy HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n"
+	    "Expect: 100-continue\r\n\r\n",
+	    "HTTP/1.1 503 ", 0 },
+	{ "busy, and a body too long to read for nothing",
+	    "POST /busy HTTP/1.1\r\nHost: a\r\nContent-Length: 65537\r\n"
+	    "\r\n",
+	    "HTTP/1.1 503 ", 0 },
 	{ "body over the limit",
 	    "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 101\r\n\r\n",
 	    "HTTP/1.1 413 ", 0 },
@@ -313,6 +325,29 @@ closes_behind_what_it_does_not_understand(void **state)
 			fail_msg(
 			    "%s: %u requests", closing[i].name, v.requests);
 	}
+}
+
+static void
+reads_over_the_body_of_who_shall_come_again(void **state)
+{
+	struct server v;
+	SSL *ssl = start(&v);
+	char out[4096];
+
+	(void)state;
+	/* What looks like a request in that body is none. */
+	talk(ssl,
+	    "POST /busy HTTP/1.1\r\nHost: a\r\nContent-Length: 26\r\n\r\n"
+	    "GET /x HTTP/1.1\r\nHost: a\r\n"
+	    "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n"
+	    "1END.",
+	    out, sizeof(out), 1);
+	expect_words("busy", out, "HTTP/1.1 503 ");
+	expect_words("next", out, "x-path: /now\r\n");
+	assert_null(strstr(out, "connection: close"));
+	finish(&v, ssl);
+	assert_int_equal(v.requests, 1);
+	assert_int_equal(v.done, 2);
 }
 
 static void
@@ -425,6 +460,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(answers_in_order),
 		cmocka_unit_test(closes_behind_what_it_does_not_understand),
+		cmocka_unit_test(reads_over_the_body_of_who_shall_come_again),
 		cmocka_unit_test(says_100_before_a_body_that_is_wanted),
 		cmocka_unit_test(a_field_that_is_none_is_not_sent),
 		cmocka_unit_test(a_head_without_a_body_has_none),
