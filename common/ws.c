@@ -14,12 +14,14 @@ ws_init(struct ws *ws)
 {
 	memset(ws, 0, sizeof(*ws));
 	buf_init(&ws->held, WS_MESSAGE_MAX, false);
+	buf_init(&ws->control, WS_CONTROL_MAX, false);
 }
 
 void
 ws_free(struct ws *ws)
 {
 	buf_free(&ws->held);
+	buf_free(&ws->control);
 }
 
 void
@@ -214,13 +216,18 @@ static enum ws_event
 take_control(
     struct ws *ws, struct span part, struct ws_got *out, struct err *err)
 {
-	if (part.len > 0)
-		memcpy(ws->control + ws->frame_got, part.ptr, part.len);
+	bool whole = part.len == ws->frame_len;
+
+	if (!whole && buf_append(&ws->control, part, err) != 0) {
+		ws->over = true;
+		out->code = WS_CLOSE_INTERNAL;
+		return WS_BAD;
+	}
 	ws->frame_got += (uint32_t)part.len;
 	if (ws->frame_got < ws->frame_len)
 		return WS_MORE;
 	return finish_control(
-	    ws, span_of(ws->control, ws->frame_len), out, err);
+	    ws, whole ? part : buf_span(&ws->control), out, err);
 }
 
 static enum ws_event
@@ -278,6 +285,8 @@ ws_next(struct ws *ws, uint8_t **in, size_t *len, struct ws_got *out,
 		buf_free(&ws->held);
 		ws->give_back = false;
 	}
+	if (ws->control.ptr != NULL && !ws->in_payload)
+		buf_free(&ws->control);
 	/* An empty payload is complete without a byte more. */
 	while (event == WS_MORE && !ws->over &&
 	    (*len > 0 || (ws->in_payload && ws->frame_got == ws->frame_len)))

@@ -47,7 +47,8 @@ int ws_handshake(struct ws_handshake *out, const struct http_head *head,
 /** ws_put_switching(w, hs): the whole head of the 101. */
 void ws_put_switching(struct writer *w, const struct ws_handshake *hs);
 
-/* One connection's decoder.  About 250 bytes; ${held} is empty while idle. */
+/* One connection's decoder.  About 140 bytes; ${held} and ${control} are
+ * empty while idle. */
 struct ws {
 	struct buf held;  /* payload of a message that came in pieces */
 	uint8_t head[14]; /* header of the frame that is coming */
@@ -61,7 +62,7 @@ struct ws {
 	uint8_t mask[4];
 	uint32_t frame_len; /* payload of the frame */
 	uint32_t frame_got;
-	uint8_t control[WS_CONTROL_MAX];
+	struct buf control; /* payload of a control frame in pieces */
 };
 
 enum ws_event {
