@@ -13,11 +13,14 @@
 #include "relay/worker.h"
 
 #include <sched.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define DRAIN_SLACK_MS 2000
+#define TRIM_MS 5000
+#define TRIM_LEAST 128 /* connections */
 #define READY_MAX 2048
 #define CERT_WARN_DAYS 14
 
@@ -32,6 +35,8 @@ struct server {
 	size_t drained;
 	bool draining;
 	struct loop_timer deadline;
+	struct loop_timer trim;
+	uint32_t trimmed_at; /* connections at the last look */
 	char ready[READY_MAX];
 };
 
@@ -301,6 +306,24 @@ start_workers(struct server *s, struct err *err)
 	return 0;
 }
 
+/*
+ * The allocator keeps what connections leave behind, between those that stay.
+ * Once there are half as many, or twice, it is worth a walk through it.
+ */
+static void
+on_trim(void *arg)
+{
+	struct server *s = arg;
+	uint32_t now = atomic_load(&s->relay.connections);
+
+	if (now + TRIM_LEAST < s->trimmed_at / 2 ||
+	    now / 2 > s->trimmed_at + TRIM_LEAST) {
+		malloc_trim(0);
+		s->trimmed_at = now;
+	}
+	loop_timer_set(&s->trim, TRIM_MS);
+}
+
 static int
 start(struct server *s, bool takeover, struct err *err)
 {
@@ -310,6 +333,8 @@ start(struct server *s, bool takeover, struct err *err)
 		return -1;
 	s->relay.main_loop = s->loop;
 	loop_timer_init(&s->deadline, s->loop, on_deadline, s);
+	loop_timer_init(&s->trim, s->loop, on_trim, s);
+	loop_timer_set(&s->trim, TRIM_MS);
 	if (handover_new(&s->handover, &s->relay, &handover_ops, s, err) != 0 ||
 	    loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
@@ -366,6 +391,7 @@ stop(struct server *s)
 	if (s->loop != NULL) {
 		watchdog_stop(&s->watchdog);
 		loop_timer_free(&s->deadline);
+		loop_timer_free(&s->trim);
 		for (struct mail *m = loop_take(s->loop), *next; m != NULL;
 		     m = next) {
 			next = m->next;
