@@ -177,7 +177,7 @@ static const struct conf_key relay_keys[] = {
 	{ "limits.connections-per-address", CONF_INT,
 	  AT(limits.connections_per_address), "512", 1, 4000000,
 	  "Connections of one IPv4 address or IPv6 /64." },
-	{ "limits.handshakes", CONF_INT, AT(limits.handshakes), "512", 1, 100000,
+	{ "limits.handshakes", CONF_INT, AT(limits.handshakes), "4096", 1, 100000,
 	  "TLS handshakes under way on each side, public and internal; more "
 	  "connections wait to be accepted." },
 	{ "limits.handshakes-per-block", CONF_INT,

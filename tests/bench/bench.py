@@ -25,7 +25,7 @@ TOKEN = "bench"
 AGENT_LIMITS = {"streams": 256, "queue": 4096, "queue-per-source": 4096,
                 "tenant-tunnels": 100000, "connections": 100000,
                 "connections-per-address": 100000,
-                "handshakes-per-block": 100000, "handshakes": 512,
+                "handshakes-per-block": 100000,
                 "held": 20000, "held-per-source": 20000, "memory": "4GiB"}
 
 
