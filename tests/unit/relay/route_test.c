@@ -179,12 +179,11 @@ siphash_is_siphash(void **state)
 }
 
 static struct keyring_join
-join_of(unsigned slot, size_t tenant, uint64_t now_ms)
+join_of(unsigned slot, struct account *account, uint64_t now_ms)
 {
 	return (struct keyring_join){ .tunnel = { 0, slot, slot },
 		.session = slot,
-		.tenant = tenant,
-		.tenant_max = 2,
+		.account = account,
 		.now_ms = now_ms };
 }
 
@@ -192,34 +191,36 @@ static void
 the_newest_tunnel_of_a_key_wins(void **state)
 {
 	uint8_t keys[3][UUID_KEY_LEN] = { { 1 }, { 2 }, { 3 } };
-	struct keyring_join j = join_of(1, 0, 0);
+	struct account one = { .max = { [ACCOUNT_TUNNELS] = 2 } };
+	struct account two = { .max = { [ACCOUNT_TUNNELS] = 1 } };
+	struct keyring_join j = join_of(1, &one, 0);
 	struct keyring *k;
 	struct handle old;
 	struct err err;
 	bool flaps;
 
 	(void)state;
-	assert_int_equal(keyring_new(&k, 2, &err), 0);
+	assert_int_equal(keyring_new(&k, &err), 0);
 	assert_int_equal(keyring_join(k, keys[0], &j, &old, &flaps, &err), 0);
 	assert_int_equal(old.generation, 0);
-	j = join_of(2, 0, 0);
+	j = join_of(2, &one, 0);
 	assert_int_equal(keyring_join(k, keys[0], &j, &old, &flaps, &err), 0);
 	assert_int_equal(old.slot, 1);
 	/* The tenant's quota counts keys, so a return never fails. */
-	j = join_of(3, 0, 0);
+	j = join_of(3, &one, 0);
 	assert_int_equal(keyring_join(k, keys[1], &j, &old, &flaps, &err), 0);
-	j = join_of(4, 0, 0);
+	j = join_of(4, &one, 0);
 	assert_int_equal(keyring_join(k, keys[2], &j, &old, &flaps, &err), -1);
-	expect_words("quota", err.msg, "2 tunnels, its limit");
-	j = join_of(4, 1, 0);
+	expect_words("quota", err.msg, "as many tunnels as it may");
+	j = join_of(4, &two, 0);
 	assert_int_equal(keyring_join(k, keys[2], &j, &old, &flaps, &err), 0);
 	/* Who was superseded leaves without taking the newer one along. */
-	keyring_leave(k, keys[0], (struct handle){ 0, 1, 1 });
-	j = join_of(5, 0, 0);
+	keyring_leave(k, keys[0], (struct handle){ 0, 1, 1 }, 0);
+	j = join_of(5, &one, 0);
 	assert_int_equal(keyring_join(k, keys[0], &j, &old, &flaps, &err), 0);
 	assert_int_equal(old.slot, 2);
-	keyring_leave(k, keys[0], (struct handle){ 0, 5, 5 });
-	j = join_of(6, 0, 0);
+	keyring_leave(k, keys[0], (struct handle){ 0, 5, 5 }, 0);
+	j = join_of(6, &one, 0);
 	assert_int_equal(keyring_join(k, keys[0], &j, &old, &flaps, &err), 0);
 	assert_int_equal(old.generation, 0);
 	keyring_free(k);
@@ -232,15 +233,16 @@ a_fourth_tunnel_in_a_minute_flaps(void **state)
 		180011 };
 	static const bool flap[] = { false, false, false, true, true, false,
 		false, false };
+	struct account account = { .max = { [ACCOUNT_TUNNELS] = 1 } };
 	uint8_t key[UUID_KEY_LEN] = { 1 };
 	struct keyring *k;
 	struct handle old;
 	bool flaps;
 
 	(void)state;
-	assert_int_equal(keyring_new(&k, 1, NULL), 0);
+	assert_int_equal(keyring_new(&k, NULL), 0);
 	for (unsigned i = 0; i < COUNT(at); i++) {
-		struct keyring_join j = join_of(i + 1, 0, at[i]);
+		struct keyring_join j = join_of(i + 1, &account, at[i]);
 
 		assert_int_equal(
 		    keyring_join(k, key, &j, &old, &flaps, NULL), 0);
