@@ -5,22 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <time.h>
 
 #include "launch/file.h"
-#include "launch/report.h"
+#include "launch/service_inside.h"
 
 #define TRY_MS_MAX 60000 /* of service_try() */
 #define CONNECT_MS_MAX 10000
-#define URL_MAX_LEN 512 /* docs/protocol.md 8 */
 
-struct service {
-	CURL *curl;
-	struct curl_slist *fixed; /* header lines of every request */
-	char base[URL_MAX_LEN];   /* without a slash at its end */
-	unsigned timeout_s;
-	char error[CURL_ERROR_SIZE];
-};
+_Static_assert(sizeof(((struct service *)NULL)->error) == CURL_ERROR_SIZE,
+    "room for libcurl's words");
 
 int
 service_setup(struct err *err)
@@ -28,25 +21,6 @@ service_setup(struct err *err)
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return err_set(err, ERR_INTERNAL, "libcurl does not start");
 	return 0;
-}
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void
-rest(uint64_t ms)
-{
-	struct timespec t = { .tv_sec = (time_t)(ms / 1000),
-		.tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&t, &t) != 0)
-		;
 }
 
 static int
@@ -301,17 +275,11 @@ take_fields(struct service_answer *out, CURL *curl)
 	}
 }
 
-/* Header lines of one request. */
-struct fields {
-	const char *type;
-	const char *key; /* or NULL */
-};
-
-static void
-perform(struct service_answer *out, struct service *s, const char *path,
-    struct span body, const struct fields *fields, uint64_t timeout_ms)
+void
+service_perform(struct service_answer *out, struct service *s, const char *path,
+    struct span body, const struct service_fields *fields, uint64_t timeout_ms)
 {
-	char url[URL_MAX_LEN + 64], type[64], key[128];
+	char url[SERVICE_URL_MAX + 64], type[64], key[128];
 	struct curl_slist extra[2] = { { type, s->fixed }, { key, extra } };
 	struct curl_slist *all = fields->key != NULL ? &extra[1] : extra;
 	CURL *h = s->curl;
@@ -368,99 +336,9 @@ void
 service_try(struct service_answer *out, struct service *s, const char *path,
     struct span body, const char *type)
 {
-	const struct fields fields = { type, NULL };
+	const struct service_fields fields = { type, NULL };
 	uint64_t ms = (uint64_t)s->timeout_s * 1000;
 
-	perform(out, s, path, body, &fields, ms < TRY_MS_MAX ? ms : TRY_MS_MAX);
-}
-
-int
-service_tell(const struct service_answer *out, struct err *err)
-{
-	const struct answer_problem *p = &out->problem;
-
-	if (out->tried.status == 0)
-		return err_set(err, ERR_IO, "no answer: %s", out->why);
-	if (out->tried.status == 200)
-		return err_set(
-		    err, ERR_MALFORMED, "status 200, but no application/json");
-	if (p->type[0] == '\0')
-		return err_set(err, ERR_UNTRUSTED,
-		    "status %ld without a problem type", out->tried.status);
-	return err_set(err, ERR_UNTRUSTED, "status %ld %s%s%.100s%s%.64s",
-	    out->tried.status, p->type, p->detail[0] != '\0' ? ": " : "",
-	    p->detail, out->request_id[0] != '\0' ? "; request " : "",
-	    out->request_id);
-}
-
-/* An answer that will not change: whose word is it? */
-static enum outcome
-final(const struct service_answer *a)
-{
-	if (a->tried.status == 200 && a->json)
-		return OUTCOME_OK;
-	/* A redirect, or HTML with status 200, comes from another server. */
-	if (a->tried.status < 400)
-		return OUTCOME_UNREACHABLE;
-	return OUTCOME_REFUSED;
-}
-
-enum outcome
-service_ask(struct service_answer *out, struct service *s, const char *path,
-    struct span body, const char *key, struct err *err)
-{
-	const struct fields fields = { "application/json", key };
-	uint64_t start = now_ms(), allowed = (uint64_t)s->timeout_s * 1000;
-
-	for (unsigned tries = 0;; tries++) {
-		uint64_t gone = now_ms() - start, left, wait;
-		uint16_t dice = 0;
-		enum outcome rc;
-
-		left = gone < allowed ? allowed - gone : 1;
-		/* All that is left: a relay may hold a request for minutes
-		 * while the owner decides, and tells when it gives up. */
-		perform(out, s, path, body, &fields, left);
-		if (!retry_worth(&out->tried)) {
-			rc = final(out);
-			if (rc != OUTCOME_OK)
-				service_tell(out, err);
-			return rc;
-		}
-		service_tell(out, err);
-		(void)secret_random(&dice, sizeof(dice), NULL);
-		wait = retry_pause_ms(&out->tried, tries, dice);
-		if (now_ms() - start + wait >= allowed) {
-			err_wrap(err, "no final answer in %u s", s->timeout_s);
-			return answer_problem_is(
-				   &out->problem, "approval-pending")
-			    ? OUTCOME_PENDING
-			    : OUTCOME_UNREACHABLE;
-		}
-		report_say("%s; again in %llu.%llu s", err->msg,
-		    (unsigned long long)wait / 1000,
-		    (unsigned long long)wait % 1000 / 100);
-		rest(wait);
-	}
-}
-
-void
-service_path(char *out, size_t cap, const struct uuid *uuid, const char *verb)
-{
-	char text[UUID_TEXT_LEN + 1];
-
-	(void)snprintf(out, cap, "/vm/%s/%s", uuid_format(text, uuid), verb);
-}
-
-int
-service_key(char out[UUID_TEXT_LEN + 1], struct err *err)
-{
-	uint8_t random[16];
-	struct uuid u;
-
-	if (secret_random(random, sizeof(random), err) != 0)
-		return -1;
-	uuid_v4(&u, random);
-	uuid_format(out, &u);
-	return 0;
+	service_perform(
+	    out, s, path, body, &fields, ms < TRY_MS_MAX ? ms : TRY_MS_MAX);
 }
