@@ -181,7 +181,7 @@ class KubeVirt(harness.LabTest):
         return harness.run(
             ["/usr/bin/python3", CONTROLLER, "http://127.0.0.1:%d"
              % self.cluster.server_address[1], "default", "web1",
-             *self.lab.reach(), "--timeout", "2"], ok=(ok,), env={
+             *self.lab.reach(), "--timeout", "5"], ok=(ok,), env={
                  **os.environ, "PATH": harness.BIN + ":" + os.environ["PATH"]})
 
     def record(self):

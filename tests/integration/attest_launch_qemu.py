@@ -179,7 +179,7 @@ class Refused(QemuTest):
         harness.run([os.path.join(harness.TESTBIN, "psp"), "platform", "new",
                      folder, "--generation", "2048"])
         self.fails(3, "cek-unavailable", platform=folder,
-                   flags=["--timeout", "2"])
+                   flags=["--timeout", "10"])
         self.assertNotIn("guest", self.events())
 
     def test_packet_changed_on_its_way(self):
@@ -262,11 +262,11 @@ class Faults(QemuTest):
 
     def test_hanging_qemu(self):
         self.fails(4, "no answer in time", fault="query-sev=@hang",
-                   flags=["--timeout", "2"])
+                   flags=["--timeout", "5"])
 
     def test_events_without_end(self):
         self.fails(4, "no answer in time", fault="query-sev=@flood",
-                   flags=["--timeout", "2"])
+                   flags=["--timeout", "5"])
 
     def test_no_such_program(self):
         done = harness.run([LAUNCH, "qemu", *self.lab.reach(), "--uuid",

@@ -255,7 +255,7 @@ class Retries(ServiceTest):
         out, seen, _ = self.step(
             "launch", FACTS,
             [problem(503, "approval-pending", **{"Retry-After": "1"})],
-            "--timeout", "3", ok=75)
+            "--timeout", "6", ok=75)
         self.assertEqual(out["outcome"], "approval-pending")
         self.assertGreaterEqual(len(seen), 2)
 
