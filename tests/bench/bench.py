@@ -160,6 +160,9 @@ class Bench:
         return self.write("relay.yaml", """name: localhost
 base: /sev
 user: nobody
+state: ""
+takeover:
+  socket: %s
 public:
   listen: ["127.0.0.1:%d"]
   certificate: %s
@@ -182,7 +185,7 @@ log:
   level: warn
 limits:
 %s
-%s""" % (self.public, self.cert, self.key, self.internal, self.cert, self.key,
+%s""" % (self.path("takeover.sock"), self.public, self.cert, self.key, self.internal, self.cert, self.key,
          hashlib.sha256(TOKEN.encode()).hexdigest(),
          ", ".join('"%s"' % k for k in keys[0::2]), ", ".join(keys[1::2]),
          limits, extra))

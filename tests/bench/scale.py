@@ -118,8 +118,7 @@ def restart(tunnels=1000, seconds=110):
     """Planned restarts under fresh requests: none may be lost."""
     b = bench.Bench()
     try:
-        config = b.relay_config(
-            tunnels, "takeover:\n  socket: %s\n" % b.path("takeover.sock"))
+        config = b.relay_config(tunnels)
         relay = b.start_relay(config)
         agents = b.agents(tunnels)
         add(agents, tunnels)
