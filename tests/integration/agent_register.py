@@ -1,0 +1,165 @@
+"""Registration from what an owner has, and what she is told when a launch
+does not match (docs/operations-agent.md)."""
+
+import json
+import os
+import re
+import unittest
+
+import harness
+from launch_first import opened
+
+DOMAIN = """<domain type='kvm'>
+  <name>web9</name>
+  <uuid>{vm}</uuid>
+  <vcpu placement='static' current='2'>4</vcpu>
+  <os>
+    <type arch='x86_64' machine='q35'>hvm</type>
+    <loader readonly='yes' type='pflash'>/nonexistent/OVMF.fd</loader>
+    <nvram>/var/lib/libvirt/qemu/nvram/web9.fd</nvram>
+    <kernel>{kernel}</kernel>
+    <cmdline>console=ttyS0 quiet</cmdline>
+  </os>
+  <cpu mode='custom'><model fallback='forbid'>EPYC-Milan-v2</model></cpu>
+  <launchSecurity type='sev' kernelHashes='yes'><policy>0x0007</policy>
+  </launchSecurity>
+</domain>
+"""
+
+
+class Register(harness.LabTest):
+    PLATFORM = ("--root", os.path.join(harness.PLATFORM, "ark.cert"),
+                "--root", os.path.join(harness.PLATFORM, "ask.cert"),
+                "--cloud-cert", os.path.join(harness.PLATFORM, "oca.cert"))
+
+    def setUp(self):
+        super().setUp()
+        self.kernel = self.lab.file("vmlinuz", os.urandom(5000))
+        self.new = str(harness.uuid.uuid4())
+
+    def serve(self):
+        seen = self.owner.process.mark()
+        self.lab.relay.kill()
+        self.lab.start_relay({"acme": (self.owner, [self.vm, self.new])})
+        self.owner.wait_ready(seen)
+
+    def boot(self, *args, ok=(0,), vcpus=2, cmdline="console=ttyS0 quiet"):
+        return self.lab.host(
+            "launch", *self.lab.guest(self.new, harness.OTHER_FIRMWARE),
+            "--kernel", self.kernel, "--cmdline", cmdline, "--vcpus",
+            str(vcpus), "--cpu-sig", "0x00a00f11", *args, ok=ok)
+
+    def add_domain(self):
+        domain = self.lab.file("web9.xml", DOMAIN.format(
+            vm=self.new, kernel=self.kernel))
+        secret = harness.new_passphrase()
+        path = self.lab.file("secret", secret + "\n")
+        done = self.owner.cli(
+            "vm", "add", "--domain", domain, "--firmware",
+            harness.OTHER_FIRMWARE, "--secret-command", "cat '%s'" % path,
+            *self.PLATFORM)
+        os.unlink(path)
+        return secret, done.stdout
+
+    def test_domain(self):
+        """Six commands: key new, vm add, run, and what they show."""
+        secret, shown = self.add_domain()
+        for line in (r"^scheme    amd-sev-es \(policy 0x7 nodbg,noks,es\)$",
+                     r"^firmware  synthetic-fw-b.bin  sha256 \w{16}\.\.\.  "
+                     r"launch-secret area 3072 bytes  ok$",
+                     r"^kernel    measured: vmlinuz  initrd none  cmdline "
+                     r'"console=ttyS0 quiet"$',
+                     r"^expects   launch digest \w{64}  for synthetic-fw-b.bin"
+                     r" and kernel vmlinuz, 2 vCPUs$",
+                     r"^warning   <nvram> present: variables are not measured",
+                     r"^Registered web9 as " + self.new +
+                     r"\.  Give your cloud:  uuid=" + self.new + "$"):
+            self.assertRegex(shown, re.compile(line, re.M))
+        self.assertNotIn(secret, shown)
+        self.serve()
+        self.assertEqual(opened(self.boot()), secret)
+
+    def test_explain(self):
+        """The owner learns what would have matched, and hosts nothing."""
+        self.add_domain()
+        self.serve()
+        bodies = set()
+        for args, words in (
+                ({"vcpus": 4}, "another number of vCPUs, with "
+                 "synthetic-fw-b.bin and 4 vCPUs"),
+                ({"cmdline": "console=ttyS0 quiet\n"},
+                 "a newline behind the command line"),
+                ({"cmdline": "single"}, "none of the likely mistakes")):
+            mark = self.owner.process.mark()
+            # Without hints, by which it would be refused before it starts.
+            done = self.boot("--thread-only", ok=(1,), **args)
+            bodies.add(re.sub(r"[0-9a-f-]{24,36}|\d+", "", done.stderr))
+            found = self.owner.process.wait_line(
+                r"explain: validate (\S+): ", mark)
+            told = self.owner.cli("explain", found.group(1)).stdout
+            self.assertIn(words, told)
+            self.assertIn("mismatch: validate " + found.group(1), told)
+        self.assertEqual(len(bodies), 1, bodies)
+        told = self.owner.cli("explain", "web9").stdout
+        self.assertEqual(told.count("  -> "), 3)
+        for line in self.owner.cli("explain", "--json").stdout.splitlines():
+            self.assertIn(json.loads(line)["event"], ("mismatch", "explain"))
+        self.assertIn("nothing was refused", self.owner.cli(
+            "explain", "web1", ok=(1,)).stderr)
+
+    def test_yaml_with_two_kernels(self):
+        other = self.lab.file("vmlinuz-2", os.urandom(6000))
+        guid = "00000000-1111-2222-3333-444444444444"
+        secret = harness.new_passphrase()
+        form = self.lab.file("web9.yaml", """
+# Two kernels and two numbers of vCPUs: four digests.
+vm: %s
+name: web9
+policy: [nodbg, noks, es]
+firmware: [{file: %s}]
+kernels:
+  - {kernel: %s, cmdline: "console=ttyS0 quiet"}
+  - {kernel: %s}
+cpu-count: [1, 2]
+cpu-model: EPYC-Milan
+secrets:
+  - {type: luks-passphrase, passphrase: "%s"}
+  - {guid: %s, command: "echo second"}
+""" % (self.new, harness.OTHER_FIRMWARE, self.kernel, other, secret, guid))
+        made = json.loads(self.owner.cli(
+            "vm", "add", "--yaml", form, *self.PLATFORM, "--json").stdout)
+        self.assertEqual(len(made["digests"]), 4)
+        self.assertEqual(made["secrets"], 2)
+        self.serve()
+        self.assertEqual(opened(self.boot()), secret)
+        self.kernel = other
+        done = self.boot("--secret-guid", guid, vcpus=1, cmdline="")
+        self.assertEqual(opened(done), "second")
+
+    def test_preflight(self):
+        """Nothing is asked or kept if the launch could not work."""
+        domain = self.lab.file("web9.xml", DOMAIN.format(
+            vm=self.new, kernel=self.kernel).replace(
+                " kernelHashes='yes'", ""))
+        for args, words in (
+                (("--domain", domain, "--firmware", harness.OTHER_FIRMWARE),
+                 "kernelHashes='yes'"),
+                (("web9", "--policy", "0", "--firmware", harness.FIRMWARE),
+                 "--allow-debug"),
+                (("web9", "--policy", "5", "--scheme", "amd-sev",
+                  "--firmware", harness.FIRMWARE), "disagree"),
+                (("web9", "--policy", "1", "--firmware", os.path.join(
+                    harness.FIXTURES, "firmware",
+                    "ovmf_OvmfX64_suffix.bin")), "AmdSev build")):
+            with self.subTest(words):
+                done = self.owner.cli(
+                    "vm", "add", *args, "--luks-prompt", *self.PLATFORM,
+                    ok=(2,), start_new_session=True)
+                self.assertIn(words, done.stderr)
+                self.assertNotIn("terminal", done.stderr)
+        self.assertEqual(len(self.owner.cli("vm", "list").stdout.splitlines()),
+                         1)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
