@@ -56,6 +56,21 @@ cli_fail_as(bool json, const struct err *err)
 	return cli_fail(err);
 }
 
+/* The log lies open; for anything else a passphrase may be wanted. */
+static int
+unlock(struct vault *v, const struct state *state, struct err *err)
+{
+	struct secret key = { 0 };
+	int rc = -1;
+
+	if (!vault_is_locked(v))
+		return 0;
+	if (cli_seal_key(&key, state, NULL, err) == 0)
+		rc = vault_unlock(v, secret_span(&key), err);
+	secret_free(&key);
+	return rc;
+}
+
 /* No agent runs: be the vault ourselves, for one question. */
 static int
 ask_store(struct buf *out, struct state *state, unsigned op, struct span in,
@@ -73,7 +88,7 @@ ask_store(struct buf *out, struct state *state, unsigned op, struct span in,
 		options.key = key;
 	if (vault_open(&v, state, &options, err) != 0)
 		goto out;
-	if (vault_begin(v, err) != 0)
+	if (vault_begin(v, err) != 0 || unlock(v, state, err) != 0)
 		goto out;
 	rc = owner_handle(out, v, op, in, err);
 	if (vault_commit(v, rc == 0 ? err : NULL) != 0)
@@ -84,9 +99,9 @@ out:
 	return rc;
 }
 
-int
-cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
-    struct err *err)
+static int
+ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
+    bool running, struct err *err)
 {
 	struct state state;
 	json_error_t why;
@@ -98,7 +113,7 @@ cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
 	if (state_open(&state, cli->state_dir, err) != 0)
 		return -1;
 	rc = control_ask(&answer, &state, op, in, err);
-	if (rc != 0 && err->code == ERR_CLOSED && op != OWNER_STATUS)
+	if (rc != 0 && err->code == ERR_CLOSED && !running)
 		rc = ask_store(&answer, &state, op, in, err);
 	if (rc != 0)
 		goto out;
@@ -110,6 +125,20 @@ out:
 	buf_free(&answer);
 	state_close(&state);
 	return rc;
+}
+
+int
+cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
+    struct err *err)
+{
+	return ask(out, cli, op, in, op == OWNER_STATUS, err);
+}
+
+int
+cli_ask_running(json_t **out, const struct cli *cli, unsigned op,
+    struct span in, struct err *err)
+{
+	return ask(out, cli, op, in, true, err);
 }
 
 void

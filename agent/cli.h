@@ -30,6 +30,17 @@ int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
 int cli_export(const struct cli *cli, int argc, char **argv);
 int cli_import(const struct cli *cli, int argc, char **argv);
+int cli_lock(const struct cli *cli, int argc, char **argv);
+int cli_unlock(const struct cli *cli, int argc, char **argv);
+int cli_key_passphrase(const struct cli *cli, int argc, char **argv);
+int cli_watch(const struct cli *cli, int argc, char **argv);
+int cli_word(const struct cli *cli, int argc, char **argv); /* approve, deny */
+
+/** cli_seal_key(out, state, file, err): the seal key; its passphrase, if it
+ * has one, from ${file} or (NULL) the terminal.  errors of seal_key_unwrap()
+ * and of a prompt */
+int cli_seal_key(struct secret *out, const struct state *state,
+    const char *file, struct err *err);
 
 /** cli_run_config(out, cli, argc, argv, err): agent.yaml and the flags of
  * `run`; config_free() it in every case.  errors ERR_USAGE */
@@ -65,6 +76,11 @@ int cli_ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
 typedef void cli_log_fn(void *arg, const json_t *line);
 int cli_log_each(const struct cli *cli, const char *vm, uint64_t after,
     cli_log_fn *fn, void *arg, struct err *err);
+
+/** cli_ask_running(out, cli, op, in, err): the same, of a running agent only.
+ * errors ERR_CLOSED: none runs */
+int cli_ask_running(json_t **out, const struct cli *cli, unsigned op,
+    struct span in, struct err *err);
 
 /** cli_print_json(v): one line to stdout. */
 void cli_print_json(const json_t *v);

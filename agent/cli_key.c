@@ -5,13 +5,14 @@
 #include "agent/key.h"
 
 static const char usage[] =
-    "usage: attest-agent key new|show|seal-to [--json]\n"
+    "usage: attest-agent key new|show|seal-to|passphrase [--json]\n"
     "\n"
     "The agent's identity, by which a relay knows it: an Ed25519 key in the\n"
     "state folder.  Prints its public half in the form of relay.yaml.\n"
     "\n"
     "  new     make it; refuses if there is one\n"
     "  show    print it\n"
+    "  passphrase  keep the key of the store under one; --help for it\n"
     "  seal-to print another key, of this agent's store, to which others can\n"
     "          seal an export (attest-agent export --help)\n"
     "  --json  {\"key\": \"ed25519:...\"}, or x25519 for seal-to\n"
@@ -46,6 +47,8 @@ cli_key(const struct cli *cli, int argc, char **argv)
 	int rc;
 	int i;
 
+	if (argc > 1 && strcmp(argv[1], "passphrase") == 0)
+		return cli_key_passphrase(cli, argc - 1, argv + 1);
 	for (i = 1; i < argc; i++) {
 		if (cli_flag(argv, i, "help"))
 			return cli_help(usage);

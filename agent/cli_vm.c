@@ -12,6 +12,8 @@ static const char usage[] =
     "  list                 all of them\n"
     "  show NAME|UUID       what is expected of one; never its secrets\n"
     "  remove NAME|UUID     forget one, and end its sessions\n"
+    "  disable NAME|UUID    refuse every launch and release of it ...\n"
+    "  enable NAME|UUID     ... until this\n"
     "  --json               as JSON\n"
     "\n"
     "A running agent takes every change at once.\n"
@@ -85,6 +87,16 @@ print_vm(const json_t *vm)
 	    cli_text(vm, "registered"));
 }
 
+/* "removed 57f6...": the one member that such an answer has. */
+static void
+print_done(json_t *reply)
+{
+	void *at = json_object_iter(reply);
+
+	(void)printf("%s %s\n", json_object_iter_key(at),
+	    json_string_value(json_object_iter_value(at)));
+}
+
 static int
 ask(const struct cli *cli, unsigned op, const char *word, bool json)
 {
@@ -101,7 +113,7 @@ ask(const struct cli *cli, unsigned op, const char *word, bool json)
 	else if (op == OWNER_SHOW)
 		print_vm(reply);
 	else
-		(void)printf("removed %s\n", cli_text(reply, "removed"));
+		print_done(reply);
 	json_decref(reply);
 	return CLI_OK;
 }
@@ -133,6 +145,10 @@ cli_vm(const struct cli *cli, int argc, char **argv)
 		    usage, "vm: want add, list, show VM or remove VM");
 	if (strcmp(verb, "show") == 0)
 		return ask(cli, OWNER_SHOW, word, json);
+	if (strcmp(verb, "disable") == 0)
+		return ask(cli, OWNER_DISABLE, word, json);
+	if (strcmp(verb, "enable") == 0)
+		return ask(cli, OWNER_ENABLE, word, json);
 	if (strcmp(verb, "remove") == 0)
 		return ask(cli, OWNER_REMOVE, word, json);
 	return cli_misuse(usage, "vm: %s?", verb);

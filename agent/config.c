@@ -181,6 +181,9 @@ static const struct conf_key keys[] = {
 	    .example = "10.0.0.0/8", .check = check_network },
 	{ "direct.tokens", CONF_MAPS, AT(direct.tokens), "", 0, 10000,
 	    "Bearer tokens of hosts there.", .sub = &token_table },
+	{ "approval.wait", CONF_MS, AT(approval_ms), "100s", 100, 3600000,
+	    "How long a host is kept waiting for the owner's word; relays "
+	    "allow 120 s by default." },
 	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
 	    "Secrets in memory that never goes to swap: try (and warn), or "
 	    "require.",

@@ -45,6 +45,7 @@ struct config {
 		struct conf_list networks; /* of char *: "10.0.0.0/8" */
 		struct conf_list tokens;   /* of struct config_token */
 	} direct;
+	uint64_t approval_ms;
 	int lock_memory; /* 1: require */
 	int log_level;   /* enum log_level */
 	int log_format;  /* enum log_format */

@@ -139,6 +139,16 @@ control_write_answer(
 		(void)send_message(fd, (uint8_t)err->code, span_str(err->msg));
 }
 
+/* Some are for the agent's own parts alone. */
+static int
+check_op(const struct control_head *head, struct err *err)
+{
+	if (head->op < OWNER_BLOCK)
+		return 0;
+	return err_set(
+	    err, ERR_UNSUPPORTED, "no question has number %u", head->op);
+}
+
 static void
 serve(struct control *c, int fd)
 {
@@ -151,7 +161,8 @@ serve(struct control *c, int fd)
 	buf_init(&out, OWNER_OUT_MAX, false);
 	set_patience(fd);
 	if (check_peer(fd, &err) == 0 &&
-	    control_read_question(&head, &body, fd, &err) == 0)
+	    control_read_question(&head, &body, fd, &err) == 0 &&
+	    check_op(&head, &err) == 0)
 		rc = c->ops.answer(
 		    c->ops.arg, head.op, secret_span(&body), &out, &err);
 	control_write_answer(fd, rc, &out, &err);

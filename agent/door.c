@@ -198,6 +198,7 @@ static const struct {
 	    { LAYOUT(sign_fields), LAYOUT(sign_answer_fields) } },
 	[DOOR_CEK] = { { true, true },
 	    { LAYOUT(cek_fields), LAYOUT(cek_answer_fields) } },
+	[DOOR_CANCEL] = { { true, false }, { { NULL, 0 }, { NULL, 0 } } },
 	[DOOR_HELLO] = { { true, true },
 	    { { NULL, 0 }, LAYOUT(hello_answer_fields) } },
 	[DOOR_PENDING] = { { false, true },

@@ -22,10 +22,11 @@ enum door_kind {
 	/* net asks; vault answers with the same kind and id */
 	DOOR_LAUNCH = 1,
 	DOOR_VALIDATE,
-	DOOR_NAMES, /* what is to be claimed, a page at a time */
-	DOOR_SIGN,  /* the hello of a tunnel */
-	DOOR_CEK,   /* what AMD's key server gave; only its signature counts */
-	DOOR_HELLO, /* a net that has just begun: forget the one before */
+	DOOR_NAMES,  /* what is to be claimed, a page at a time */
+	DOOR_SIGN,   /* the hello of a tunnel */
+	DOOR_CEK,    /* what AMD's key server gave; only its signature counts */
+	DOOR_CANCEL, /* the host of ${id} went away; no answer of its own */
+	DOOR_HELLO,  /* a net that has just begun: forget the one before */
 	/* vault says, id 0 or that of a question that waits */
 	DOOR_PENDING, /* the owner is being asked: more time, please */
 	DOOR_CHANGED  /* the names */

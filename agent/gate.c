@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "agent/control.h"
 #include "agent/door.h"
+#include "agent/gate_wait.h"
 #include "agent/owner.h"
 #include "common/log.h"
 #include "common/tunnel.h"
@@ -31,11 +33,12 @@ struct gate {
 	struct gate_options o;
 	struct packet *out, **out_last; /* committed, to be sent */
 	size_t out_count;
+	struct gate_wait waiting; /* for the owner's word */
+	uint64_t asked;           /* vault_asked(), when last they were tried */
 	struct packet *held, **held_last; /* of the batch, not yet committed */
 	struct door_message in;           /* scratch, as is the next */
 	struct door_message answer;
 	uint8_t bytes[DOOR_MAX];
-	bool began;       /* a batch is open */
 	bool disk_failed; /* the last batch was lost */
 	bool over;
 };
@@ -110,6 +113,7 @@ forget_net(struct gate *g)
 {
 	drop(&g->out, &g->out_last);
 	drop(&g->held, &g->held_last);
+	gate_wait_free(&g->waiting);
 	g->out_count = 0;
 }
 
@@ -159,6 +163,97 @@ tell_names(struct door_names *out, const struct gate *g, uint32_t from)
 	free(info);
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec t = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* False: the owner has to say something first. */
+static bool
+ask_vault(struct gate *g, const struct door_message *in)
+{
+	struct vault_launch_answer *launch = &g->answer.u.launch_answer;
+	struct vault_validate_answer *validate = &g->answer.u.validate_answer;
+
+	g->answer.kind = in->kind;
+	g->answer.id = in->id;
+	if (in->kind == DOOR_LAUNCH) {
+		vault_launch(launch, g->o.vault, &in->u.launch);
+		return launch->outcome != VAULT_PENDING;
+	}
+	vault_validate(validate, g->o.vault, &in->u.validate);
+	return validate->outcome != VAULT_PENDING;
+}
+
+static void
+ask_or_wait(struct gate *g, const struct door_message *in)
+{
+	enum vault_outcome key = VAULT_OK;
+
+	if (in->kind == DOOR_LAUNCH)
+		key = gate_wait_key(&g->waiting, &in->u.launch);
+	if (key != VAULT_OK) {
+		memset(&g->answer, 0, sizeof(g->answer));
+		g->answer.kind = in->kind;
+		g->answer.id = in->id;
+		g->answer.u.launch_answer.outcome = key;
+	} else if (!ask_vault(g, in) &&
+	    gate_wait_add(&g->waiting, in, now_ms(), g->o.wait_ms) == 0) {
+		return;
+	}
+	hold(g, &g->answer);
+}
+
+/* Whoever waits is tried again when the owner has said something, is told to
+ * be patient now and then, and gets 503 when it was long enough. */
+static void
+see_waiting(struct gate *g)
+{
+	bool again = vault_asked(g->o.vault) != g->asked;
+	int64_t now = now_ms();
+	struct gate_waiting *w;
+	struct gate_waiting *next;
+
+	for (w = g->waiting.first; w != NULL; w = next) {
+		struct door_message note = { .kind = DOOR_PENDING,
+			.id = w->m.id };
+
+		next = w->next;
+		if ((again || now >= w->until_ms) &&
+		    (ask_vault(g, &w->m) || now >= w->until_ms)) {
+			hold(g, &g->answer);
+			gate_wait_remove(&g->waiting, w);
+		} else if (now >= w->note_at_ms) {
+			w->note_at_ms = now + GATE_NOTE_MS;
+			note.u.pending.extend_ms = GATE_EXTEND_MS;
+			hold(g, &note);
+		}
+	}
+	g->asked = vault_asked(g->o.vault);
+}
+
+static void
+cancel(struct gate *g, uint64_t id)
+{
+	struct gate_waiting *w = gate_wait_find(&g->waiting, id);
+
+	if (w == NULL)
+		return;
+	memset(&g->answer, 0, sizeof(g->answer));
+	g->answer.kind = w->m.kind;
+	g->answer.id = id;
+	if (w->m.kind == DOOR_LAUNCH)
+		g->answer.u.launch_answer.outcome = VAULT_PENDING;
+	else
+		g->answer.u.validate_answer.outcome = VAULT_PENDING;
+	hold(g, &g->answer);
+	gate_wait_remove(&g->waiting, w);
+}
+
 static void
 handle(struct gate *g)
 {
@@ -169,13 +264,12 @@ handle(struct gate *g)
 	answer->id = in->id;
 	switch (in->kind) {
 	case DOOR_LAUNCH:
-		vault_launch(
-		    &answer->u.launch_answer, g->o.vault, &in->u.launch);
-		break;
 	case DOOR_VALIDATE:
-		vault_validate(
-		    &answer->u.validate_answer, g->o.vault, &in->u.validate);
-		break;
+		ask_or_wait(g, in);
+		return;
+	case DOOR_CANCEL:
+		cancel(g, in->id);
+		return;
 	case DOOR_NAMES:
 		tell_names(&answer->u.names, g, in->u.names.from);
 		break;
@@ -336,6 +430,7 @@ batch(struct gate *g, bool net, bool owner)
 		take_packets(g);
 	if (owner)
 		take_question(&q, g);
+	see_waiting(g);
 	if (rc == 0 && vault_is_due(g->o.vault))
 		vault_sweep(g->o.vault);
 	if (rc == 0)
@@ -375,7 +470,7 @@ step(struct gate *g, struct err *err)
 	if ((fds[0].revents & POLLOUT) != 0)
 		send_packets(g);
 	if ((fds[0].revents & POLLIN) != 0 || fds[1].revents != 0 ||
-	    vault_is_due(g->o.vault)) {
+	    g->waiting.first != NULL || vault_is_due(g->o.vault)) {
 		batch(g, (fds[0].revents & POLLIN) != 0, fds[1].revents != 0);
 		send_packets(g);
 	} else {

@@ -19,6 +19,7 @@ struct gate_options {
 	struct vault *vault;
 	const struct key *key; /* signs hellos */
 	int net_fd;            /* SOCK_SEQPACKET, non-blocking */
+	int64_t wait_ms;       /* how long a host may wait for the owner */
 	int owner_fd;          /* SOCK_STREAM, blocking; its end ends us */
 };
 

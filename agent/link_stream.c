@@ -139,6 +139,7 @@ link_on_reset(
 
 	(void)text;
 	log_debug(&l->subject, "stream %u reset, code %u", stream, code);
+	worker_cancel(l->config->worker, l->id, stream);
 	link_stream_free(user);
 }
 

@@ -21,6 +21,9 @@ static const char usage[] =
     "  vm add|list|show|remove    the VMs whose secrets it holds\n"
     "  run                        serve\n"
     "  status                     how the tunnel of a running agent is\n"
+    "  watch                      what happens, and questions to you\n"
+    "  approve|deny ID            your word on one of them\n"
+    "  lock, unlock               forget the keys for a while\n"
     "  log show|verify            who asked for what, and what came of it\n"
     "  api token                  for the owner's API over HTTPS\n"
     "  cancel SESSION             end a launch that was not released\n"
@@ -57,6 +60,11 @@ static const struct {
 	{ "log", cli_log, NULL },
 	{ "api", cli_api, NULL },
 	{ "cancel", cli_cancel, NULL },
+	{ "watch", cli_watch, NULL },
+	{ "approve", cli_word, NULL },
+	{ "deny", cli_word, NULL },
+	{ "lock", cli_lock, NULL },
+	{ "unlock", cli_unlock, NULL },
 	{ "explain", cli_explain, NULL },
 	{ "export", cli_export, NULL },
 	{ "import", cli_import, NULL },

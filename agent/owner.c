@@ -106,6 +106,7 @@ put_platform(json_t *vm, const struct vault_vm_info *info)
 static void
 put_limits(json_t *vm, const struct vault_vm_info *info)
 {
+	static const char *const approve[] = { "never", "first-use", "always" };
 	json_t *hosts = json_array();
 	size_t i;
 
@@ -118,6 +119,11 @@ put_limits(json_t *vm, const struct vault_vm_info *info)
 	    vm, "per-seconds", json_integer((json_int_t)info->per_s));
 	(void)json_object_set_new(
 	    vm, "then", json_string(registration_then_name(info->then)));
+	(void)json_object_set_new(
+	    vm, "approve", json_string(approve[info->approve]));
+	(void)json_object_set_new(vm, "approve-at",
+	    json_string(
+		info->approve_at == APPROVE_AT_RELEASE ? "release" : "launch"));
 	if (info->from_ms != 0)
 		(void)json_object_set_new(
 		    vm, "valid-from", json_time(info->from_ms));
@@ -149,6 +155,7 @@ vm_json(const struct vault_vm_info *info, bool whole)
 	    json_string(sev_guest_policy_format(policy, info->policy)));
 	(void)json_object_set_new(
 	    vm, "registered", json_time(info->created_ms));
+	(void)json_object_set_new(vm, "disabled", json_boolean(info->disabled));
 	(void)json_object_set_new(
 	    vm, "released", json_integer((json_int_t)info->released));
 	(void)json_object_set_new(
@@ -324,15 +331,14 @@ add_line(void *arg, const struct store_audit *row)
 	return json_array_size(lines->list) >= lines->most ? 1 : 0;
 }
 
-static int
-do_log(struct buf *out, struct vault *v, struct span in, struct err *err)
+int
+owner_log_page(json_t **out, struct vault *v, struct span in, struct err *err)
 {
 	struct reader r = reader_of(in);
 	uint64_t after = reader_be64(&r);
 	struct lines lines = { .most = reader_be32(&r) };
 	struct uuid vm;
 	bool all = r.rest.len == 0;
-	json_t *reply;
 
 	if (!reader_ok(&r) || after > INT64_MAX)
 		return err_set(err, ERR_MALFORMED, "log: want a place in it");
@@ -347,11 +353,21 @@ do_log(struct buf *out, struct vault *v, struct span in, struct err *err)
 		json_decref(lines.list);
 		return -1;
 	}
-	reply = json_object();
+	*out = json_object();
 	(void)json_object_set_new(
-	    reply, "schema", json_string("attest-agent.log/1"));
-	(void)json_object_set_new(reply, "lines", lines.list);
-	return owner_tell(out, reply, err);
+	    *out, "schema", json_string("attest-agent.log/1"));
+	(void)json_object_set_new(*out, "lines", lines.list);
+	return 0;
+}
+
+static int
+do_log(struct buf *out, struct vault *v, struct span in, struct err *err)
+{
+	json_t *page = NULL;
+
+	if (owner_log_page(&page, v, in, err) != 0)
+		return -1;
+	return owner_tell(out, page, err);
 }
 
 static int
@@ -457,6 +473,8 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 	case OWNER_BLOCKLISTS:
 		return do_blocklists(out, v, err);
 	default:
+		if (op >= OWNER_LOCK && op <= OWNER_WATCH)
+			return owner_word(out, v, op, in, err);
 		return owner_move(out, v, op, in, err);
 	}
 }
@@ -464,7 +482,7 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 bool
 owner_may_ask(unsigned op)
 {
-	return (op >= OWNER_STATUS && op <= OWNER_VERIFY) ||
+	return (op >= OWNER_STATUS && op <= OWNER_WATCH) ||
 	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) ||
 	    op == OWNER_CANCEL || op == OWNER_BLOCK || op == OWNER_BLOCKLISTS;
 }
@@ -472,6 +490,6 @@ owner_may_ask(unsigned op)
 bool
 owner_renames(unsigned op)
 {
-	return op == OWNER_REGISTER || op == OWNER_REMOVE ||
-	    op == OWNER_EXPORT || op == OWNER_IMPORT;
+	return op == OWNER_REGISTER || op == OWNER_REMOVE || op == OWNER_LOCK ||
+	    op == OWNER_UNLOCK || op == OWNER_EXPORT || op == OWNER_IMPORT;
 }

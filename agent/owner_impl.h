@@ -17,5 +17,12 @@ int owner_find(
 /** owner_move(out, v, op, in, err): the OWNER_... of vault_move.h. */
 int owner_move(struct buf *out, struct vault *v, unsigned op, struct span in,
     struct err *err);
+/** owner_log_page(out, v, in, err): {"schema", "lines"} of OWNER_LOG. */
+int owner_log_page(
+    json_t **out, struct vault *v, struct span in, struct err *err);
+
+/** owner_word(out, v, op, in, err): OWNER_LOCK to OWNER_WATCH. */
+int owner_word(struct buf *out, struct vault *v, unsigned op, struct span in,
+    struct err *err);
 
 #endif

@@ -136,3 +136,16 @@ out:
 		secret_free(out);
 	return rc;
 }
+
+int
+prompt_once(struct secret *out, const char *what, struct err *err)
+{
+	struct terminal t;
+	int rc;
+
+	if (quieten(&t, err) != 0)
+		return -1;
+	rc = ask(out, &t, what, "", err);
+	restore(&t);
+	return rc;
+}

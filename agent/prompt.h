@@ -14,4 +14,8 @@
  */
 int prompt_secret(struct secret *out, const char *what, struct err *err);
 
+/** prompt_once(out, what, err): the same, asked once: for one that is known
+ * already. */
+int prompt_once(struct secret *out, const char *what, struct err *err);
+
 #endif

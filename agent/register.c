@@ -227,6 +227,7 @@ static const struct option {
 	{ "max-instances", true, register_set_instances },
 	{ "then", true, register_set_then },
 	{ "approve", true, register_set_approve },
+	{ "approve-at", true, register_set_approve_at },
 	{ "valid-from", true, register_set_from },
 	{ "valid-until", true, register_set_until },
 	{ "cek-blocklist", true, register_set_blocklist },

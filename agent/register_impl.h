@@ -52,6 +52,7 @@ register_option_fn register_set_min_build;
 register_option_fn register_set_instances;
 register_option_fn register_set_then;
 register_option_fn register_set_approve;
+register_option_fn register_set_approve_at;
 register_option_fn register_set_from;
 register_option_fn register_set_until;
 register_option_fn register_set_blocklist;

@@ -49,6 +49,7 @@ static const struct plain {
 	{ "min-api", "min-api" },
 	{ "min-build", "min-build" },
 	{ "approve", "approve" },
+	{ "approve-at", "approve-at" },
 	{ "valid-from", "valid-from" },
 	{ "valid-until", "valid-until" },
 	{ "cek-blocklist", "cek-blocklist" },

@@ -176,34 +176,53 @@ register_set_instances(
 	return 0;
 }
 
+/* The place of ${value} in ${words}. */
+static int
+word_of(uint32_t *out, const char *value, const char *const *words,
+    size_t count, const char *want, struct err *err)
+{
+	size_t i;
+
+	for (i = 0; i < count; i++)
+		if (strcmp(value, words[i]) == 0) {
+			*out = (uint32_t)i;
+			return 0;
+		}
+	return err_set(err, ERR_USAGE, "\"%.20s\": want %s", value, want);
+}
+
 int
 register_set_then(struct register_plan *p, const char *value, struct err *err)
 {
-	if (strcmp(value, "refuse") == 0)
-		p->r->then = THEN_REFUSE;
-	else if (strcmp(value, "allow") == 0)
-		p->r->then = THEN_ALLOW;
-	else if (strcmp(value, "confirm") == 0)
-		return err_set(err, ERR_UNSUPPORTED,
-		    "\"confirm\" needs the owner's approval, which this "
-		    "version does not have; use refuse or allow");
-	else
-		return err_set(
-		    err, ERR_USAGE, "\"%.20s\": want refuse or allow", value);
-	return 0;
+	static const char *const words[] = { [THEN_REFUSE] = "refuse",
+		[THEN_ALLOW] = "allow",
+		[THEN_CONFIRM] = "confirm" };
+
+	return word_of(&p->r->then, value, words, 3,
+	    "refuse, allow or confirm", err);
 }
 
 int
 register_set_approve(
     struct register_plan *p, const char *value, struct err *err)
 {
-	(void)p;
-	if (strcmp(value, "never") == 0)
-		return 0;
-	return err_set(err, ERR_UNSUPPORTED,
-	    "\"%.20s\" needs the owner's approval, which this version does "
-	    "not have; use never, with max-instances",
-	    value);
+	static const char *const words[] = { [APPROVE_NEVER] = "never",
+		[APPROVE_FIRST] = "first-use",
+		[APPROVE_ALWAYS] = "always" };
+
+	return word_of(&p->r->approve, value, words, 3,
+	    "never, first-use or always", err);
+}
+
+int
+register_set_approve_at(
+    struct register_plan *p, const char *value, struct err *err)
+{
+	static const char *const words[] = { [APPROVE_AT_LAUNCH] = "launch",
+		[APPROVE_AT_RELEASE] = "release" };
+
+	return word_of(
+	    &p->r->approve_at, value, words, 2, "launch or release", err);
 }
 
 int

@@ -307,3 +307,35 @@ out:
 		(void)unlinkat(s->dir_fd, temp, 0);
 	return rc;
 }
+
+int
+state_remove(const struct state *s, const char *name, struct err *err)
+{
+	static const uint8_t zeros[4096];
+	struct stat st;
+	off_t left = 0;
+	int fd;
+
+	fd = openat(s->dir_fd, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	/* The medium may keep old blocks all the same; no worse than before. */
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		left = st.st_size;
+	while (fd >= 0 && left > 0) {
+		ssize_t n = write(fd, zeros,
+		    left < (off_t)sizeof(zeros) ? (size_t)left : sizeof(zeros));
+
+		if (n <= 0)
+			break;
+		left -= n;
+	}
+	if (fd >= 0) {
+		(void)fsync(fd);
+		(void)close(fd);
+	}
+	if (unlinkat(s->dir_fd, name, 0) != 0 || fsync(s->dir_fd) != 0)
+		return err_set(
+		    err, ERR_IO, "%s/%s: %s", s->dir, name, strerror(errno));
+	return 0;
+}

@@ -60,4 +60,8 @@ int state_read(struct secret *out, const struct state *s, const char *name,
 int state_write(
     const struct state *s, const char *name, struct span in, struct err *err);
 
+/** state_remove(s, name, err): overwrite a file with zeros and unlink it; one
+ * that is not there is fine.  errors ERR_IO */
+int state_remove(const struct state *s, const char *name, struct err *err);
+
 #endif

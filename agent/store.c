@@ -7,11 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/seal_key.h"
 #include "agent/store_impl.h"
 #include "agent/store_seal.h"
 
 #define STORE_DB "agent.db"
-#define STORE_SEAL_KEY "seal.key"
 #define STORE_MARK "generation"
 #define STORE_MARK_LEN 20 /* digits, so that a person can read it */
 #define STORE_KEY_MAX 64
@@ -87,35 +87,24 @@ aad_make(uint8_t *out, size_t cap, int table, struct span key, int64_t version)
 	return writer_span(&w);
 }
 
-/* seal.key is made together with the store, and never without it. */
+/* A key is made together with the store, and never without it. */
 static int
 load_seal(
     struct store *s, const struct state *state, bool fresh, struct err *err)
 {
-	uint8_t key[STORE_SEAL_KEY_LEN] = { 0 };
 	struct err why = { 0 };
-	int rc = -1;
 
-	if (state_read(&s->seal, state, STORE_SEAL_KEY, sizeof(key), &why) ==
-	    0) {
-		if (s->seal.len != sizeof(key))
-			return err_set(err, ERR_MALFORMED,
-			    STORE_SEAL_KEY ": %zu bytes, want %zu", s->seal.len,
-			    sizeof(key));
+	if (seal_key_load(&s->seal, state, &why) == 0)
 		return 0;
-	}
+	if (why.code == ERR_CLOSED && !fresh)
+		return 0; /* locked */
 	if (why.code != ERR_NOT_FOUND)
 		return err_set(err, why.code, "%s", why.msg);
 	if (!fresh)
 		return err_set(err, ERR_NOT_FOUND,
-		    STORE_SEAL_KEY " is missing: " STORE_DB
-				   " cannot be opened without it");
-	if (secret_random(key, sizeof(key), err) == 0 &&
-	    state_write(
-		state, STORE_SEAL_KEY, span_of(key, sizeof(key)), err) == 0)
-		rc = secret_copy(&s->seal, span_of(key, sizeof(key)), err);
-	secret_wipe(key, sizeof(key));
-	return rc;
+		    "seal.key is missing: " STORE_DB
+		    " cannot be opened without it");
+	return seal_key_make(&s->seal, state, err);
 }
 
 static int
@@ -137,6 +126,8 @@ make_meta(struct store *s, struct err *err)
 		(void)store_fail(s, err, "meta");
 		goto out;
 	}
+	s->canary = canary;
+	canary = (struct secret){ 0 };
 	rc = 0;
 out:
 	(void)sqlite3_finalize(stmt);
@@ -144,23 +135,34 @@ out:
 	return rc;
 }
 
+static int
+check_canary(struct span key, struct span sealed, struct err *err)
+{
+	struct secret canary = { 0 };
+
+	if (store_unseal(&canary, key, span_str("meta"), sealed, NULL) != 0)
+		return err_set(err, ERR_UNTRUSTED,
+		    "seal.key is not the key of this " STORE_DB);
+	secret_free(&canary);
+	return 0;
+}
+
 /* The right key, the right format, and where the last commit stood. */
 static int
 check_meta(struct store *s, sqlite3_stmt *row, struct err *err)
 {
-	struct secret canary = { 0 };
+	struct span sealed = store_column(row, 2);
 
 	if (sqlite3_column_int(row, 0) != STORE_FORMAT)
 		return err_set(err, ERR_UNSUPPORTED,
 		    STORE_DB ": format %d, this program reads %d",
 		    sqlite3_column_int(row, 0), STORE_FORMAT);
 	s->generation = (uint64_t)sqlite3_column_int64(row, 1);
-	if (store_unseal(&canary, secret_span(&s->seal), span_str("meta"),
-		store_column(row, 2), err) != 0)
-		return err_set(err, ERR_UNTRUSTED,
-		    STORE_SEAL_KEY " is not the key of this " STORE_DB);
-	secret_free(&canary);
-	return 0;
+	if (secret_copy(&s->canary, sealed, err) != 0)
+		return -1;
+	if (store_is_locked(s))
+		return 0;
+	return check_canary(secret_span(&s->seal), sealed, err);
 }
 
 static int
@@ -290,7 +292,32 @@ store_close(struct store *s)
 	if (s->mark_fd >= 0)
 		(void)close(s->mark_fd);
 	secret_free(&s->seal);
+	secret_free(&s->canary);
 	free(s);
+}
+
+bool
+store_is_locked(const struct store *s)
+{
+	return s->seal.len == 0;
+}
+
+void
+store_lock(struct store *s)
+{
+	secret_free(&s->seal);
+}
+
+int
+store_unlock(struct store *s, struct span key, struct err *err)
+{
+	if (key.len != STORE_SEAL_KEY_LEN)
+		return err_set(
+		    err, ERR_MALFORMED, "seal key of %zu bytes", key.len);
+	if (check_canary(key, secret_span(&s->canary), err) != 0)
+		return -1;
+	secret_free(&s->seal);
+	return secret_copy(&s->seal, key, err);
 }
 
 int

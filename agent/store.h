@@ -24,6 +24,9 @@ enum store_table {
 	STORE_LAUNCH_ANSWER,  /* for an Idempotency-Key, by session id */
 	STORE_RELEASE_ANSWER, /* for a repeat, by session id */
 	STORE_COUNT,          /* releases, by UUID */
+	STORE_DISABLED,       /* VMs that the owner disabled, by UUID */
+	STORE_EVIDENCE,       /* what a host showed, by session id */
+	STORE_RECEIPT,        /* of a release, by its number */
 	STORE_CEK = 16,       /* fetched from AMD, by CEK fingerprint */
 	STORE_BLOCK = 17,     /* CEK block-lists, by UUID; zeros: for all */
 	STORE_MOVE_KEY = 24,  /* to which others seal exports, one row */
@@ -50,8 +53,9 @@ struct store_audit {
 
 /**
  * store_open(out, state, err):
- * Open agent.db of ${state}, whose lock must be held, and make it and
- * seal.key if neither is there.
+ * Open agent.db of ${state}, whose lock must be held, and make it and a seal
+ * key (seal_key.h) if neither is there.  If the key wants a passphrase, the
+ * store is locked: the log can be read and written, no value can.
  *   errors  ERR_UNTRUSTED: seal.key is not the one of this store, or a store
  *           older than its own mark in the file "generation" (a backup put
  *           back: its sessions may have released already); ERR_NOT_FOUND: a
@@ -60,6 +64,13 @@ struct store_audit {
 int store_open(struct store **out, const struct state *state, struct err *err);
 
 void store_close(struct store *s);
+
+/** store_is_locked(s), store_lock(s): forget the seal key. */
+bool store_is_locked(const struct store *s);
+void store_lock(struct store *s);
+
+/** store_unlock(s, key, err): errors ERR_UNTRUSTED: not its key */
+int store_unlock(struct store *s, struct span key, struct err *err);
 
 /** store_begin(s, err): one transaction at a time.  errors ERR_IO */
 int store_begin(struct store *s, struct err *err);

@@ -22,7 +22,8 @@ enum store_query {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STORE_QUERIES];
-	struct secret seal;
+	struct secret seal;   /* empty: locked */
+	struct secret canary; /* sealed under it */
 	int mark_fd;
 	uint64_t generation; /* of the last commit */
 	uint64_t audit_seq;

@@ -19,6 +19,8 @@ static const char *const outcome_names[VAULT_OUTCOMES] = {
 	[VAULT_TOO_MANY_OPEN] = "too-many-open-sessions",
 	[VAULT_IDEM_MISMATCH] = "idempotency-mismatch",
 	[VAULT_NO_CEK] = "cek-unavailable",
+	[VAULT_PENDING] = "approval-pending",
+	[VAULT_IN_PROGRESS] = "in-progress",
 	[VAULT_STORAGE] = "agent-storage",
 	[VAULT_INTERNAL] = "internal",
 };
@@ -140,11 +142,13 @@ vault_vm_add(struct vault *v, struct vault_vm *vm, struct err *err)
 	return 0;
 }
 
-static void
-forget_all(struct vault *v)
+void
+vault_forget(struct vault *v)
 {
 	size_t i;
 
+	memset(v->asks, 0, sizeof(v->asks));
+	v->asked++;
 	for (i = 0; i < v->vm_count; i++)
 		vault_vm_free(v->vms[i]);
 	free(v->vms);
@@ -176,6 +180,7 @@ load_vm(void *arg, struct span key, struct span value, struct err *err)
 	}
 	if (vault_vm_new(&vm, reg, err) != 0)
 		return -1;
+	secret_free(&reg->table);
 	if (vault_vm_add(v, vm, err) != 0) {
 		vault_vm_free(vm);
 		return -1;
@@ -214,18 +219,22 @@ load_session(void *arg, struct span key, struct span value, struct err *err)
 	return 0;
 }
 
-static int
-load_all(struct vault *v, struct err *err)
+int
+vault_load(struct vault *v, struct err *err)
 {
 	size_t i;
 
-	if (session_table_init(&v->sessions, err) != 0 ||
-	    store_each(v->store, STORE_VM, load_vm, v, err) != 0 ||
+	if (session_table_init(&v->sessions, err) != 0)
+		return -1;
+	if (vault_is_locked(v))
+		return 0;
+	if (store_each(v->store, STORE_VM, load_vm, v, err) != 0 ||
 	    store_each(v->store, STORE_SESSION, load_session, v, err) != 0 ||
 	    vault_load_ceks(v, err) != 0 || vault_load_blocked(v, err) != 0)
 		return -1;
 	for (i = 0; i < v->vm_count; i++)
-		if (vault_load_counts(v, v->vms[i], err) != 0)
+		if (vault_load_counts(v, v->vms[i], err) != 0 ||
+		    vault_load_disabled(v, v->vms[i], err) != 0)
 			return -1;
 	return 0;
 }
@@ -246,7 +255,7 @@ vault_open(struct vault **out, const struct state *state,
 	v->replay_ms =
 	    options->replay_ms > 0 ? options->replay_ms : VAULT_REPLAY_MS;
 	times_boot_id(v->boot_id);
-	if (store_open(&v->store, state, err) != 0 || load_all(v, err) != 0) {
+	if (store_open(&v->store, state, err) != 0 || vault_load(v, err) != 0) {
 		vault_close(v);
 		return -1;
 	}
@@ -259,7 +268,7 @@ vault_close(struct vault *v)
 {
 	if (v == NULL)
 		return;
-	forget_all(v);
+	vault_forget(v);
 	store_close(v->store);
 	free(v->lines);
 	free(v);
@@ -272,8 +281,8 @@ vault_begin(struct vault *v, struct err *err)
 	if (v->failed) {
 		/* An earlier batch was lost: what is in memory may be ahead
 		 * of the disk, so read it again before anything else. */
-		forget_all(v);
-		if (load_all(v, err) != 0)
+		vault_forget(v);
+		if (vault_load(v, err) != 0)
 			return -1;
 		v->failed = false;
 	}

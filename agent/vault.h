@@ -54,6 +54,8 @@ enum vault_outcome {
 	VAULT_TOO_MANY_OPEN,
 	VAULT_IDEM_MISMATCH, /* one Idempotency-Key, two requests */
 	VAULT_NO_CEK,        /* the CEK lacks AMD's signature */
+	VAULT_PENDING,       /* the owner is being asked */
+	VAULT_IN_PROGRESS,   /* one with this Idempotency-Key waits already */
 	VAULT_STORAGE,       /* nothing was done: the disk failed */
 	VAULT_INTERNAL,      /* nothing was done: our own fault */
 	VAULT_OUTCOMES
@@ -129,6 +131,8 @@ struct vault_vm_info {
 	size_t digest_count;
 	struct registration_digest digests[REGISTRATION_DIGESTS_MAX];
 	bool kernel_hashes;
+	bool disabled;
+	uint32_t approve, approve_at;
 	uint32_t cpus[REGISTRATION_CPUS_MAX];
 	size_t cpu_count;
 	bool any_platform;
@@ -216,6 +220,57 @@ int vault_set_blocked(
 
 /** vault_blocked_count(v): entries of the list for all VMs. */
 size_t vault_blocked_count(const struct vault *v);
+
+/*
+ * What the owner is asked before it happens.  The first part is what the
+ * vault knows to be so; what a host says of itself stays apart from it.
+ */
+enum vault_ask_kind { ASK_LAUNCH, ASK_RELEASE, ASK_LIMIT };
+enum vault_word { VAULT_WORD_NONE, VAULT_WORD_YES, VAULT_WORD_NO };
+
+#define VAULT_ASKS_MAX 64
+#define VAULT_ASKS_OF_VM_MAX 8
+#define VAULT_ASK_MS 600000 /* a question, and the answer to it, hold so long */
+#define VAULT_FACTS_MAX 320
+
+struct vault_ask {
+	uint64_t id; /* 0: none */
+	enum vault_ask_kind kind;
+	enum vault_word word;
+	struct uuid vm;
+	uint8_t subject[SEV_SHA256_LEN]; /* CEK's key, or session id */
+	int64_t since_ms;                /* boot time, of the last change */
+	char facts[VAULT_FACTS_MAX];     /* verified */
+	char asker[VAULT_ID_MAX + REGISTRATION_HOST_LEN_MAX + 16];
+	char claims[3 * VAULT_HOST_TEXT_MAX]; /* of the host */
+};
+
+/** vault_asks(out, v): those that wait for a word, VAULT_ASKS_MAX at most. */
+size_t vault_asks(struct vault_ask *out, struct vault *v);
+
+/** vault_answer(v, id, yes, err): her word.  errors ERR_NOT_FOUND: no such
+ * question, or too late; ERR_CONFLICT: she has said it already */
+int vault_answer(struct vault *v, uint64_t id, bool yes, struct err *err);
+
+/** vault_asked(v): another number after each question and each answer. */
+uint64_t vault_asked(const struct vault *v);
+
+const char *vault_ask_kind_name(enum vault_ask_kind kind);
+
+/** vault_is_locked(v): no VM is known until vault_unlock(). */
+bool vault_is_locked(const struct vault *v);
+
+/** vault_lock(v): forget the seal key and all it opens; sessions go on after
+ * vault_unlock(). */
+void vault_lock(struct vault *v);
+
+/** vault_unlock(v, key, err): errors ERR_CONFLICT: it is not locked;
+ * ERR_UNTRUSTED: not the key of this store; those of store_each() */
+int vault_unlock(struct vault *v, struct span key, struct err *err);
+
+/** vault_set_disabled(v, vm, disabled, err): errors ERR_NOT_FOUND, ERR_IO */
+int vault_set_disabled(
+    struct vault *v, const struct uuid *vm, bool disabled, struct err *err);
 
 /** vault_is_due(v): vault_sweep() would have something to do. */
 bool vault_is_due(const struct vault *v);

@@ -5,6 +5,7 @@
 
 #include "agent/bucket.h"
 #include "agent/move_seal.h"
+#include "agent/plain.h"
 #include "agent/session.h"
 #include "agent/vault.h"
 
@@ -30,6 +31,7 @@ struct vault_vm {
 	uint64_t released;        /* since registration */
 	int64_t *release_wall_ms; /* the last of them, oldest first; owned */
 	size_t release_count;
+	bool disabled;
 };
 
 /* A CEK that the key server gave. */
@@ -80,6 +82,8 @@ struct vault {
 	size_t explain_count;
 	size_t explain_ready; /* of them: their answers have left */
 	uint64_t uses;
+	struct vault_ask asks[VAULT_ASKS_MAX];
+	uint64_t asked; /* changes of them */
 	bool failed;    /* the batch cannot be committed */
 	struct err why; /* and this is why */
 	bool erased;    /* keys were erased since vault_erase_traces() */
@@ -88,6 +92,39 @@ struct vault {
 	void (*echo)(void *arg, const struct store_audit *row);
 	void *echo_arg;
 };
+
+/** vault_load(v, err), vault_forget(v): all records into memory; out of it. */
+int vault_load(struct vault *v, struct err *err);
+void vault_forget(struct vault *v);
+
+/** vault_load_disabled(v, vm, err): what vault_set_disabled() wrote. */
+int vault_load_disabled(struct vault *v, struct vault_vm *vm, struct err *err);
+
+/** vault_enabled(vm, err): errors ERR_UNTRUSTED */
+int vault_enabled(const struct vault_vm *vm, struct err *err);
+
+/** vault_take_table(out, v, vm, err): the secret table of ${vm}, which is in
+ * memory for as long as a release takes, and no longer (T18). */
+int vault_take_table(struct secret *out, struct vault *v,
+    const struct vault_vm *vm, struct err *err);
+
+/** vault_ask_fill(out, kind, vm, subject, asker, claims): but for facts. */
+void vault_ask_fill(struct vault_ask *out, enum vault_ask_kind kind,
+    const struct uuid *vm, struct span subject, const struct vault_asker *asker,
+    const char *claims);
+
+/** vault_ask(v, want): her word, or she is asked. */
+enum vault_word vault_ask(struct vault *v, const struct vault_ask *want);
+
+/** vault_ask_done(v, want): her word was for this once. */
+void vault_ask_done(struct vault *v, const struct vault_ask *want);
+
+/** vault_needs_word(vm, at): the owner wants to be asked at this point. */
+bool vault_needs_word(
+    const struct vault_vm *vm, enum registration_approve_at at);
+
+/** vault_over_limit(v, vm): max-instances are released already. */
+bool vault_over_limit(const struct vault *v, const struct vault_vm *vm);
 
 /** vault_vm_find(v, id): NULL: none. */
 struct vault_vm *vault_vm_find(const struct vault *v, const struct uuid *id);

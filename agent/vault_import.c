@@ -115,6 +115,7 @@ take_one(struct vault *v, struct vault_vm *vm, const char *id, struct err *err)
 		span_of(vm->blocked.keys, vm->blocked.count * SEV_SHA256_LEN),
 		err) != 0)
 		return -1;
+	secret_free(&vm->reg->table);
 	if (vault_vm_add(v, vm, err) != 0)
 		return -1;
 	vault_audit(v, &r->vm, NULL, "import",

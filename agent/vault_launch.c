@@ -323,6 +323,50 @@ fail:
 	    in->asker.request_id, err.code == ERR_NONE ? "no memory" : err.msg);
 }
 
+bool
+vault_needs_word(const struct vault_vm *vm, enum registration_approve_at at)
+{
+	const struct registration *r = vm->reg;
+
+	return r->approve_at == (uint32_t)at &&
+	    (r->approve == APPROVE_ALWAYS ||
+		(r->approve == APPROVE_FIRST && vm->released == 0));
+}
+
+/* True: the owner agrees, or need not be asked.  Her word is for one launch
+ * on one chip. */
+static bool
+ask_owner(struct vault_launch_answer *out, struct vault *v, struct vault_vm *vm,
+    const struct vault_launch *in, const struct sev_verdict *verdict)
+{
+	char cek[FINGER_TEXT_LEN];
+	char oca[FINGER_TEXT_LEN];
+	struct vault_ask ask;
+	enum vault_word word;
+
+	if (!vault_needs_word(vm, APPROVE_AT_LAUNCH))
+		return true;
+	vault_ask_fill(&ask, ASK_LAUNCH, &in->vm,
+	    span_of(verdict->cek_key, sizeof(verdict->cek_key)), &in->asker,
+	    in->host_claims);
+	(void)snprintf(ask.facts, sizeof(ask.facts),
+	    "%s on a %s part, chip %s, owner %s: chain ok, API %u.%u; %llu "
+	    "released so far",
+	    vm->reg->name, sev_generation_name(verdict->generation),
+	    hex_encode(cek, sizeof(cek), span_of(verdict->cek_key, 8)),
+	    hex_encode(oca, sizeof(oca), span_of(verdict->oca_key, 8)),
+	    verdict->api_major, verdict->api_minor,
+	    (unsigned long long)vm->released);
+	word = vault_ask(v, &ask);
+	if (word == VAULT_WORD_YES) {
+		vault_ask_done(v, &ask);
+		return true;
+	}
+	/* Said once in the log; a host that goes on asking fills nothing. */
+	out->outcome = word == VAULT_WORD_NO ? VAULT_REFUSED : VAULT_PENDING;
+	return false;
+}
+
 void
 vault_launch(struct vault_launch_answer *out, struct vault *v,
     const struct vault_launch *in)
@@ -340,7 +384,8 @@ vault_launch(struct vault_launch_answer *out, struct vault *v,
 		out->outcome = VAULT_NOT_MINE;
 		return;
 	}
-	if (policy_host(vm->reg, in->asker.identity, &err) != 0 ||
+	if (vault_enabled(vm, &err) != 0 ||
+	    policy_host(vm->reg, in->asker.identity, &err) != 0 ||
 	    policy_time(vm->reg, times_wall_ms(&v->clock), &err) != 0) {
 		refuse(out, v, vm, in, &err);
 		return;
@@ -351,7 +396,8 @@ vault_launch(struct vault_launch_answer *out, struct vault *v,
 		refuse(out, v, vm, in, &err);
 		return;
 	}
-	if (!judge_platform(out, &verdict, v, vm, in) || too_many(out, v, vm))
+	if (!judge_platform(out, &verdict, v, vm, in) || too_many(out, v, vm) ||
+	    !ask_owner(out, v, vm, in, verdict))
 		return;
 	open_session(out, v, vm, in, verdict);
 }

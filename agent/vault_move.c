@@ -83,7 +83,8 @@ find_all(struct vault_vm **out, const struct vault *v, const struct uuid *vms,
 }
 
 static int
-put_vm(struct buf *out, const struct vault_vm *vm, struct err *err)
+put_vm(struct buf *out, struct vault *v, const struct vault_vm *vm,
+    struct err *err)
 {
 	uint8_t counts[VAULT_COUNTS_MAX];
 	struct writer w = writer_of(counts, sizeof(counts));
@@ -91,7 +92,10 @@ put_vm(struct buf *out, const struct vault_vm *vm, struct err *err)
 	struct move_vm parts = { 0 };
 	int rc;
 
-	if (registration_encode(&registration, vm->reg, err) != 0)
+	/* As it is stored: the secrets are nowhere else (T18). */
+	if (store_get(&registration, v->store, STORE_VM,
+		span_of(vm->reg->vm.bytes, sizeof(vm->reg->vm.bytes)),
+		err) != 0)
 		return -1;
 	vault_write_counts(&w, vm);
 	parts.registration = secret_span(&registration);
@@ -134,7 +138,7 @@ make_file(struct secret *out, const uint8_t id[MOVE_ID_LEN], struct vault *v,
 	if (move_put_count(&text, count, err) != 0)
 		goto out;
 	for (i = 0; i < count; i++)
-		if (put_vm(&text, vms[i], err) != 0) {
+		if (put_vm(&text, v, vms[i], err) != 0) {
 			if (err->code == ERR_LIMIT)
 				(void)err_set(err, ERR_LIMIT,
 				    "too much for one file of %d bytes: "

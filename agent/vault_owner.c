@@ -85,13 +85,20 @@ counted(const struct vault *v, const struct vault_vm *vm)
 	return n;
 }
 
+bool
+vault_over_limit(const struct vault *v, const struct vault_vm *vm)
+{
+	return vm->reg->max_instances != 0 &&
+	    counted(v, vm) >= vm->reg->max_instances;
+}
+
+/* With "confirm" the owner is asked at the release, which is what counts. */
 int
 vault_limit(struct vault *v, struct vault_vm *vm, struct err *err)
 {
 	const struct registration *r = vm->reg;
 
-	if (r->max_instances == 0 || r->then == THEN_ALLOW ||
-	    counted(v, vm) < r->max_instances)
+	if (r->then != THEN_REFUSE || !vault_over_limit(v, vm))
 		return 0;
 	return err_set(err, ERR_UNTRUSTED,
 	    "max-instances is %u%s, and as many were released",
@@ -121,11 +128,11 @@ vault_count_release(struct vault *v, struct vault_vm *vm)
 	const struct registration *r = vm->reg;
 	struct err err = { 0 };
 
-	/* With "allow" the owner is told, once for each guest over. */
-	if (r->max_instances != 0 && counted(v, vm) >= r->max_instances)
+	/* The owner is told, once for each guest over. */
+	if (vault_over_limit(v, vm))
 		vault_audit(v, &r->vm, NULL, "over-limit",
-		    "more than max-instances %u, allowed by then: allow",
-		    r->max_instances);
+		    "more than max-instances %u, allowed by then: %s",
+		    r->max_instances, registration_then_name(r->then));
 	vm->released++;
 	if (r->max_instances == 0 || r->per_s == 0)
 		return vault_put_counts(v, vm);
@@ -201,6 +208,7 @@ vault_register(struct vault *v, struct registration *r, struct err *err)
 		vault_vm_free(vm);
 		return -1;
 	}
+	secret_free(&r->table);
 	if (vault_vm_add(v, vm, err) != 0) {
 		vault_fail(v, err); /* so that the record goes, too */
 		vault_vm_free(vm);
@@ -246,7 +254,8 @@ vault_drop(struct vault *v, struct vault_vm *vm, struct err *err)
 	drop_sessions(v, vm, &vm->ended);
 	if (vault_forget_blocked(v, &id, err) != 0 ||
 	    store_delete(v->store, STORE_VM, key, err) != 0 ||
-	    store_delete(v->store, STORE_COUNT, key, err) != 0)
+	    store_delete(v->store, STORE_COUNT, key, err) != 0 ||
+	    store_delete(v->store, STORE_DISABLED, key, err) != 0)
 		return -1;
 	for (i = 0; v->vms[i] != vm; i++)
 		;
@@ -347,6 +356,9 @@ fill_info(struct vault_vm_info *out, const struct vault_vm *vm)
 	out->digest_count = r->digest_count;
 	memcpy(out->digests, r->digests, sizeof(out->digests));
 	out->kernel_hashes = r->kernel_hashes;
+	out->disabled = vm->disabled;
+	out->approve = r->approve;
+	out->approve_at = r->approve_at;
 	memcpy(out->cpus, r->cpus, sizeof(out->cpus));
 	out->cpu_count = r->cpu_count;
 	fill_platform(out, r);

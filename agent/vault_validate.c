@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "agent/vault_impl.h"
@@ -121,24 +122,35 @@ freeze(struct vault_validate_answer *out, struct vault *v, struct session *s,
 }
 
 static int
-seal(struct vault_validate_answer *out, const struct registration *r,
-    const struct session *s, const struct sev_measure *measure, struct err *err)
+seal(struct vault_validate_answer *out, struct vault *v,
+    const struct vault_vm *vm, const struct session *s,
+    const struct sev_measure *measure, struct err *err)
 {
+	const struct registration *r = vm->reg;
+	struct secret table = { 0 };
 	uint8_t iv[SEV_IV_LEN];
+	int rc = -1;
 
 	out->session_id = s->id;
-	out->inject = r->table.len > 0;
+	out->inject = r->secret_count > 0;
 	out->has_address = out->inject && r->has_address;
 	out->address = out->has_address ? r->address : 0;
 	if (!out->inject)
 		return 0;
-	if (r->table.len > sizeof(out->payload))
-		return err_set(err, ERR_LIMIT, "secret table too long");
-	if (secret_random(iv, sizeof(iv), err) != 0)
+	if (vault_take_table(&table, v, vm, err) != 0)
 		return -1;
-	out->payload_len = r->table.len;
-	return sev_launch_secret_seal(out->header, out->payload,
-	    secret_span(&r->table), s->tek, s->tik, iv, measure->mac, err);
+	if (table.len > sizeof(out->payload)) {
+		(void)err_set(err, ERR_LIMIT, "secret table too long");
+		goto out;
+	}
+	if (secret_random(iv, sizeof(iv), err) != 0)
+		goto out;
+	out->payload_len = table.len;
+	rc = sev_launch_secret_seal(out->header, out->payload,
+	    secret_span(&table), s->tek, s->tik, iv, measure->mac, err);
+out:
+	secret_free(&table);
+	return rc;
 }
 
 static int
@@ -159,7 +171,7 @@ release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 {
 	struct err err = { 0 };
 
-	if (seal(out, vm->reg, s, &in->measure, &err) != 0) {
+	if (seal(out, v, vm, s, &in->measure, &err) != 0) {
 		memset(out, 0, sizeof(*out));
 		out->outcome = VAULT_INTERNAL;
 		vault_audit(v, &in->vm, &s->id, "refused", "validate %s: %s",
@@ -192,6 +204,34 @@ release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 	    (unsigned long long)vm->released);
 }
 
+/* True: the owner agrees, or need not be asked. */
+static bool
+ask_owner(struct vault_validate_answer *out, struct vault *v,
+    struct vault_vm *vm, struct session *s, const struct vault_validate *in)
+{
+	bool over = vm->reg->then == THEN_CONFIRM && vault_over_limit(v, vm);
+	struct vault_ask ask;
+	enum vault_word word;
+
+	if (!over && !vault_needs_word(vm, APPROVE_AT_RELEASE))
+		return true;
+	vault_ask_fill(&ask, over ? ASK_LIMIT : ASK_RELEASE, &in->vm,
+	    span_of(s->id.bytes, sizeof(s->id.bytes)), &in->asker, "");
+	(void)snprintf(ask.facts, sizeof(ask.facts),
+	    "%s: the guest's measurement matches, platform firmware %u.%u "
+	    "build %u; %llu released so far%s",
+	    vm->reg->name, in->build.api_major, in->build.api_minor,
+	    in->build.build_id, (unsigned long long)vm->released,
+	    over ? ", which is max-instances" : "");
+	word = vault_ask(v, &ask);
+	if (word == VAULT_WORD_YES) {
+		vault_ask_done(v, &ask);
+		return true;
+	}
+	out->outcome = word == VAULT_WORD_NO ? VAULT_REFUSED : VAULT_PENDING;
+	return false;
+}
+
 /* A valid measurement of an open session: the rest of the owner's rules. */
 static void
 admit(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
@@ -199,7 +239,8 @@ admit(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 {
 	struct err err = { 0 };
 
-	if (policy_build(vm->reg, &in->build, &err) != 0 ||
+	if (vault_enabled(vm, &err) != 0 ||
+	    policy_build(vm->reg, &in->build, &err) != 0 ||
 	    policy_time(vm->reg, times_wall_ms(&v->clock), &err) != 0 ||
 	    vault_limit(v, vm, &err) != 0) {
 		if (!may_fail(out, v, vm))
@@ -210,7 +251,8 @@ admit(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 		    in->asker.request_id, in->asker.identity, err.msg);
 		return;
 	}
-	release(out, v, vm, s, in);
+	if (ask_owner(out, v, vm, s, in))
+		release(out, v, vm, s, in);
 }
 
 static bool

@@ -152,6 +152,12 @@ worker_free(struct worker *w)
 	free_list(w->asked);
 	free_list(w->done);
 	worker_job_free(w->ready_for);
+	while (w->cancelled != NULL) {
+		struct worker_cancelled *c = w->cancelled;
+
+		w->cancelled = c->next;
+		free(c);
+	}
 	if (w->wake_fd >= 0)
 		(void)close(w->wake_fd);
 	(void)pthread_cond_destroy(&w->told);
@@ -367,6 +373,22 @@ worker_post(struct worker *w, struct worker_job *job)
 	else
 		wake(w);
 	return full ? -1 : 0;
+}
+
+void
+worker_cancel(struct worker *w, uint64_t link, uint32_t stream)
+{
+	struct worker_cancelled *c = calloc(1, sizeof(*c));
+
+	if (c == NULL)
+		return; /* the owner is asked for nothing; no more */
+	c->link = link;
+	c->stream = stream;
+	(void)pthread_mutex_lock(&w->lock);
+	c->next = w->cancelled;
+	w->cancelled = c;
+	(void)pthread_mutex_unlock(&w->lock);
+	wake(w);
 }
 
 struct worker_job *

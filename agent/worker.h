@@ -100,6 +100,10 @@ int worker_put_cek(struct worker *w, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
  */
 int worker_post(struct worker *w, struct worker_job *job);
 
+/** worker_cancel(w, link, stream): the host of that job went away.  Its answer
+ * comes all the same.  Any thread. */
+void worker_cancel(struct worker *w, uint64_t link, uint32_t stream);
+
 /** worker_take(w): all jobs answered so far, a list, and among them notes of
  * those that wait (extend_ms); any thread. */
 struct worker_job *worker_take(struct worker *w);

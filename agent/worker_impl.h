@@ -14,6 +14,13 @@ struct worker_call {
 	bool sent, done;
 };
 
+/* A host that went away. */
+struct worker_cancelled {
+	struct worker_cancelled *next;
+	uint64_t link;
+	uint32_t stream;
+};
+
 struct worker {
 	int fd;      /* the pair with the vault; of the thread alone */
 	int wake_fd; /* eventfd */
@@ -36,6 +43,7 @@ struct worker {
 	struct worker_job *first, **last; /* posted */
 	struct worker_job *done, **done_last;
 	size_t queued; /* posted, asked or done, and not yet taken */
+	struct worker_cancelled *cancelled; /* owned */
 	struct worker_call *calls;
 	struct worker_name *names; /* owned */
 	size_t name_count;

@@ -78,10 +78,27 @@ unsent_call(struct worker *w)
 	return c;
 }
 
+/* What is not with the vault yet is let go on: it is about to be. */
+static void
+say_cancelled(struct worker *w, const struct worker_cancelled *c)
+{
+	struct door_message m = { .kind = DOOR_CANCEL };
+	const struct worker_job *job = w->asked;
+
+	while (
+	    job != NULL && (job->link != c->link || job->stream != c->stream))
+		job = job->next;
+	if (job == NULL)
+		return;
+	m.id = job->id;
+	worker_encode(w, &m, NULL);
+}
+
 /* The next message to send, if there is one. */
 static void
 make_ready(struct worker *w)
 {
+	struct worker_cancelled *gone = NULL;
 	struct worker_job *job = NULL;
 	struct worker_call *call;
 
@@ -94,6 +111,9 @@ make_ready(struct worker *w)
 	if (call != NULL) {
 		call->sent = true;
 		w->message = *call->m;
+	} else if (w->cancelled != NULL) {
+		gone = w->cancelled;
+		w->cancelled = gone->next;
 	} else if (w->first != NULL) {
 		job = w->first;
 		w->first = job->next;
@@ -103,8 +123,11 @@ make_ready(struct worker *w)
 	(void)pthread_mutex_unlock(&w->lock);
 	if (call != NULL)
 		worker_encode(w, &w->message, NULL);
+	else if (gone != NULL)
+		say_cancelled(w, gone);
 	else if (job != NULL)
 		ask_job(w, job);
+	free(gone);
 }
 
 bool
@@ -113,7 +136,8 @@ worker_has_work(struct worker *w)
 	bool has;
 
 	(void)pthread_mutex_lock(&w->lock);
-	has = w->first != NULL || unsent_call(w) != NULL;
+	has =
+	    w->first != NULL || w->cancelled != NULL || unsent_call(w) != NULL;
 	(void)pthread_mutex_unlock(&w->lock);
 	return has || w->want_names;
 }
@@ -288,6 +312,7 @@ worker_take_message(struct worker *w)
 		w->page_count = 0;
 		w->want_names = true;
 		break;
+	case DOOR_CANCEL:
 	case DOOR_HELLO:
 		break;
 	}

@@ -195,11 +195,12 @@ class Agent:
         os.unlink(path)
         return vm if done.returncode == 0 else None
 
-    def start(self, *args, ready=True):
+    def start(self, *args, ready=True, config=None):
         since = 0
         self.process = Process(self.name, [
             *self.lab.on("owner"), os.path.join(BIN, "attest-agent"),
-            "--state", self.state, "run", "--relay",
+            "--state", self.state, *(("--config", config) if config else ()),
+            "run", "--relay",
             "wss://%s:%d/sev" % (self.lab.name, self.lab.relay_public),
             "--ca", self.lab.ca.cert,
             # No test asks AMD's server.

@@ -55,13 +55,13 @@ DOORS = (
      r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
      r"common/(admit|secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
-     r"agent/(tunnel_ws|key|move_seal|store_seal)\.c|"
+     r"agent/(tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
      r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",
      r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"(agent|relay)/sandbox\.c"),
     (r"jansson\.h",
-     r"agent/(json|part_net|service|service_\w+|register|register_\w+|cli|cli_\w+|"
+     r"agent/(json|part_net|owner_impl|service|service_\w+|register|register_\w+|cli|cli_\w+|"
      r"offline_\w+|chain_print)\.[ch]|"
      r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
      r"request|selftest|step)"

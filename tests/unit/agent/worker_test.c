@@ -24,7 +24,6 @@
 
 static struct lab lab;
 static struct worker *worker;
-static struct key *key;
 static pthread_t gate_thread;
 static int pair[2], owner[2]; /* ours and the vault's end */
 static int answered_fd;
@@ -61,7 +60,11 @@ wait_registered(void)
 static void *
 serve(void *arg)
 {
-	const struct gate_options gate = { lab.vault, key, pair[1], owner[1] };
+	const struct gate_options gate = { .vault = lab.vault,
+		.key = lab.key,
+		.net_fd = pair[1],
+		.wait_ms = PATIENCE_MS,
+		.owner_fd = owner[1] };
 	struct err err = { 0 };
 
 	if (gate_run(&gate, &err) != 0)
@@ -82,13 +85,12 @@ setup(void **state)
 	(void)sem_init(&registered, 0, 0);
 	answered_fd = eventfd(0, EFD_CLOEXEC);
 	assert_true(answered_fd >= 0);
-	assert_int_equal(key_new(&key, &lab.state, &err), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, owner), 0);
 	assert_int_equal(pthread_create(&gate_thread, NULL, serve, NULL), 0);
 	assert_int_equal(worker_open(&worker, pair[0], &err), 0);
 	assert_memory_equal(
-	    worker_public(worker), key_public(key), UUID_KEY_LEN);
+	    worker_public(worker), key_public(lab.key), UUID_KEY_LEN);
 	assert_int_equal(worker_start(worker, &ops, &err), 0);
 	return 0;
 }
@@ -104,8 +106,6 @@ teardown(void **state)
 	(void)close(owner[1]);
 	(void)close(pair[0]);
 	(void)close(pair[1]);
-	key_free(key);
-	key = NULL;
 	(void)close(answered_fd);
 	lab_close(&lab);
 	return 0;

@@ -1,0 +1,243 @@
+"""The owner's word: asked for, waited for, given from any shell."""
+
+import json
+import os
+import pty
+import threading
+import unittest
+
+import agent_case
+import harness
+
+
+class Ask(harness.LabTest):
+    add_args = ("--approve", "always")
+
+    def start_host(self, *args, name="host", verb="launch"):
+        return harness.Process(
+            "compute-host",
+            [os.path.join(harness.TESTBIN, "compute-host"), verb,
+             *self.lab.guest(self.vm), *args], self.lab.path(name + ".log"))
+
+    def question(self, seen=0):
+        """The number of the next one asked behind the mark."""
+        return self.owner.process.wait_line(r"#(\d+) asked: ", seen).group(1)
+
+    def post(self, body, *args):
+        """As any other client; (status, headers, body)."""
+        return self.lab.curl("/vm/%s/launch" % self.vm,
+                             json.dumps(body).encode(), *args)
+
+    def events(self):
+        lines = self.owner.cli("log", "show", "--json").stdout.splitlines()
+        return [json.loads(line)["event"] for line in lines]
+
+    def finish(self, host):
+        self.assertEqual(host.wait(), 0, host.output())
+        self.assertIn(self.passphrase, host.output())
+
+
+class AtLaunch(Ask):
+    def test_approved(self):
+        """PENDING keeps the host waiting until somebody says yes."""
+        host = self.start_host()
+        self.owner.cli("approve", self.question())
+        self.finish(host)
+        self.assertEqual(self.events()[1:],
+                         ["asked", "approved", "launch", "released"])
+
+    def test_word_is_for_one_launch(self):
+        host = self.start_host()
+        self.owner.cli("approve", self.question())
+        self.finish(host)
+        seen = self.owner.process.mark()
+        host = self.start_host(name="second")
+        self.owner.cli("approve", self.question(seen))
+        self.finish(host)
+
+    def test_denied(self):
+        host = self.start_host()
+        asked = self.question()
+        self.owner.cli("deny", asked)
+        self.assertNotEqual(host.wait(), 0)
+        self.assertIn("refused", host.output())
+        self.assertNotIn("released", self.events())
+        # The word holds, and is said once.
+        done = self.owner.cli("approve", asked, ok=(1,))
+        self.assertIn("answered already", done.stderr)
+        self.lab.host("launch", *self.lab.guest(self.vm), ok=(1, 2, 3))
+        self.assertEqual(self.events().count("asked"), 1)
+
+    def test_two_questions_at_once(self):
+        """Each has a number; the answers may come in any order."""
+        other = self.owner.add("web2", self.passphrase, "--approve", "always",
+                               vm="11111111-1111-4111-8111-111111111111")
+        self.lab.relay.stop()
+        self.lab.start_relay({"acme": (self.owner, [self.vm, other])})
+        self.owner.process.wait_line(r"2 VMs claimed")
+        first = self.start_host()
+        one = self.question()
+        seen = self.owner.process.mark()
+        vm, self.vm = self.vm, other
+        second = self.start_host(name="second")
+        two = self.question(seen)
+        self.vm = vm
+        self.assertNotEqual(one, two)
+        self.owner.cli("approve", two)
+        self.finish(second)
+        self.owner.cli("approve", one)
+        self.finish(first)
+
+    def test_no_such_question(self):
+        done = self.owner.cli("approve", "999", ok=(1,))
+        self.assertIn("no question has number 999", done.stderr)
+        self.owner.cli("approve", "x", ok=(2,))
+
+    def test_watch_lines(self):
+        watch = harness.Process(
+            "watch", [os.path.join(harness.BIN, "attest-agent"), "--state",
+                      self.owner.state, "watch", "--json", "--after", "0"],
+            self.lab.path("watch.log"))
+        watch.wait_line(r'"event":"register"')
+        host = self.start_host()
+        found = watch.wait_line(r'(\{"id":.*)')
+        ask = json.loads(found.group(1))
+        self.assertEqual(ask["kind"], "launch")
+        self.assertIn("chain ok", ask["verified"])
+        self.owner.cli("approve", str(ask["id"]))
+        self.finish(host)
+        watch.wait_line(r'"event":"released"')
+        watch.kill()
+
+    def test_watch_prompts(self):
+        """On a terminal: what is verified apart from what a host claims; No
+        is the default."""
+        child, fd = pty.fork()
+        if child == 0:
+            os.execv(os.path.join(harness.BIN, "attest-agent"),
+                     ["attest-agent", "--state", self.owner.state, "watch",
+                      "--no-notify"])
+        try:
+            agent_case.read_until(fd, b"WHAT")
+            host = self.start_host()
+            shown = agent_case.read_until(fd, b"[y/N] ")
+            self.assertIn(b"verified ", shown)
+            os.write(fd, b"y\n")
+            self.finish(host)
+            seen = self.owner.process.mark()
+            host = self.start_host(name="second")
+            agent_case.read_until(fd, b"[y/N] ")
+            os.write(fd, b"\n")
+            self.assertNotEqual(host.wait(), 0)
+            self.owner.process.wait_line(r"denied: ", seen)
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            os.close(fd)
+
+    def test_terminal_escapes(self):
+        """T30: what a host claims reaches no terminal as it is."""
+        host = self.start_host("--out", self.lab.path("guest"),
+                               verb="step-launch")
+        self.owner.cli("approve", self.question())
+        self.assertEqual(host.wait(), 0, host.output())
+        with open(self.lab.path("guest"), encoding="utf-8") as saved:
+            body = json.loads(json.load(saved)["launch"]["request"])
+        body["host"] = {"name": "cn\x1b[2J\x07\u202e", "tool": "\x9bx\t"}
+        seen = self.owner.process.mark()
+        threading.Thread(target=self.post, args=(body,), daemon=True).start()
+        self.question(seen)
+        child, fd = pty.fork()
+        if child == 0:
+            os.execv(os.path.join(harness.BIN, "attest-agent"),
+                     ["attest-agent", "--state", self.owner.state, "watch",
+                      "--no-notify", "--after", "0"])
+        shown = agent_case.read_until(fd, b"[y/N] ")
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(fd)
+        self.assertIn(b"CLAIMED BY HOST", shown)
+        self.assertEqual([c for c in shown if c < 32 and c not in b"\r\n" or
+                          c > 126], [])
+
+
+class AtRelease(Ask):
+    add_args = ("--approve", "first-use", "--approve-at", "release")
+
+    def test_first_use(self):
+        host = self.start_host()
+        self.owner.cli("approve", self.question())
+        self.finish(host)
+        self.assertEqual(self.events()[1:],
+                         ["launch", "asked", "approved", "released"])
+        self.finish(self.start_host(name="second"))
+        self.assertEqual(self.events().count("asked"), 1)
+
+
+class Confirm(Ask):
+    add_args = ("--max-instances", "1", "--then", "confirm")
+
+    def test_one_more(self):
+        """C8: at the limit the owner decides, and is told in the log."""
+        self.finish(self.start_host())
+        host = self.start_host(name="second")
+        self.owner.cli("approve", self.question())
+        self.finish(host)
+        seen = self.owner.process.mark()
+        host = self.start_host(name="third")
+        self.owner.cli("deny", self.question(seen))
+        self.assertNotEqual(host.wait(), 0)
+        self.assertEqual(self.events().count("released"), 2)
+        self.assertEqual(self.events().count("over-limit"), 1)
+
+
+class Bounded(Ask):
+    wait = "10s"
+
+    def setUp(self):
+        super().setUp()
+        self.owner.stop()
+        path = self.lab.file("agent.yaml", "approval:\n  wait: %s\n" % self.wait)
+        self.owner.start(config=path)
+        host = self.start_host("--out", self.lab.path("guest"),
+                               verb="step-launch")
+        self.owner.cli("approve", self.question())
+        self.assertEqual(host.wait(), 0, host.output())
+        with open(self.lab.path("guest"), encoding="utf-8") as saved:
+            self.body = json.loads(json.load(saved)["launch"]["request"])
+
+    def test_patience_ends(self):
+        """503 approval-pending, Retry-After; her late word is remembered for
+        the next try."""
+        seen = self.owner.process.mark()
+        status, headers, body = self.post(self.body)
+        self.assertEqual(status, 503)
+        self.assertIn(b"approval-pending", body)
+        self.assertIn("retry-after", headers)
+        self.owner.cli("approve", self.question(seen))
+        self.assertEqual(self.post(self.body)[0], 200)
+
+    def test_same_key_in_progress(self):
+        """docs/protocol.md 7: 409 while the first one waits."""
+        key = ("-H", 'Idempotency-Key: "k1"')
+        seen = self.owner.process.mark()
+        first = []
+        thread = threading.Thread(
+            target=lambda: first.append(self.post(self.body, *key)))
+        thread.start()
+        asked = self.question(seen)
+        status, _, body = self.post(self.body, *key)
+        self.assertEqual(status, 409, body)
+        self.assertIn(b"in-progress", body)
+        other = dict(self.body, api_note="x")
+        self.assertEqual(self.post(other, *key)[0], 422)
+        self.owner.cli("approve", asked)
+        thread.join()
+        again = self.post(self.body, *key)
+        self.assertEqual(again[0], 200)
+        if first[0][0] == 200:
+            self.assertEqual(first[0][2], again[2])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
