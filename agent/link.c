@@ -11,6 +11,7 @@
 #define STREAMS 256 /* as many as a busy cloud can make use of */
 #define PING_LEAST_MS 20000u
 #define PING_SPREAD_MS 5000u
+#define LEAVE_MS 2000       /* for the relay to close what we left */
 #define NOTICES 16          /* of a tunnel, that are logged */
 #define SKEW_WARN_MS 300000 /* docs/threat-model.md T26 */
 
@@ -137,8 +138,10 @@ on_drained(void *arg)
 {
 	struct link *l = arg;
 
+	/* The relay closes, once it has read our GOAWAY: if we did, a REQUEST
+	 * on its way here would reset the connection under that. */
 	if (l->retired)
-		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, "done");
+		l->close_at_ms = now_ms(l) + LEAVE_MS;
 }
 
 /* The tunnel is over; the transport follows, and then we tell. */
@@ -290,7 +293,11 @@ link_tick(struct link *l)
 	if (l->tunnel == NULL)
 		return INT64_MAX;
 	tunnel_tick(l->tunnel, now_ms(l));
+	if (l->close_at_ms != 0 && now_ms(l) >= l->close_at_ms)
+		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, "done");
 	next = tunnel_deadline(l->tunnel);
+	if (l->close_at_ms != 0 && l->close_at_ms < next)
+		next = l->close_at_ms;
 	return next > INT64_MAX ? INT64_MAX : (int64_t)next;
 }
 

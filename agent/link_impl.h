@@ -33,7 +33,8 @@ struct link {
 	bool welcome; /* WELCOME came */
 	bool ready;   /* and every claim was answered once */
 	bool retired;
-	bool leaving; /* the relay said GOAWAY */
+	bool leaving;         /* the relay said GOAWAY */
+	uint64_t close_at_ms; /* done, if the relay does not close; 0: not */
 	size_t notices;
 	unsigned code; /* why the tunnel ended, before the transport did */
 	char why[160];
