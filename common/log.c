@@ -103,8 +103,7 @@ put_text(
 }
 
 static void
-put_json(
-    struct line *l, enum log_level level, const char *subject, const char *msg)
+put_json_head(struct line *l, enum log_level level, const char *subject)
 {
 	put(l, "{\"time\":\"");
 	put_time(l);
@@ -112,7 +111,15 @@ put_json(
 	put(l, log_level_words[level]);
 	put(l, "\",\"subject\":\"");
 	put_escaped(l, subject, true);
-	put(l, "\",\"msg\":\"");
+	put(l, "\"");
+}
+
+static void
+put_json(
+    struct line *l, enum log_level level, const char *subject, const char *msg)
+{
+	put_json_head(l, level, subject);
+	put(l, ",\"msg\":\"");
 	put_escaped(l, msg, true);
 	end(l, "\"}\n");
 }
@@ -151,6 +158,46 @@ write_line(enum log_level level, const struct log_subject *s, const char *fmt,
 	vsnprintf(msg, sizeof(msg), fmt, ap);
 	put_line[log_format](&l, level, subject, msg);
 	/* A log that cannot be written must not stop what it tells of. */
+	written = write(log_fd, l.text, l.len);
+	(void)written;
+}
+
+/* A field that has no room is left out whole: what is cut is no JSON. */
+static void
+put_field(struct line *l, const struct log_field *f)
+{
+	struct line before = *l;
+
+	put(l, ",\"");
+	put(l, f->name);
+	put(l, f->number ? "\":" : "\":\"");
+	put_escaped(l, f->text, true);
+	if (!f->number)
+		put(l, "\"");
+	if (l->cut)
+		*l = before;
+}
+
+void
+log_fields(const struct log_subject *s, const struct log_field *fields,
+    size_t count, const char *fmt, ...)
+{
+	struct line l = { .len = 0 };
+	ssize_t written;
+	va_list ap;
+
+	if (!log_enabled(LOG_LEVEL_INFO))
+		return;
+	if (log_format != LOG_FORMAT_JSON) {
+		va_start(ap, fmt);
+		write_line(LOG_LEVEL_INFO, s, fmt, ap);
+		va_end(ap);
+		return;
+	}
+	put_json_head(&l, LOG_LEVEL_INFO, s == NULL ? "" : s->text);
+	for (size_t i = 0; i < count; i++)
+		put_field(&l, &fields[i]);
+	end(&l, "}\n");
 	written = write(log_fd, l.text, l.len);
 	(void)written;
 }

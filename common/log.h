@@ -4,6 +4,7 @@
 #include "common/err.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /*
  * One line a change of life, subject first, written by one write().  Whatever
@@ -44,6 +45,21 @@ struct log_subject {
 /** log_subject_set(s, fmt, ...): name ${s}; too long is cut. */
 void log_subject_set(struct log_subject *s, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* A member of a line in JSON; ${text} of a ${number} stands bare. */
+struct log_field {
+	const char *name;
+	const char *text;
+	bool number;
+};
+
+/**
+ * log_fields(s, fields, count, fmt, ...):
+ * A line at level info for people or for machines: in JSON the fields beside
+ * time, level and subject, in the other formats the words.
+ */
+void log_fields(const struct log_subject *s, const struct log_field *fields,
+    size_t count, const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /**
  * log_open(fd, level, format):

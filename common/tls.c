@@ -231,15 +231,23 @@ tls_identity_free(struct tls_identity *id)
 	free(id);
 }
 
-int
-tls_identity_days(const struct tls_identity *id)
+int64_t
+tls_identity_seconds(const struct tls_identity *id)
 {
 	int days = 0, seconds = 0;
 
 	if (ASN1_TIME_diff(
 		&days, &seconds, NULL, X509_get0_notAfter(id->cert)) != 1)
 		return 0;
-	return days != 0 || seconds >= 0 ? days : -1;
+	return (int64_t)days * 86400 + seconds;
+}
+
+int
+tls_identity_days(const struct tls_identity *id)
+{
+	int64_t seconds = tls_identity_seconds(id);
+
+	return seconds >= 0 ? (int)(seconds / 86400) : -1;
 }
 
 static int

@@ -39,6 +39,9 @@ int tls_identity_load(struct tls_identity **out,
 
 void tls_identity_free(struct tls_identity *id);
 
+/** tls_identity_seconds(id): the same in seconds. */
+int64_t tls_identity_seconds(const struct tls_identity *id);
+
 /** tls_identity_days(id): days until the certificate ends; negative: over. */
 int tls_identity_days(const struct tls_identity *id);
 

@@ -194,6 +194,9 @@ host_send_to(struct host *h, const struct route *route)
 		due = h->due_ms;
 	loop_timer_set(&h->timer, due > now ? due - now : 0);
 	h->answer_due_ms = due;
+	if (h->tried_count == 0)
+		histogram_add(
+		    &h->worker->counters.wait_us, (now - h->began_ms) * 1000);
 	job->due_ms = due;
 	job->tunnel = route->tunnel;
 	job->session = route->session;

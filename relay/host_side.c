@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/http_head.h"
 #include "common/tunnel.h"
+#include "relay/access.h"
 #include "relay/host_impl.h"
 #include "relay/tunnel_side.h"
 
@@ -48,6 +49,9 @@ on_gone(void *arg, const char *why)
 	struct host *h = arg;
 
 	log_debug(&h->subject, "closed: %s", why);
+	if (h->peer.handshaking)
+		counter_add(
+		    &h->worker->counters.rejections[REJECT_HANDSHAKE], 1);
 	leave(h);
 	peer_gone(&h->peer);
 	worker_peer_gone(h->worker);
@@ -57,23 +61,10 @@ static void
 on_done(void *arg, const struct http_done *d)
 {
 	struct host *h = arg;
-	char uuid[UUID_TEXT_LEN + 1] = "-";
-	const char *kind = "-";
 
-	if (!h->worker->setup->config.log_access)
-		return;
-	if (d->understood) {
-		kind = path_name(h->path.kind);
-		if (h->path.kind != PATH_NONE && h->path.forward[0] != '\0')
-			uuid_format(uuid, &h->path.uuid);
-	}
-	log_info(&h->subject,
-	    "%s %s %s %u %s %llu.%03llums in=%zu out=%zu id=%s host=%s%s%s",
-	    d->method, kind, uuid, d->status, d->origin,
-	    (unsigned long long)d->us / 1000, (unsigned long long)d->us % 1000,
-	    d->in_len, d->out_len, d->id,
-	    d->understood && h->identity[0] != '\0' ? h->identity : "none",
-	    d->why != NULL ? " why=" : "", d->why != NULL ? d->why : "");
+	access_count(h, d);
+	if (h->worker->setup->config.log_access)
+		access_log(h, d);
 }
 
 static enum http_verdict

@@ -98,6 +98,7 @@ relay_use(struct relay *r, struct relay_setup *setup)
 {
 	setup_drop(r->setup);
 	r->setup = setup;
+	r->loaded = time(NULL);
 	atomic_store(&r->watermark, setup->config.limits.memory / 5 * 4);
 }
 
@@ -158,22 +159,31 @@ has_place(struct relay *relay, bool public)
 	    atomic_load(&relay->memory) + RELAY_CONNECTION_COST <= memory;
 }
 
-bool
-peer_admit(
-    struct peer *p, struct relay *relay, struct source source, bool public)
+static bool
+take_places(struct relay *relay, struct source source, bool public)
 {
 	const struct relay_limits *l = &relay->setup->config.limits;
 
-	*p =
-	    (struct peer){ .relay = relay, .source = source, .public = public };
 	if (!has_place(relay, public))
 		return false;
 	if (!tally_take(relay->tally, TALLY_CONNECTIONS, source_one(source),
 		(uint32_t)l->connections_per_address))
 		return false;
-	if (!tally_take(relay->tally, TALLY_HANDSHAKES, source_block(source),
-		(uint32_t)l->handshakes_per_block)) {
-		tally_give(relay->tally, TALLY_CONNECTIONS, source_one(source));
+	if (tally_take(relay->tally, TALLY_HANDSHAKES, source_block(source),
+		(uint32_t)l->handshakes_per_block))
+		return true;
+	tally_give(relay->tally, TALLY_CONNECTIONS, source_one(source));
+	return false;
+}
+
+bool
+peer_admit(
+    struct peer *p, struct relay *relay, struct source source, bool public)
+{
+	*p =
+	    (struct peer){ .relay = relay, .source = source, .public = public };
+	if (!take_places(relay, source, public)) {
+		counter_add(&relay->counters.rejections[REJECT_CONNECTIONS], 1);
 		return false;
 	}
 	atomic_fetch_add(&relay->connections, 1);

@@ -3,6 +3,7 @@
 
 #include "common/http_server.h"
 #include "relay/setup.h"
+#include "relay/counters.h"
 #include "relay/job.h"
 #include "relay/keyring.h"
 #include "relay/notify.h"
@@ -11,6 +12,7 @@
 #include "common/tally.h"
 
 #include <stdatomic.h>
+#include <time.h>
 
 /*
  * What all threads share.  Tables have their locks, the rest is atomic; but
@@ -37,6 +39,9 @@ struct relay {
 	_Atomic uint32_t held;          /* requests that wait for an agent */
 	_Atomic uint64_t memory;        /* bytes charged */
 	_Atomic uint64_t watermark;     /* 80 % of limits.memory */
+	struct counters counters;       /* of the main thread */
+	uint64_t reloads[2];            /* good, bad; main */
+	time_t loaded;                  /* the setup; main */
 	_Atomic bool draining;
 	_Atomic bool successor; /* another relay takes jobs over */
 	const char *file;       /* of the configuration */

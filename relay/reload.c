@@ -144,6 +144,7 @@ reload_run(struct relay *r, char **said)
 	tell_done(setup, level);
 	rc = 0;
 out:
+	r->reloads[rc != 0]++;
 	if (rc != 0) {
 		free(*said);
 		*said = report.text;

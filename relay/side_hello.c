@@ -56,6 +56,7 @@ join(struct side *s, bool *flaps, struct err *err)
 	if (keyring_join(r->keyring, s->key, &j, &old, flaps, err) != 0)
 		return -1;
 	s->joined = true;
+	counter_add(&s->worker->counters.tunnels, 1);
 	if (old.generation == 0)
 		return 0;
 	m = calloc(1, sizeof(*m));

@@ -53,16 +53,23 @@ static void
 on_tunnel_closed(void *arg, unsigned code, const char *why)
 {
 	struct side *s = arg;
+	struct counters *c = &s->worker->counters;
 	uint8_t words[CLOSE_WORDS_MAX];
 	struct writer w = writer_of(words, sizeof(words));
 
 	/* Told once it is true: no route leads here any more. */
 	side_leave(s);
 	side_return_queued(s);
-	if (s->joined)
+	if (s->joined) {
+		counter_add(&c->ends[counter_end_of(code)], 1);
 		log_info(&s->subject, "down: %s (%u)", why, code);
-	else
+	} else {
+		counter_add(&c->rejections[code == TUNNEL_CLOSE_UNTRUSTED
+				    ? REJECT_HELLO
+				    : REJECT_TUNNEL],
+		    1);
 		log_warn(&s->subject, "tunnel refused: %s (%u)", why, code);
+	}
 	slab_remove(&s->worker->tunnels, s->handle);
 	loop_timer_cancel(&s->timer);
 	if (s->conn == NULL || code == TUNNEL_CLOSE_LOST)

@@ -50,6 +50,7 @@ struct worker {
 	bool drained_told;
 	bool moving; /* agents are to move to another relay */
 	bool moved_told;
+	struct counters counters;
 	_Atomic bool wake_sent; /* a MESSAGE_ROUTES is on its way */
 	_Atomic uint32_t load;  /* connections and errands */
 	_Atomic uint64_t beat;  /* the last MESSAGE_BEAT seen */

@@ -5,4 +5,3 @@ endforeach()
 integration_test(relay_cluster relay_cluster.py)
 # systemd's own opinion of the units.
 integration_test(deploy_systemd deploy_systemd.py)
-integration_test(cluster_chaos cluster_chaos.py)

@@ -106,6 +106,39 @@ cuts_long_lines(void **state)
 }
 
 static void
+fields_are_members_in_json_alone(void **state)
+{
+	static char big[3000];
+	struct log_field fields[] = {
+		{ "id", "a\"b\n", false },
+		{ "status", "200", true },
+		{ "big", big, false },
+		{ "last", "x", false },
+	};
+	const char *text;
+
+	(void)state;
+	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JOURNAL);
+	log_fields(NULL, fields, 2, "words %d", 7);
+	assert_string_equal(logged(), "<6>words 7\n");
+	log_open(pipe_ends[1], LOG_LEVEL_INFO, LOG_FORMAT_JSON);
+	log_fields(NULL, fields, 2, "words");
+	assert_like(logged(),
+	    "^\\{\"time\":\"[^\"]+Z\",\"level\":\"info\",\"subject\":\"\","
+	    "\"id\":\"a\\\\\"b\\\\u000a\",\"status\":200\\}\n$");
+	/* What has no room is left out whole, so that it stays JSON. */
+	memset(big, 'x', sizeof(big) - 1);
+	log_fields(NULL, fields, 4, "words");
+	text = logged();
+	assert_null(strstr(text, "big"));
+	assert_like(text, ",\"status\":200,\"last\":\"x\"\\}\n$");
+	log_open(pipe_ends[1], LOG_LEVEL_WARN, LOG_FORMAT_JSON);
+	log_fields(NULL, fields, 4, "words");
+	log_warn(NULL, "only this");
+	assert_like(logged(), "^[^\n]*only this[^\n]*\n$");
+}
+
+static void
 keeps_to_its_level(void **state)
 {
 	(void)state;
@@ -170,6 +203,7 @@ main(void)
 		cmocka_unit_test(writes_three_formats),
 		cmocka_unit_test(escapes_whatever_a_peer_sends),
 		cmocka_unit_test(cuts_long_lines),
+		cmocka_unit_test(fields_are_members_in_json_alone),
 		cmocka_unit_test(keeps_to_its_level),
 		cmocka_unit_test(mixes_lines_but_not_bytes),
 		cmocka_unit_test(knows_the_journal),
