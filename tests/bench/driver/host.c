@@ -14,6 +14,7 @@ struct host {
 	bool open;
 	bool asking;
 	uint32_t vm;
+	unsigned status;
 	struct loop_task fail; /* a connection that could not begin */
 	host_done_fn *done;
 	void *arg;
@@ -89,9 +90,10 @@ on_data(void *arg, const uint8_t *ptr, size_t len)
 	body_len = content_length(span_of(ptr, head_len));
 	if (len < head_len + body_len)
 		return 0;
+	h->status = (unsigned)strtoul((const char *)ptr + 9, NULL, 10);
 	if (!h->asking || len > head_len + body_len)
 		result = HOST_WRONG;
-	else if (memcmp(ptr + 9, "200", 3) != 0)
+	else if (h->status != 200)
 		result = HOST_REFUSED;
 	else if (!talk_is_answer(span_of(ptr + head_len, body_len), &vm))
 		result = HOST_WRONG;
@@ -157,6 +159,12 @@ uint32_t
 host_vm(const struct host *h)
 {
 	return h->vm;
+}
+
+unsigned
+host_status(const struct host *h)
+{
+	return h->status;
 }
 
 void

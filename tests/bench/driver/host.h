@@ -38,6 +38,9 @@ void host_post(struct host *h, uint32_t vm);
 /** host_vm(h): of the request that is done. */
 uint32_t host_vm(const struct host *h);
 
+/** host_status(h): of the last answer; 0: none yet. */
+unsigned host_status(const struct host *h);
+
 /** host_free(h): no call follows. */
 void host_free(struct host *h);
 

@@ -19,6 +19,7 @@ struct later {
 	STAILQ_ENTRY(later) next;
 	uint32_t stream;
 	uint64_t due_ms;
+	size_t sent; /* bytes */
 	uint8_t body[TALK_ANSWER_LEN];
 };
 
@@ -288,20 +289,25 @@ on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
  * Requests.
  */
 
+/* Send ${part} bytes of the answer, now; frees ${later} once all is gone. */
 static void
-respond(struct link *l, uint32_t stream, struct span body, size_t part)
+respond(struct link *l, struct later *later, size_t part)
 {
 	static const char json[] = "application/json";
 	uint8_t headers[64];
 	struct writer w = writer_of(headers, sizeof(headers));
 	struct frame_response r = { .status = 200,
-		.body_length = (uint32_t)body.len,
-		.body = span_of(body.ptr, part) };
-	size_t taken;
+		.body_length = TALK_ANSWER_LEN,
+		.body = span_of(later->body, part) };
 
 	frame_put_header(&w, span_str("content-type"), span_str(json));
 	r.headers = writer_span(&w);
-	tunnel_respond(l->tunnel, stream, &r, &taken, NULL);
+	if (tunnel_respond(l->tunnel, later->stream, &r, &later->sent, NULL) ==
+		0 &&
+	    later->sent < part)
+		tunnel_set_user(l->tunnel, later->stream, later);
+	else
+		free(later);
 }
 
 /* Now, or when its time has come. */
@@ -309,9 +315,7 @@ static void
 answer(struct link *l, struct later *later)
 {
 	if (l->settings->delay_ms == 0) {
-		respond(l, later->stream, span_of(later->body, TALK_ANSWER_LEN),
-		    TALK_ANSWER_LEN);
-		free(later);
+		respond(l, later, TALK_ANSWER_LEN);
 		return;
 	}
 	later->due_ms = clock_ms() + l->settings->delay_ms;
@@ -336,9 +340,7 @@ on_request(
 		tunnel_reset(l->tunnel, stream, FRAME_RESET_INTERNAL, "what?");
 		free(later);
 	} else if (stuck) {
-		respond(l, stream, span_of(later->body, TALK_ANSWER_LEN),
-		    TALK_ANSWER_LEN / 2);
-		free(later);
+		respond(l, later, TALK_ANSWER_LEN / 2);
 	} else if (!end) {
 		tunnel_set_user(l->tunnel, stream, later);
 	} else {
@@ -390,9 +392,15 @@ on_reset(
 static void
 on_writable(void *arg, uint32_t stream, void *user)
 {
-	(void)arg;
-	(void)stream;
-	(void)user;
+	struct link *l = arg;
+	struct later *later = user;
+
+	if (later == NULL)
+		return;
+	later->sent += tunnel_send(l->tunnel, stream,
+	    span_of(later->body + later->sent, TALK_ANSWER_LEN - later->sent));
+	if (later->sent == TALK_ANSWER_LEN)
+		free(later);
 }
 
 static void

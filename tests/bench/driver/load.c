@@ -51,6 +51,7 @@ struct load {
 	uint64_t began_us;
 	uint64_t ended_us;
 	uint64_t results[HOST_RESULTS];
+	unsigned status; /* of the last one refused */
 	uint64_t cpu_us[PIDS_MAX];
 	struct histogram us;
 };
@@ -100,10 +101,11 @@ on_done(void *arg, struct host *h, enum host_result result)
 	struct load *l = s->load;
 	uint64_t now = clock_us();
 
-	(void)h;
 	l->busy--;
 	if (l->counting && s->due_us >= l->began_us) {
 		l->results[result]++;
+		if (result == HOST_REFUSED)
+			l->status = host_status(h);
 		if (result == HOST_OK)
 			histogram_add(&l->us, now - s->due_us);
 	}
@@ -193,14 +195,15 @@ report(const struct load *l)
 	double seconds = (double)(l->ended_us - l->began_us) / 1e6;
 	const struct histogram *h = &l->us;
 
-	printf("{\"ok\":%llu,\"wrong\":%llu,\"refused\":%llu,\"lost\":%llu,"
-	       "\"seconds\":%.3f,\"rps\":%.1f,\"p50_us\":%llu,"
-	       "\"p90_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,"
-	       "\"max_us\":%llu,\"cpu_us\":[",
+	printf(
+	    "{\"ok\":%llu,\"wrong\":%llu,\"refused\":%llu,\"lost\":%llu,\"status\":%u,"
+	    "\"seconds\":%.3f,\"rps\":%.1f,\"p50_us\":%llu,"
+	    "\"p90_us\":%llu,\"p99_us\":%llu,\"p999_us\":%llu,"
+	    "\"max_us\":%llu,\"cpu_us\":[",
 	    (unsigned long long)l->results[HOST_OK],
 	    (unsigned long long)l->results[HOST_WRONG],
 	    (unsigned long long)l->results[HOST_REFUSED],
-	    (unsigned long long)l->results[HOST_LOST], seconds,
+	    (unsigned long long)l->results[HOST_LOST], l->status, seconds,
 	    (double)l->results[HOST_OK] / seconds,
 	    (unsigned long long)histogram_at(h, 0.5),
 	    (unsigned long long)histogram_at(h, 0.9),

@@ -129,7 +129,7 @@ main(int argc, char **argv)
 		.most = 1000000,
 		.retry_ms = 100,
 		.jitter_ms = 400 };
-	struct loop *loop = NULL;
+	static struct loop *loop;
 	struct err err;
 	int rc = 2;
 
