@@ -29,7 +29,8 @@ struct watch {
 	char id[UUID_TEXT_LEN + 1];
 };
 
-enum sight { ABSENT, DESTROYED, UNKNOWN };
+/* KILLED: it was there, and libvirt may or may not have ended it by now. */
+enum sight { ABSENT, DESTROYED, KILLED, UNKNOWN };
 
 /* Whole, or not at all (end of file). */
 static bool
@@ -76,8 +77,10 @@ look(const char *uri, const struct watch *w)
 	if (libvirt_find(&guest, l, w->name, NULL) == OUTCOME_OK) {
 		if (guest == NULL || !libvirt_guest_marked(guest, w->id))
 			seen = ABSENT;
-		else if (libvirt_destroy(guest, NULL) == OUTCOME_OK)
-			seen = DESTROYED;
+		else
+			seen = libvirt_destroy(guest, NULL) == OUTCOME_OK
+			    ? DESTROYED
+			    : KILLED;
 	}
 	libvirt_guest_free(guest);
 	libvirt_close(l);
@@ -99,6 +102,7 @@ destroy(const char *uri, const struct watch *w, bool answered)
 {
 	const struct timespec pause = { 0, PAUSE_MS * 1000000L };
 	time_t start = now_s();
+	bool killed = false;
 
 	/* A daemon that lets us connect and then says nothing is no reason to
 	 * wait for ever: that ends us, and the launcher tells of it. */
@@ -107,7 +111,8 @@ destroy(const char *uri, const struct watch *w, bool answered)
 		enum sight seen = look(uri, w);
 		time_t gone = now_s() - start;
 
-		if (seen == DESTROYED) {
+		killed |= seen == KILLED;
+		if (seen == DESTROYED || (seen == ABSENT && killed)) {
 			report_say("guest %s destroyed", w->name);
 			return 0;
 		}

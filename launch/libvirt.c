@@ -105,6 +105,8 @@ libvirt_close(struct libvirt *l)
 		atomic_store(&l->ending, true);
 		l->api.virEventUpdateTimeout(l->timer, 0);
 		(void)pthread_join(l->loop, NULL);
+		/* Or it would keep the loop of the next connection busy. */
+		(void)l->api.virEventRemoveTimeout(l->timer);
 	}
 	free(l);
 }

@@ -11,33 +11,48 @@
  * need no libvirt, which would bring two dozen libraries with it.
  */
 
-#define LIBVIRT_CALLS(call)                                                                   \
-	call(virInitialize) call(virSetErrorFunc) call(virGetLastErrorCode) call(             \
-	    virGetLastErrorMessage) call(virResetLastError) call(virEventRegisterDefaultImpl) \
-	    call(virEventRunDefaultImpl) call(virEventAddTimeout) call(                       \
-		virEventUpdateTimeout) call(virConnectOpen) call(virConnectClose)             \
-		call(virConnectSetKeepAlive) call(virConnectIsAlive) call(                    \
-		    virNodeGetSEVInfo) call(virTypedParamsGetString)                          \
-		    call(virTypedParamsGetUInt) call(virTypedParamsAddString) call(           \
-			virTypedParamsAddULLong) call(virTypedParamsFree)                     \
-			call(virDomainLookupByName) call(virDomainFree) call(                 \
-			    virDomainIsActive) call(virDomainIsPersistent)                    \
-			    call(virDomainGetXMLDesc) call(                                   \
-				virDomainGetMetadata) call(virDomainCreateXML)                \
-				call(virDomainDefineXML) call(                                \
-				    virDomainUndefineFlags) call(virDomainDestroy)            \
-				    call(virDomainGetUUIDString) call(                        \
-					virDomainGetLaunchSecurityInfo)                       \
-					call(virDomainSetLaunchSecurityState) call(           \
-					    virDomainResume)                                  \
-					    call(virDomainGetState) call(                     \
-						virConnectDomainEventRegisterAny)             \
-						call(                                         \
-						    virConnectDomainEventDeregisterAny)       \
-						    call(                                     \
-							virConnectRegisterCloseCallback)      \
-							call(                                 \
-							    virConnectUnregisterCloseCallback)
+/* clang-format off */
+#define LIBVIRT_CALLS(call) \
+	call(virInitialize) \
+	call(virSetErrorFunc) \
+	call(virGetLastErrorCode) \
+	call(virGetLastErrorMessage) \
+	call(virResetLastError) \
+	call(virEventRegisterDefaultImpl) \
+	call(virEventRunDefaultImpl) \
+	call(virEventAddTimeout) \
+	call(virEventUpdateTimeout) \
+	call(virEventRemoveTimeout) \
+	call(virConnectOpen) \
+	call(virConnectClose) \
+	call(virConnectSetKeepAlive) \
+	call(virConnectIsAlive) \
+	call(virNodeGetSEVInfo) \
+	call(virTypedParamsGetString) \
+	call(virTypedParamsGetUInt) \
+	call(virTypedParamsAddString) \
+	call(virTypedParamsAddULLong) \
+	call(virTypedParamsFree) \
+	call(virDomainLookupByName) \
+	call(virDomainFree) \
+	call(virDomainIsActive) \
+	call(virDomainIsPersistent) \
+	call(virDomainGetXMLDesc) \
+	call(virDomainGetMetadata) \
+	call(virDomainCreateXML) \
+	call(virDomainDefineXML) \
+	call(virDomainUndefineFlags) \
+	call(virDomainDestroy) \
+	call(virDomainGetUUIDString) \
+	call(virDomainGetLaunchSecurityInfo) \
+	call(virDomainSetLaunchSecurityState) \
+	call(virDomainResume) \
+	call(virDomainGetState) \
+	call(virConnectDomainEventRegisterAny) \
+	call(virConnectDomainEventDeregisterAny) \
+	call(virConnectRegisterCloseCallback) \
+	call(virConnectUnregisterCloseCallback)
+/* clang-format on */
 
 struct libvirt_api {
 #define LIBVIRT_FIELD(name) __typeof__ (&(name))(name);

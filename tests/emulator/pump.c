@@ -30,7 +30,9 @@ int
 pump_socket(int *out, struct err *err)
 {
 	struct sockaddr_un any = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	/* QEMU moves its listener from one thread to another as it starts, and
+	 * may accept a connection twice: the second shall not wait for ever. */
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
 
 	/* An address of the kernel's choice, in no folder (unix(7)). */
 	if (fd < 0 ||

@@ -263,7 +263,7 @@ class Refused(LibvirtTest):
             self.owner.start()
 
     def test_firmware_without_a_place(self):
-        """Debian's own image: the owner may register it, QEMU refuses."""
+        """QEMU's words for Debian's own image."""
         self.host.fault("sev-inject-launch-secret=SEV: no secret area found "
                         "in OVMF, gpa must be specified.")
         self.fails(4, "no secret area")
