@@ -48,6 +48,15 @@ def run(args, ok=(0,), timeout=PATIENCE, **kwargs):
     return done
 
 
+def eventually(holds, patience=PATIENCE):
+    """Until holds(): for what gives no event, such as /proc."""
+    until = time.monotonic() + patience
+    while not holds():
+        if time.monotonic() > until:
+            raise AssertionError("it never came to that")
+        time.sleep(0.02)
+
+
 class Process:
     """A program in the background, its output kept and waited for."""
 

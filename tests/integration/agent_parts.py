@@ -1,0 +1,264 @@
+"""The processes of the agent: what each may do, and what is left behind."""
+
+import base64
+import os
+import re
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import harness
+
+SANITIZED = b"__asan_init" in open(
+    os.path.join(harness.BIN, "attest-agent"), "rb").read()
+
+
+def part(owner, name):
+    """The process id of one of them."""
+    parent = owner.process.child.pid
+    with open("/proc/%d/task/%d/children" % (parent, parent),
+              encoding="ascii") as f:
+        for pid in f.read().split():
+            with open("/proc/%s/cmdline" % pid, "rb") as words:
+                if name.encode() in words.read().split(b"\0"):
+                    return int(pid)
+    raise AssertionError("no " + name)
+
+
+def field(pid, name):
+    with open("/proc/%d/status" % pid, encoding="ascii") as f:
+        return re.search(r"^%s:\s*(.*)$" % name, f.read(), re.M).group(1)
+
+
+def forms(secret):
+    """As bytes, hex and base64 at each of its three offsets."""
+    out = [secret, secret.hex().encode(), secret.hex().upper().encode()]
+    for shift in range(3):
+        text = base64.b64encode(b"\0" * shift + secret)
+        out.append(text[4 if shift else 0:len(text) // 4 * 4 - 4])
+    return out
+
+
+class Parts(harness.LabTest):
+    def test_net_dies(self):
+        """kill -SEGV: an open session, and all else, is as before."""
+        state = self.lab.path("guest")
+        self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", state)
+        vault = part(self.owner, "part-vault")
+        for _ in range(2):
+            seen = self.owner.process.mark()
+            os.kill(part(self.owner, "part-net"), signal.SIGSEGV)
+            self.owner.process.wait_line(r"starting it again", seen)
+            self.owner.wait_ready(seen)
+        answer = self.lab.path("answer")
+        self.lab.host("step-validate", state, "--out", answer)
+        done = self.lab.host("step-open", state, answer)
+        self.assertIn(self.passphrase, done.stdout)
+        self.assertEqual(part(self.owner, "part-vault"), vault)
+
+    def test_vault_dies(self):
+        """Without it nothing is served: the service manager starts anew."""
+        os.kill(part(self.owner, "part-vault"), signal.SIGKILL)
+        self.assertEqual(self.owner.process.wait(), 3)
+        self.owner.start()
+        done = self.lab.host("launch", *self.lab.guest(self.vm))
+        self.assertIn(self.passphrase, done.stdout)
+
+    def test_nobody_is_left(self):
+        """kill -9 of the parent ends both parts."""
+        pids = [part(self.owner, name) for name in ("part-vault", "part-net")]
+        self.owner.kill()
+        for pid in pids:
+            harness.eventually(
+                lambda: not os.path.exists("/proc/%d" % pid) or
+                field(pid, "State").startswith("Z"))
+
+    def test_confined(self):
+        """T14, T18: filter, no new privileges, no capabilities but one."""
+        for name, may in (("part-vault", 1 << 14), ("part-net", 0)):
+            pid = part(self.owner, name)
+            self.assertEqual(field(pid, "Seccomp"), "2", name)
+            self.assertEqual(field(pid, "NoNewPrivs"), "1", name)
+            self.assertEqual(int(field(pid, "CapEff"), 16) & ~may, 0, name)
+            with open("/proc/%d/limits" % pid, encoding="ascii") as f:
+                self.assertRegex(f.read(), r"Max core file size +0 +0")
+            with open("/proc/%d/environ" % pid, "rb") as f:
+                self.assertNotIn(self.passphrase.encode(), f.read())
+
+    def test_sockets_of_the_vault(self):
+        """Two pairs and nothing that has an address."""
+        fds = "/proc/%d/fd" % part(self.owner, "part-vault")
+        links = [os.readlink(os.path.join(fds, fd)) for fd in os.listdir(fds)]
+        sockets = {l[8:-1] for l in links if l.startswith("socket:")}
+        self.assertEqual(len(sockets), 2, links)
+        with open("/proc/net/unix", encoding="ascii") as f:
+            for line in f.read().splitlines()[1:]:
+                words = line.split()
+                if words[6] in sockets:
+                    self.assertEqual(len(words), 7, line)
+        for table in ("tcp", "tcp6", "udp", "udp6"):
+            with open("/proc/net/" + table, encoding="ascii") as f:
+                for line in f.read().splitlines()[1:]:
+                    self.assertNotIn(line.split()[9], sockets)
+
+    @unittest.skipIf(SANITIZED, "the leak checker is a ptrace")
+    def test_memory_is_locked(self):
+        pid = part(self.owner, "part-vault")
+        locked = int(field(pid, "VmLck").split()[0])
+        if locked == 0:
+            self.assertIn("memory cannot be locked",
+                          self.owner.process.output())
+
+    def test_calls_are_written_down(self):
+        """The filter's list, and docs/operations-agent.md's."""
+        with open(os.path.join(harness.SOURCE, "agent", "sandbox.c"),
+                  encoding="utf-8") as f:
+            table = re.search(r"vault_calls\[\] = \{(.*?)\};", f.read(),
+                              re.S).group(1)
+        calls = re.findall(r'"(\w+)"', table)
+        with open(os.path.join(harness.SOURCE, "docs", "operations-agent.md"),
+                  encoding="utf-8") as f:
+            said = re.search(r"System calls of the vault\.\*\* (.*?)\n\n",
+                             f.read(), re.S).group(1)
+        self.assertEqual(sorted(re.findall(r"`(\w+)`", said)), calls)
+
+    @unittest.skipIf(SANITIZED, "the leak checker is a ptrace")
+    def test_calls_of_a_launch(self):
+        """strace: none but those, from the first launch to the end."""
+        trace = self.lab.path("trace")
+        vault = part(self.owner, "part-vault")
+        strace = subprocess.Popen(
+            ["strace", "-q", "-o", trace, "-p", str(vault)],
+            stderr=subprocess.PIPE)
+        harness.eventually(lambda: field(vault, "TracerPid") != "0")
+        self.lab.host("launch", *self.lab.guest(self.vm))
+        self.owner.cli("log", "verify")
+        self.owner.stop()
+        strace.wait()
+        strace.stderr.close()
+        with open(trace, encoding="ascii", errors="replace") as f:
+            lines = f.read().splitlines()
+        refused = [line for line in lines if "EPERM" in line]
+        # SQLite syncs the folder when it takes its log away, at the end.
+        self.assertEqual([line for line in refused
+                          if not line.startswith("openat(")], [])
+
+
+class Canaries(harness.LabTest):
+    add_args = ()
+
+    def memory(self, pid):
+        """All of it, as gcore writes it."""
+        with tempfile.TemporaryDirectory() as folder:
+            base = os.path.join(folder, "core")
+            done = subprocess.run(["gcore", "-o", base, str(pid)],
+                                  capture_output=True, text=True)
+            path = "%s.%d" % (base, pid)
+            self.assertTrue(os.path.exists(path), done.stderr)
+            with open(path, "rb") as core:
+                return core.read()
+
+    @unittest.skipIf(SANITIZED, "freed memory is kept for its reports")
+    @unittest.skipIf(os.geteuid() != 0, "root may look at the undumpable")
+    def test_passphrase_and_keys_leave(self):
+        """T18, T24: after the end of a launch, nowhere."""
+        before = set(os.listdir(self.lab.folder))
+        done = self.lab.host("launch", *self.lab.guest(self.vm))
+        self.assertIn(self.passphrase, done.stdout)
+        self.owner.cli("status")
+        self.owner.cli("log", "show")
+        wanted = [("passphrase", form)
+                  for form in forms(self.passphrase.encode())]
+        # One that does look: the machinery finds what is there.
+        hits = self.memory(os.getpid())
+        self.assertTrue(any(form in hits for _, form in wanted))
+        names = ["part-vault", "part-net"]
+        pids = [part(self.owner, name) for name in names]
+        pids.append(self.owner.process.child.pid)
+        for pid in pids:
+            core = self.memory(pid)
+            for what, form in wanted:
+                self.assertNotIn(form, core, what)
+            for entry in "cmdline", "environ":
+                with open("/proc/%d/%s" % (pid, entry), "rb") as f:
+                    self.assertNotIn(self.passphrase.encode(), f.read())
+        for base, _, files in os.walk(self.lab.folder):
+            for name in files:
+                if base == self.lab.folder and name not in before:
+                    continue
+                path = os.path.join(base, name)
+                if not os.path.isfile(path):
+                    continue
+                with open(path, "rb") as f:
+                    data = f.read()
+                for what, form in wanted:
+                    self.assertNotIn(form, data, path)
+
+
+class Sealed(harness.LabTest):
+    """The key of the store under a passphrase."""
+
+    def setUp(self):
+        super().setUp()
+        self.owner.stop()
+        self.word = self.lab.file("word", "correct horse\n")
+        self.owner.cli("key", "passphrase", "--passphrase-file", self.word)
+
+    def test_locked_until_the_passphrase(self):
+        self.assertFalse(os.path.exists(
+            os.path.join(self.owner.state, "seal.key")))
+        self.owner.start(ready=False)
+        self.owner.process.wait_line(r"ready: relay .* 0 VMs claimed")
+        wrong = self.lab.file("wrong", "battery staple")
+        done = self.owner.cli("unlock", "--passphrase-file", wrong, ok=(1,))
+        self.assertIn("wrong passphrase", done.stderr)
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        done = self.lab.host("launch", *self.lab.guest(self.vm))
+        self.assertIn(self.passphrase, done.stdout)
+
+    def test_lock_and_on_with_the_session(self):
+        """An open session waits behind the lock."""
+        self.owner.start(ready=False)
+        self.owner.process.wait_line(r"ready: relay")
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        state = self.lab.path("guest")
+        self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", state)
+        self.owner.cli("lock")
+        self.assertEqual(self.owner.cli("vm", "list").stdout, "")
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        answer = self.lab.path("answer")
+        self.lab.host("step-validate", state, "--out", answer)
+        done = self.lab.host("step-open", state, answer)
+        self.assertIn(self.passphrase, done.stdout)
+
+    def test_disabled(self):
+        self.owner.start(ready=False)
+        self.owner.process.wait_line(r"ready: relay")
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        self.owner.cli("vm", "disable", "web1")
+        self.lab.host("launch", *self.lab.guest(self.vm),
+                      ok=(1, 2, 3, 77))
+        self.assertIn("is disabled", self.owner.process.output())
+        self.owner.cli("vm", "enable", "web1")
+        self.lab.host("launch", *self.lab.guest(self.vm))
+
+    def test_key_elsewhere(self):
+        """A file of the owner's choice, or a credential of systemd."""
+        other = self.lab.agent("other")
+        other.cli("vm", "list")
+        path = os.path.join(other.state, "seal.key")
+        folder = self.lab.path("credentials")
+        os.mkdir(folder)
+        moved = os.path.join(folder, "attest-agent.seal")
+        os.rename(path, moved)
+        done = other.cli("vm", "list", ok=(1,))
+        self.assertIn("seal.key is missing", done.stderr)
+        other.cli("vm", "list",
+                  env=dict(os.environ, CREDENTIALS_DIRECTORY=folder))
+        other.cli("vm", "list",
+                  env=dict(os.environ, ATTEST_AGENT_SEAL_FILE=moved))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

@@ -1,0 +1,277 @@
+#include "tests/unit/agent/lab.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/control.h"
+#include "agent/door.h"
+#include "agent/gate.h"
+
+/* A net that was taken over, in front of the vault (T14). */
+
+#define PATIENCE_MS 30000
+#define FLOOD 4000
+
+static struct lab lab;
+static pthread_t thread;
+static int pair[2], owner[2]; /* ours and the vault's end */
+static uint32_t dice;
+
+static uint32_t
+roll(uint32_t below)
+{
+	dice = dice * 1664525u + 1013904223u;
+	return (dice >> 8) % below;
+}
+
+static void *
+serve(void *arg)
+{
+	const struct gate_options gate = { .vault = lab.vault,
+		.key = lab.key,
+		.net_fd = pair[1],
+		.wait_ms = PATIENCE_MS,
+		.owner_fd = owner[1] };
+	struct err err = { 0 };
+
+	if (gate_run(&gate, &err) != 0)
+		abort();
+	return arg;
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	dice = 1;
+	lab_open(&lab);
+	lab_register(&lab, "web1", NULL);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, owner), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	(void)close(owner[0]);
+	(void)pthread_join(thread, NULL);
+	(void)close(owner[1]);
+	(void)close(pair[0]);
+	(void)close(pair[1]);
+	lab_close(&lab);
+	return 0;
+}
+
+static void
+send_bytes(const uint8_t *bytes, size_t len)
+{
+	assert_int_equal(send(pair[0], bytes, len, 0), (ssize_t)len);
+}
+
+static void
+ask(const struct door_message *m)
+{
+	uint8_t bytes[DOOR_MAX];
+	struct writer w = writer_of(bytes, sizeof(bytes));
+
+	door_write(&w, m, false);
+	send_bytes(bytes, writer_span(&w).len);
+}
+
+/* The next packet; its length. */
+static size_t
+take(uint8_t bytes[DOOR_MAX])
+{
+	struct pollfd fd = { pair[0], POLLIN, 0 };
+	ssize_t n;
+
+	assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+	n = recv(pair[0], bytes, DOOR_MAX, 0);
+	assert_true(n > 0);
+	return (size_t)n;
+}
+
+static void
+take_answer(struct door_message *m, enum door_kind kind, uint64_t id)
+{
+	uint8_t bytes[DOOR_MAX];
+	struct err err = { 0 };
+	size_t len = take(bytes);
+
+	assert_int_equal(door_read(m, span_of(bytes, len), true, &err), 0);
+	assert_int_equal(m->kind, kind);
+	assert_int_equal(m->id, id);
+}
+
+static uint64_t
+vms_by_owner(void)
+{
+	struct err err = { 0 };
+	struct buf out;
+	size_t len;
+
+	buf_init(&out, OWNER_OUT_MAX + 1, false);
+	assert_int_equal(control_ask_fd(&out, owner[0], OWNER_LIST,
+			     (struct span){ 0 }, &err),
+	    0);
+	len = buf_len(&out);
+	buf_free(&out);
+	return len;
+}
+
+/* Each is one packet; none is answered, and the next good one is. */
+static void
+packets_that_are_none(void **state)
+{
+	static const struct {
+		const char *name;
+		size_t len;
+		uint8_t bytes[16];
+		const char *says;
+	} bad[] = {
+		{ "short", 8, { DOOR_NAMES }, "of 8 bytes" },
+		{ "kind 0", 9, { 0 }, "kind 0" },
+		{ "no such kind", 9, { 200 }, "kind 200" },
+		{ "an answer", 13, { DOOR_PENDING }, "kind 8" },
+		{ "no fields", 9, { DOOR_NAMES }, "do not fit" },
+		{ "too long", 14, { DOOR_NAMES }, "do not fit" },
+		{ "launch without end", 16, { DOOR_LAUNCH }, "do not fit" },
+	};
+	struct door_message m = { .kind = DOOR_HELLO, .id = 7 };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		uint8_t *exact = malloc(bad[i].len);
+		struct err err = { 0 };
+
+		assert_non_null(exact);
+		memcpy(exact, bad[i].bytes, bad[i].len);
+		if (door_read(&m, span_of(exact, bad[i].len), false, &err) !=
+			-1 ||
+		    strstr(err.msg, bad[i].says) == NULL)
+			fail_msg("%s: \"%s\"", bad[i].name, err.msg);
+		send_bytes(exact, bad[i].len);
+		free(exact);
+	}
+	m = (struct door_message){ .kind = DOOR_HELLO, .id = 7 };
+	ask(&m);
+	take_answer(&m, DOOR_HELLO, 7);
+	assert_memory_equal(m.u.hello.key, key_public(lab.key), UUID_KEY_LEN);
+}
+
+/* Nothing but the text of a hello: no receipt, no relay's challenge alone. */
+static void
+signs_hellos_only(void **state)
+{
+	static const char texts[][40] = { "", "attest-relay.v1 hello",
+		"attest-agent receipt 1", "attest-relay.v1 hellO" };
+	struct door_message m;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		memset(&m, 0, sizeof(m));
+		m.kind = DOOR_SIGN;
+		m.id = i;
+		m.u.sign.text_len = sizeof(texts[i]);
+		memcpy(m.u.sign.text, texts[i], sizeof(texts[i]));
+		ask(&m);
+		take_answer(&m, DOOR_SIGN, i);
+		assert_false(m.u.sign.signed_);
+	}
+}
+
+/* A good launch message, with some of its bytes changed. */
+static size_t
+mutated(uint8_t bytes[DOOR_MAX], const struct door_message *good)
+{
+	struct writer w = writer_of(bytes, DOOR_MAX);
+	size_t len;
+	uint32_t n;
+
+	door_write(&w, good, false);
+	len = writer_span(&w).len;
+	for (n = roll(4); n > 0; n--)
+		bytes[roll((uint32_t)len)] = (uint8_t)roll(256);
+	if (roll(8) == 0)
+		len = 1 + roll((uint32_t)len - 1);
+	return len;
+}
+
+static bool
+holds(const uint8_t *bytes, size_t len, const char *text)
+{
+	return memmem(bytes, len, text, strlen(text)) != NULL;
+}
+
+static void
+drain(void)
+{
+	uint8_t bytes[DOOR_MAX];
+	ssize_t n;
+
+	while ((n = recv(pair[0], bytes, sizeof(bytes), MSG_DONTWAIT)) > 0)
+		if (holds(bytes, (size_t)n, "passphrase of"))
+			fail_msg("a secret came through the door");
+}
+
+/* Whatever it sends, as fast as it can: no secret comes out, nothing is
+ * registered, and the owner is answered meanwhile. */
+static void
+a_flood_gets_refusals(void **state)
+{
+	static struct door_message launch, validate;
+	static uint8_t bytes[DOOR_MAX];
+	struct door_message m = { .kind = DOOR_HELLO, .id = 99 };
+	uint64_t before = vms_by_owner();
+	size_t i;
+
+	(void)state;
+	launch.kind = DOOR_LAUNCH;
+	lab_message(&launch.u.launch, &lab);
+	validate.kind = DOOR_VALIDATE;
+	validate.u.validate.vm = lab.vm;
+	for (i = 0; i < FLOOD; i++) {
+		size_t len = mutated(bytes, roll(2) == 0 ? &launch : &validate);
+
+		/* A full queue is the vault's way to say: not now. */
+		(void)send(pair[0], bytes, len, MSG_DONTWAIT);
+		if (roll(64) == 0)
+			drain();
+		if (i % 1000 == 0)
+			assert_true(vms_by_owner() >= before);
+	}
+	drain();
+	ask(&m);
+	do {
+		size_t len = take(bytes);
+
+		assert_false(holds(bytes, len, "passphrase of"));
+		assert_int_equal(
+		    door_read(&m, span_of(bytes, len), true, NULL), 0);
+	} while (m.kind != DOOR_HELLO);
+	assert_int_equal(vault_count(lab.vault), 1);
+	assert_int_equal(lab_released(&lab), 0);
+}
+
+static const struct CMUnitTest tests[] = {
+#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+	T(packets_that_are_none),
+	T(signs_hellos_only),
+	T(a_flood_gets_refusals),
+};
+
+int
+main(void)
+{
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
