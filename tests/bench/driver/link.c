@@ -358,9 +358,7 @@ on_timer(void *arg)
 	while (l->wire != NULL && (later = STAILQ_FIRST(&l->late)) != NULL &&
 	    later->due_ms <= now) {
 		STAILQ_REMOVE_HEAD(&l->late, next);
-		respond(l, later->stream, span_of(later->body, TALK_ANSWER_LEN),
-		    TALK_ANSWER_LEN);
-		free(later);
+		respond(l, later, TALK_ANSWER_LEN);
 	}
 	tunnel_tick(l->tunnel, now);
 	touch(l);
