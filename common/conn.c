@@ -1,6 +1,7 @@
 #include "common/conn.h"
 
 #include "common/clock.h"
+#include "common/conn_io.h"
 #include "common/conn_impl.h"
 #include "common/tls.h"
 
@@ -22,7 +23,7 @@ enum state { HANDSHAKE, OPEN, FINISHING, LINGERING, CLOSED };
 
 struct conn {
 	struct loop *loop;
-	SSL *ssl; /* owned */
+	SSL *ssl; /* owned; NULL: without TLS */
 	int fd;   /* owned */
 	enum state state;
 	bool paused;
@@ -81,7 +82,7 @@ conn_close(struct conn *c, const char *why)
 	if (c->state == CLOSED)
 		return;
 	/* Tell a peer that reads us; whether it hears does not matter. */
-	if (c->state == OPEN || c->state == FINISHING) {
+	if (c->ssl != NULL && (c->state == OPEN || c->state == FINISHING)) {
 		ERR_clear_error();
 		if (SSL_is_init_finished(c->ssl) &&
 		    (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN) == 0)
@@ -97,35 +98,6 @@ conn_close(struct conn *c, const char *why)
 	loop_task_cancel(&c->read);
 	c->ops->closed(c->arg, c->why);
 	loop_bury(c->loop, &c->grave, release, c);
-}
-
-static const char *
-handshake_fault(const struct conn *c)
-{
-	unsigned long code = ERR_peek_last_error();
-
-	if (code == 0)
-		return "peer left in the TLS handshake";
-	switch (ERR_GET_REASON(code)) {
-	case SSL_R_UNSUPPORTED_PROTOCOL:
-	case SSL_R_TLSV1_ALERT_PROTOCOL_VERSION:
-	case SSL_R_VERSION_TOO_LOW:
-		return "TLS handshake: version too old";
-	case SSL_R_NO_SHARED_CIPHER:
-		return "TLS handshake: no shared cipher";
-	case SSL_R_NO_APPLICATION_PROTOCOL:
-		return "TLS handshake: ALPN without http/1.1";
-	case SSL_R_HTTP_REQUEST:
-	case SSL_R_WRONG_VERSION_NUMBER:
-		return "TLS handshake: not TLS";
-	case SSL_R_CERTIFICATE_VERIFY_FAILED:
-		return "TLS handshake: client certificate not trusted";
-	case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-		return "TLS handshake: peer does not trust our CA";
-	default:
-		return c->eof ? "peer left in the TLS handshake"
-			      : "TLS handshake failed";
-	}
 }
 
 static void
@@ -158,7 +130,7 @@ step(struct conn *c)
 	int rc, want;
 
 	ERR_clear_error();
-	rc = SSL_do_handshake(c->ssl);
+	rc = c->ssl != NULL ? SSL_do_handshake(c->ssl) : 1;
 	if (rc == 1) {
 		c->state = OPEN;
 		c->write_blocked = false;
@@ -174,7 +146,7 @@ step(struct conn *c)
 	want = SSL_get_error(c->ssl, rc);
 	if (want != SSL_ERROR_WANT_READ && want != SSL_ERROR_WANT_WRITE) {
 		c->eof = want == SSL_ERROR_SYSCALL;
-		conn_close(c, handshake_fault(c));
+		conn_close(c, conn_io_fault(c->eof));
 		ERR_clear_error();
 		return;
 	}
@@ -241,44 +213,6 @@ drop(struct conn *c, size_t len)
 		conn_close(c, "sends on after our last word");
 }
 
-/*
- * One round: fill ${ptr} as far as the socket gives.  Returns the bytes read;
- * *${more} says whether to come again.
- */
-static size_t
-fill(struct conn *c, uint8_t *ptr, size_t cap, bool *more, bool *fatal,
-    bool *clean)
-{
-	size_t len = 0, n;
-
-	*more = false;
-	*fatal = false;
-	*clean = false;
-	while (len < cap) {
-		int rc, want;
-
-		ERR_clear_error();
-		rc = SSL_read_ex(c->ssl, ptr + len, cap - len, &n);
-		if (rc == 1) {
-			len += n;
-			/* What the socket still holds is told by the loop; to
-			 * ask it would be a system call for each request. */
-			if (SSL_has_pending(c->ssl) == 0)
-				return len;
-			continue;
-		}
-		want = SSL_get_error(c->ssl, rc);
-		if (want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE)
-			return len;
-		*fatal = true;
-		*clean = want == SSL_ERROR_ZERO_RETURN;
-		ERR_clear_error();
-		return len;
-	}
-	*more = true;
-	return len;
-}
-
 static void
 read_some(struct conn *c)
 {
@@ -304,7 +238,8 @@ read_some(struct conn *c)
 			/* All that is left untaken must find room. */
 			cap = c->in.max;
 		}
-		len = fill(c, ptr, cap, &more, &fatal, &clean);
+		len = conn_io_fill(
+		    c->ssl, c->fd, ptr, cap, &more, &fatal, &clean);
 		total += len;
 		if (own)
 			buf_commit(&c->in, len);
@@ -352,20 +287,14 @@ write_some(struct conn *c)
 	size_t n;
 
 	while ((rest = buf_span(&c->out)).len > 0) {
-		int rc, want;
+		int rc = conn_io_send(c->ssl, c->fd, rest, &n);
 
-		ERR_clear_error();
-		rc = SSL_write_ex(c->ssl, rest.ptr, rest.len, &n);
-		if (rc == 1) {
+		if (rc < 0)
+			return false;
+		if (rc > 0) {
 			buf_consume(&c->out, n);
 			progress = true;
 			continue;
-		}
-		want = SSL_get_error(c->ssl, rc);
-		if (want != SSL_ERROR_WANT_READ &&
-		    want != SSL_ERROR_WANT_WRITE) {
-			ERR_clear_error();
-			return false;
 		}
 		c->write_blocked = true;
 		if (progress || c->timer.due_ms == 0)
@@ -385,9 +314,11 @@ write_some(struct conn *c)
 static void
 linger(struct conn *c)
 {
-	ERR_clear_error();
-	SSL_shutdown(c->ssl);
-	ERR_clear_error();
+	if (c->ssl != NULL) {
+		ERR_clear_error();
+		SSL_shutdown(c->ssl);
+		ERR_clear_error();
+	}
 	shutdown(c->fd, SHUT_WR);
 	c->state = LINGERING;
 	if (c->eof) {
@@ -465,16 +396,18 @@ conn_begin(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx, int fd,
 	loop_timer_init(&c->timer, loop, on_timer, c);
 	loop_task_init(&c->flush, on_flush, c);
 	loop_task_init(&c->read, on_read_task, c);
-	c->ssl = SSL_new(ctx);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1 ||
-	    (name != NULL && SSL_set1_host(c->ssl, name) != 1)) {
-		release(c);
-		return tls_error(err, "TLS connection");
+	if (ctx != NULL) {
+		c->ssl = SSL_new(ctx);
+		if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1 ||
+		    (name != NULL && SSL_set1_host(c->ssl, name) != 1)) {
+			release(c);
+			return tls_error(err, "TLS connection");
+		}
+		if (name != NULL)
+			SSL_set_connect_state(c->ssl);
+		else
+			SSL_set_accept_state(c->ssl);
 	}
-	if (name != NULL)
-		SSL_set_connect_state(c->ssl);
-	else
-		SSL_set_accept_state(c->ssl);
 	if (loop_fd_init(&c->watch, loop, fd, on_event, c, err) != 0) {
 		release(c);
 		return -1;
@@ -483,6 +416,8 @@ conn_begin(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx, int fd,
 	c->write_blocked = name != NULL;
 	loop_timer_set(&c->timer, settings->handshake_ms);
 	watch(c);
+	if (ctx == NULL)
+		loop_soon(loop, &c->read);
 	*out = c;
 	return 0;
 }

@@ -45,7 +45,8 @@ struct conn_ops {
 /**
  * conn_accept(out, loop, ctx, fd, settings, ops, arg, err):
  * Take the accepted socket ${fd}, which is ours from then on, also after a
- * failure.  ${settings} and ${ops} must outlive the connection.
+ * failure.  A NULL ${ctx} is without TLS: for a Unix socket, whose ends the
+ * kernel knows, and nothing else.  ${settings} and ${ops} must outlive the connection.
  *   errors  ERR_MEMORY, ERR_IO; no callback comes then
  */
 int conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
@@ -94,6 +95,7 @@ void conn_close(struct conn *c, const char *why);
 /** conn_closing(c): conn_finish() or conn_close() was called. */
 bool conn_closing(const struct conn *c);
 
+/** conn_ssl(c): NULL without TLS. */
 struct ssl_st *conn_ssl(struct conn *c);
 
 #endif

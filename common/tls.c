@@ -231,6 +231,23 @@ tls_identity_free(struct tls_identity *id)
 	free(id);
 }
 
+int
+tls_identity_pin(
+    const struct tls_identity *id, uint8_t out[TLS_PIN_LEN], struct err *err)
+{
+	uint8_t *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(id->cert), &der);
+	int rc = -1;
+
+	if (len > 0 &&
+	    EVP_Digest(der, (size_t)len, out, NULL, EVP_sha256(), NULL) == 1)
+		rc = 0;
+	else
+		err_set(err, ERR_INTERNAL, "a pin cannot be made");
+	OPENSSL_free(der);
+	return rc;
+}
+
 int64_t
 tls_identity_seconds(const struct tls_identity *id)
 {

@@ -45,6 +45,12 @@ int64_t tls_identity_seconds(const struct tls_identity *id);
 /** tls_identity_days(id): days until the certificate ends; negative: over. */
 int tls_identity_days(const struct tls_identity *id);
 
+/** tls_identity_pin(id, out, err): SHA-256 of the certificate's public key
+ * (SubjectPublicKeyInfo, DER).  errors ERR_INTERNAL */
+#define TLS_PIN_LEN 32
+int tls_identity_pin(
+    const struct tls_identity *id, uint8_t out[TLS_PIN_LEN], struct err *err);
+
 /**
  * tls_server(out, id, tls12, ticket_keys, err):
  * A context of its own, for one thread, over the shared ${id}.

@@ -174,6 +174,7 @@ cat >"$work/relay.yaml" <<YAML
 name: $name
 base: /sev
 state: $work/relay.state
+admin: {socket: $work/admin.sock}
 public:
   listen: ["$public"]
   certificate: $work/relay.crt

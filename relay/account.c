@@ -97,6 +97,21 @@ accounts_of(
 }
 
 struct account *
+accounts_find(struct accounts *a, const char *name)
+{
+	struct account want = { 0 }, *const * found;
+	size_t len = strlen(name);
+
+	if (len > ACCOUNT_NAME_MAX)
+		return NULL;
+	memcpy(want.name, name, len + 1);
+	pthread_rwlock_rdlock(&a->lock);
+	found = tfind(&want, &a->tree, compare);
+	pthread_rwlock_unlock(&a->lock);
+	return found != NULL ? *found : NULL;
+}
+
+struct account *
 accounts_get(struct accounts *a, uint32_t id)
 {
 	struct account *one;

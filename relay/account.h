@@ -59,6 +59,9 @@ void accounts_free(struct accounts *a);
 int accounts_of(struct account **out, struct accounts *a, const char *name,
     struct err *err);
 
+/** accounts_find(a, name): NULL: there is none yet. */
+struct account *accounts_find(struct accounts *a, const char *name);
+
 /** accounts_get(a, id): NULL: there is none. */
 struct account *accounts_get(struct accounts *a, uint32_t id);
 

@@ -118,6 +118,22 @@ static const struct conf_key relay_keys[] = {
 	  "PEM: who signs the certificates of hosts, for auth mtls.",
 	  .example = "/etc/attest-relay/hosts-ca.crt" },
 
+	{ "admin.socket", CONF_PATH, AT(admin_socket),
+	  "/run/attest-relay/admin.sock", 0, 100,
+	  "Unix socket for attest-relayctl, mode 0600; \"\": none." },
+	{ "admin.listen", CONF_STRINGS, AT(admin.listen), "", 0, 4,
+	  "The same over TLS, for holders of a certificate of "
+	  "admin.client-ca.", .example = "127.0.0.1:9444",
+	  .check = check_listen },
+	{ "admin.certificate", CONF_PATH, AT(admin.certificate), "", 0, 4096,
+	  "PEM: certificate of admin.listen, then its chain.",
+	  .example = "/etc/attest-relay/admin.crt" },
+	{ "admin.key", CONF_PATH, AT(admin.key), "", 0, 4096,
+	  "PEM: its private key.", .example = "/etc/attest-relay/admin.key" },
+	{ "admin.client-ca", CONF_PATH, AT(admin.client_ca), "", 0, 4096,
+	  "PEM: who signs the certificates of operators.",
+	  .example = "/etc/attest-relay/operators-ca.crt" },
+
 	{ "agents.auth", CONF_FLAGS, AT(agent_auth), "key", 0, 0,
 	  "How agents show whose they are, any of the list: a key that is "
 	  "listed or enrolled, a certificate of tenants[].certificates, a token "

@@ -89,6 +89,8 @@ struct relay_config {
 	struct relay_listener public;
 	struct relay_listener internal;
 	struct relay_cluster cluster;
+	char *admin_socket; /* "": none */
+	struct relay_listener admin;
 	unsigned agent_auth;     /* RELAY_AGENT_... */
 	unsigned host_auth;      /* RELAY_AUTH_... */
 	struct conf_list networks; /* of char *: "10.0.0.0/8" */

@@ -109,6 +109,10 @@ message_free(struct message *m)
 		job_free(((struct message_errand *)m)->job);
 		free(m);
 		break;
+	case MESSAGE_TUNNELS:
+		free(((struct message_tunnels *)m)->rows);
+		free(m);
+		break;
 	case MESSAGE_REGISTRY:
 		registry_op_free((struct registry_op *)m);
 		break;

@@ -17,6 +17,7 @@
 #define JOB_BODY_MAX 65536   /* docs/protocol.md 3; both ways */
 #define JOB_HEADERS_MAX 4096 /* bytes of the HEADERS of a request */
 
+struct account;
 struct relay;
 struct relay_setup;
 struct ssl_ctx_st;
@@ -33,6 +34,7 @@ enum message_kind {
 	MESSAGE_DIRECTORY, /* to and from the directory */
 	MESSAGE_SETUP,     /* main: another setup */
 	MESSAGE_JUDGE,     /* main: who is known, and for what, has changed */
+	MESSAGE_TUNNELS,   /* main: tell what you have; and the answer */
 	MESSAGE_REGISTRY,  /* a struct registry_op comes home */
 	MESSAGE_BEAT,      /* main: say that you are there */
 	MESSAGE_ERRAND,    /* main: a job of a host of the relay before us */
@@ -84,6 +86,25 @@ struct message_setup {
 	struct relay_setup *setup;   /* held */
 	struct ssl_ctx_st *public;   /* owned */
 	struct ssl_ctx_st *internal; /* owned */
+};
+
+/* One line of a list of tunnels. */
+struct tunnel_row {
+	struct account *account;
+	uint8_t key[FRAME_KEY_LEN];
+	struct source source;
+	uint64_t session;
+	uint64_t since_ms; /* wall clock */
+	uint32_t claims;
+	uint32_t streams;
+	bool leaving;
+};
+
+struct message_tunnels {
+	struct message m;
+	struct handle call;      /* of who asked */
+	struct tunnel_row *rows; /* owned */
+	size_t count;
 };
 
 struct message_beat {

@@ -126,6 +126,8 @@ listeners_open(struct listeners **out, struct relay *relay,
 	size_t max = c->public.listen.count + c->internal.listen.count +
 	    c->cluster.at.listen.count + inherit->count;
 	struct listeners *l = calloc(1, sizeof(*l));
+	struct sockaddr_storage sa = { 0 };
+	socklen_t len = sizeof(sa);
 
 	*out = NULL;
 	if (l != NULL)
@@ -144,6 +146,8 @@ listeners_open(struct listeners **out, struct relay *relay,
 		return -1;
 	}
 	tell_ready(l, ready, cap);
+	getsockname(l->list[0].fd, (struct sockaddr *)&sa, &len);
+	relay->public_port = address_port(&sa);
 	*out = l;
 	return 0;
 }

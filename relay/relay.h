@@ -44,6 +44,7 @@ struct relay {
 	time_t loaded;                  /* the setup; main */
 	_Atomic bool draining;
 	_Atomic bool successor; /* another relay takes jobs over */
+	uint16_t public_port;   /* main; the first one */
 	const char *file;       /* of the configuration */
 	struct notify notify;   /* main */
 	uint8_t ticket_keys[TLS_TICKET_KEYS_LEN]; /* main; kept over reloads */

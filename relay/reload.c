@@ -13,6 +13,8 @@ static const char *const fixed[] = {
 	"user",
 	"state",
 	"workers",
+	"admin.socket",
+	"admin.listen",
 	"public.listen",
 	"internal.listen",
 	"cluster.directory",

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
+#include "relay/admin.h"
 #include "relay/confine.h"
 #include "relay/directory.h"
 #include "relay/folder.h"
@@ -29,6 +30,7 @@ struct server {
 	struct loop *loop;
 	struct listeners *listeners;
 	struct handover *handover;
+	struct admin *admin;
 	struct watchdog watchdog;
 	size_t started; /* workers */
 	size_t moved;
@@ -110,6 +112,20 @@ on_term(void *arg)
 	}
 }
 
+/* Said once, the rest of it is for signals. */
+static void
+on_operator(void *arg)
+{
+	struct server *s = arg;
+
+	if (!s->draining)
+		on_term(s);
+}
+
+static const struct admin_ops admin_ops = {
+	.drain = on_operator,
+};
+
 static void
 on_hup(void *arg)
 {
@@ -138,6 +154,10 @@ on_mail(void *arg, struct mail *mail)
 		s->drained++;
 		maybe_end(s);
 		break;
+	case MESSAGE_REGISTRY:
+	case MESSAGE_TUNNELS:
+		admin_mail(s->admin, m);
+		return; /* taken */
 	default:
 		handover_mail(s->handover, m);
 		return; /* taken */
@@ -340,11 +360,14 @@ start(struct server *s, bool takeover, struct err *err)
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
 	    open_sockets(s, takeover, err) != 0 ||
+	    admin_new(&s->admin, &s->relay, &admin_ops, s, err) != 0 ||
+	    admin_listen(s->admin, err) != 0 ||
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
 	    confine(c, s->relay.file, err) != 0 ||
 	    relay_open_state(&s->relay, err) != 0 || join_cluster(s, err) != 0 ||
 	    start_workers(s, err) != 0 ||
+	    admin_start(s->admin, s->loop, err) != 0 ||
 	    listeners_start(s->listeners, s->loop, err) != 0 ||
 	    handover_start(s->handover, s->loop, s->listeners, err) != 0)
 		return -1;
@@ -388,6 +411,7 @@ stop(struct server *s)
 		worker_free(s->relay.workers[i]);
 	free(s->relay.workers);
 	handover_free(s->handover);
+	admin_free(s->admin);
 	if (s->loop != NULL) {
 		watchdog_stop(&s->watchdog);
 		loop_timer_free(&s->deadline);

@@ -140,6 +140,12 @@ check_fields(const struct relay_config *c, struct conf_report *report)
 	    c->public.client_ca[0] == '\0')
 		conf_complain(
 		    report, "agents.auth", "mtls needs public.client-ca");
+	/* T29: there is no administration over TCP without certificates. */
+	if (c->admin.listen.count > 0 &&
+	    (c->admin.certificate[0] == '\0' || c->admin.key[0] == '\0' ||
+		c->admin.client_ca[0] == '\0'))
+		conf_complain(report, "admin.listen",
+		    "needs admin.certificate, admin.key and admin.client-ca");
 	if (c->timeouts.pending < c->timeouts.request)
 		conf_complain(report, "timeouts.pending",
 		    "is less than timeouts.request");
@@ -202,6 +208,7 @@ setup_free(struct relay_setup *s)
 	tls_identity_free(s->public);
 	tls_identity_free(s->internal);
 	setup_cluster_free(s);
+	tls_identity_free(s->admin);
 	tenants_free(s->tenants);
 	free(s->networks);
 	free(s->tokens);
@@ -235,6 +242,8 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 	load_identity(&s->public, &c->public, "public", report);
 	load_identity(&s->internal, &c->internal, "internal", report);
 	setup_cluster(s, report);
+	if (c->admin.listen.count > 0 && c->admin.client_ca[0] != '\0')
+		load_identity(&s->admin, &c->admin, "admin", report);
 	s->hosts = (struct admit_hosts){
 		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
 		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,

@@ -28,6 +28,7 @@ struct relay_setup {
 	struct tls_identity *internal;
 	struct tls_identity *cluster; /* NULL: we stand alone */
 	char *directory_password;     /* owned; wiped; "": none */
+	struct tls_identity *admin; /* NULL: only the Unix socket */
 };
 
 /**

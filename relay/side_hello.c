@@ -93,6 +93,7 @@ side_hello(void *arg, const struct frame_hello *hello)
 	}
 	memcpy(s->boot, hello->boot_id.ptr, sizeof(s->boot));
 	s->slot = hello->slot;
+	s->since_ms = clock_wall_ms();
 	s->session = relay_next_session(r);
 	if (join(s, &flaps, &err) != 0) {
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_LIMITS, err.msg);

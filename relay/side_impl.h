@@ -47,6 +47,7 @@ struct side {
 	uint8_t *token;    /* owned; hash of the bearer token shown, or NULL */
 	char *certificate; /* owned; name in the one shown, or NULL */
 	uint64_t session;
+	uint64_t since_ms; /* of the wall clock */
 	struct uuid *claims; /* owned */
 	uint32_t claim_count;
 	uint32_t claim_cap;

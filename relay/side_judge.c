@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "relay/claim.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* What another setup, or a change of the registry, means for the tunnels that
@@ -94,5 +95,31 @@ side_judge_all(struct worker *w, const struct relay_setup *old)
 	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
 		judge(s, differs);
+	}
+}
+
+void
+side_list_all(struct worker *w, struct message_tunnels *m)
+{
+	const struct side *s;
+
+	m->rows = calloc(w->tunnels.used + 1, sizeof(*m->rows));
+	if (m->rows == NULL)
+		return;
+	TAILQ_FOREACH(s, &w->all_sides, link)
+	{
+		struct tunnel_row *row = &m->rows[m->count];
+
+		if (!s->joined || m->count == w->tunnels.used)
+			continue;
+		*row = (struct tunnel_row){ .account = s->account,
+			.source = s->peer.source,
+			.session = s->session,
+			.since_ms = s->since_ms,
+			.claims = s->claim_count,
+			.streams = (uint32_t)tunnel_streams(s->tunnel),
+			.leaving = s->leaving };
+		memcpy(row->key, s->key, sizeof(row->key));
+		m->count++;
 	}
 }

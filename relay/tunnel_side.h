@@ -32,6 +32,10 @@ void side_supersede(struct worker *w, struct handle tunnel);
 /** side_move_all(w): ask all to move to the relay that takes our place. */
 void side_move_all(struct worker *w);
 
+/** side_list_all(w, m): a row for each tunnel that stands; without memory for
+ * them, none. */
+void side_list_all(struct worker *w, struct message_tunnels *m);
+
 /** side_judge_all(w, old): the worker's setup is another than ${old}, or the
  * registry has changed (NULL): send away who is not known any more, and take
  * from the others what is not theirs any more. */

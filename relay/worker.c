@@ -216,6 +216,10 @@ handle_message(struct worker *w, struct message *m)
 	case MESSAGE_JUDGE:
 		side_judge_all(w, NULL);
 		break;
+	case MESSAGE_TUNNELS:
+		side_list_all(w, (struct message_tunnels *)m);
+		loop_post(w->relay->main_loop, &m->mail);
+		return;
 	case MESSAGE_REGISTRY:
 		((struct registry_op *)m)->done((struct registry_op *)m, w);
 		break;

@@ -280,6 +280,9 @@ class Lab:
         for tenant, (agent, vms) in tenants.items():
             text += ["  - name: " + tenant, '    keys: ["%s"]' % agent.key,
                      "    vms: [%s]" % ", ".join(vms)]
+        if "admin:" not in extra:
+            text += ["admin:",
+                     "  socket: " + os.path.join(self.folder, "admin.sock")]
         if "state:" not in extra:
             text += ["state: " + os.path.join(self.folder, "relay.state")]
         if "takeover:" not in extra:
@@ -305,6 +308,12 @@ class Lab:
         self.relay_public = int(found.group(1))
         self.relay_internal = int(found.group(2))
         return self.relay
+
+    def ctl(self, *args, ok=(0,), **kwargs):
+        """attest-relayctl on the relay's admin socket."""
+        return run([*self.on("edge"), os.path.join(BIN, "attest-relayctl"),
+                    "--socket", os.path.join(self.folder, "admin.sock"),
+                    *args], ok=ok, **kwargs)
 
     def agent(self, name="owner"):
         self.agents[name] = Agent(self, name)

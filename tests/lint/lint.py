@@ -52,9 +52,9 @@ DOORS = (
     (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
-     r"common/(tls|conn)\.c|agent/tunnel_ws\.c"),
+     r"common/(tls|conn|conn_io)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
-     r"common/(admit|secret|uuid|ws_handshake|tls|conn)\.c|agent/sev/\w+\.[ch]|"
+     r"common/(admit|secret|uuid|ws_handshake|tls|conn|conn_io)\.c|agent/sev/\w+\.[ch]|"
      r"agent/(tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
      r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",
@@ -68,7 +68,7 @@ DOORS = (
      r"\.[ch]|relay/(admin_\w+|enrol)\.[ch]|relayctl/\w+\.[ch]|"
      r"agent/enrol\.c"),
     (r"curl/.*", r"agent/(keyserver|enrol)\.c|launch/service\.c|"
-     r"relayctl/call\.c"),
+     r"relayctl/(call|main)\.c"),
     (r"hiredis/.*", r"relay/directory_redis\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),
 )

@@ -1,0 +1,231 @@
+#include "relay/admin_impl.h"
+
+#include "common/address.h"
+#include "common/log.h"
+#include "relay/folder.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define BACKLOG 16
+#define CALLS_MAX 64
+
+int
+admin_new(struct admin **out, struct relay *relay, const struct admin_ops *ops,
+    void *arg, struct err *err)
+{
+	struct admin *a = calloc(1, sizeof(*a));
+
+	*out = NULL;
+	if (a == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for admin");
+	a->relay = relay;
+	a->ops = ops;
+	a->arg = arg;
+	a->owner = geteuid();
+	slab_init(&a->calls, RELAY_MAIN);
+	TAILQ_INIT(&a->all);
+	*out = a;
+	return 0;
+}
+
+static struct admin_socket *
+add_socket(struct admin *a, bool tls)
+{
+	struct admin_socket *s = &a->sockets[a->socket_count++];
+
+	s->admin = a;
+	s->fd = -1;
+	s->tls = tls;
+	return s;
+}
+
+/* "/run/attest-relay" of "/run/attest-relay/admin.sock", made if missing. */
+static int
+make_folder(const struct relay_config *c, struct err *err)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(c->admin_socket, '/');
+	size_t len = slash != NULL ? (size_t)(slash - c->admin_socket) : 0;
+
+	if (len == 0 || len >= sizeof(folder))
+		return 0;
+	memcpy(folder, c->admin_socket, len);
+	folder[len] = '\0';
+	return folder_make(folder, 0755, c->user, err);
+}
+
+static int
+bind_unix(struct admin_socket *s, const char *path, struct err *err)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	mode_t mask;
+	int n, rc;
+
+	/* Renamed when it listens: the name is always somebody's, and a relay
+	 * that takes the place of another takes this one too. */
+	n = snprintf(sa.sun_path, sizeof(sa.sun_path), "%s.new", path);
+	if (n < 0 || (size_t)n >= sizeof(sa.sun_path))
+		return err_set(
+		    err, ERR_USAGE, "admin.socket: %s: too long", path);
+	s->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (s->fd < 0)
+		return err_set(
+		    err, ERR_IO, "admin.socket: %s", strerror(errno));
+	unlink(sa.sun_path);
+	mask = umask(0177);
+	rc = bind(s->fd, (struct sockaddr *)&sa, sizeof(sa));
+	umask(mask);
+	if (rc != 0 || listen(s->fd, BACKLOG) != 0 ||
+	    rename(sa.sun_path, path) != 0)
+		return err_set(
+		    err, ERR_IO, "admin.socket: %s: %s", path, strerror(errno));
+	return 0;
+}
+
+int
+admin_listen(struct admin *a, struct err *err)
+{
+	const struct relay_config *c = &a->relay->setup->config;
+	char *const *texts = c->admin.listen.items;
+	char where[ADDRESS_TEXT_LEN];
+
+	if (c->admin_socket[0] != '\0' &&
+	    (make_folder(c, err) != 0 ||
+		bind_unix(add_socket(a, false), c->admin_socket, err) != 0))
+		return -1;
+	for (size_t i = 0; i < c->admin.listen.count; i++) {
+		struct admin_socket *s = add_socket(a, true);
+
+		s->fd = address_listen(texts[i], BACKLOG, err);
+		if (s->fd < 0)
+			return -1;
+		log_info(NULL, "admin: serving %s", address_text(where, s->fd));
+	}
+	return 0;
+}
+
+/* Of a Unix socket the kernel says who is there: root, or who we are. */
+static bool
+is_allowed(struct admin *a, int fd, char who[REGISTRY_WHO_MAX])
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0) {
+		log_warn(NULL, "admin: refused a peer without a name");
+		return false;
+	}
+	snprintf(who, REGISTRY_WHO_MAX, "uid %u (pid %d)", cred.uid, cred.pid);
+	if (cred.uid == 0 || cred.uid == geteuid() || cred.uid == a->owner)
+		return true;
+	log_warn(NULL, "admin: refused %s", who);
+	return false;
+}
+
+static size_t
+count_calls(const struct admin *a)
+{
+	const struct admin_call *c;
+	size_t n = 0;
+
+	TAILQ_FOREACH(c, &a->all, link)
+	n++;
+	return n;
+}
+
+static void
+on_accept(void *arg, unsigned events)
+{
+	char who[REGISTRY_WHO_MAX] = "";
+	struct admin_socket *s = arg;
+	int fd;
+
+	(void)events;
+	fd = accept4(s->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd < 0)
+		return;
+	/* Strangers at the TCP port cannot shut out the Unix socket. */
+	if (s->tls ? count_calls(s->admin) >= CALLS_MAX
+		   : !is_allowed(s->admin, fd, who))
+		close(fd);
+	else
+		admin_accept(s, fd, who);
+}
+
+int
+admin_start(struct admin *a, struct loop *loop, struct err *err)
+{
+	const struct relay *r = a->relay;
+	struct span keys = span_of(r->ticket_keys, sizeof(r->ticket_keys));
+
+	if (r->setup->admin != NULL &&
+	    tls_server(&a->tls, r->setup->admin, false, keys, err) != 0)
+		return -1;
+	a->loop = loop;
+	for (size_t i = 0; i < a->socket_count; i++) {
+		struct admin_socket *s = &a->sockets[i];
+
+		if (loop_fd_init(&s->watch, loop, s->fd, on_accept, s, err) !=
+		    0)
+			return -1;
+		loop_fd_want(&s->watch, LOOP_READ);
+	}
+	return 0;
+}
+
+void
+admin_mail(struct admin *a, struct message *m)
+{
+	struct registry_op *op = (struct registry_op *)m;
+
+	if (m->kind == MESSAGE_TUNNELS)
+		admin_tunnels_came(a, (struct message_tunnels *)m);
+	else if (m->kind == MESSAGE_REGISTRY)
+		op->done(op, a);
+	message_free(m);
+}
+
+void
+admin_judge(struct admin *a)
+{
+	struct relay *r = a->relay;
+
+	relay_apply_limits(r);
+	for (size_t i = 0; i < r->worker_count; i++) {
+		struct message *m = calloc(1, sizeof(*m));
+
+		if (m == NULL)
+			abort(); /* who was revoked would stay */
+		m->kind = MESSAGE_JUDGE;
+		loop_post(r->workers[i]->loop, &m->mail);
+	}
+}
+
+void
+admin_free(struct admin *a)
+{
+	struct admin_call *c, *next;
+
+	if (a == NULL)
+		return;
+	for (c = TAILQ_FIRST(&a->all); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, link);
+		conn_close(http_conn(c->http), "shutting down");
+	}
+	for (size_t i = 0; i < a->socket_count; i++) {
+		if (a->loop != NULL)
+			loop_fd_free(&a->sockets[i].watch);
+		if (a->sockets[i].fd >= 0)
+			close(a->sockets[i].fd);
+	}
+	tls_server_free(a->tls);
+	slab_free(&a->calls);
+	free(a);
+}

@@ -1,0 +1,43 @@
+#ifndef RELAY_ADMIN_H
+#define RELAY_ADMIN_H
+
+#include "relay/relay.h"
+
+/*
+ * The operator's door (docs/operations.md): HTTP/1.1 and JSON on a Unix socket
+ * of mode 0600, whose peers the kernel names, and by choice over TLS for
+ * holders of a certificate.  It lives in the main thread; hosts and agents
+ * never reach it, and it serves nothing of theirs (T29).
+ */
+
+struct admin;
+
+struct admin_ops {
+	/* Begin to end, as SIGTERM does. */
+	void (*drain)(void *arg);
+};
+
+/** admin_new(out, relay, ops, arg, err): errors ERR_MEMORY */
+int admin_new(struct admin **out, struct relay *relay,
+    const struct admin_ops *ops, void *arg, struct err *err);
+
+/**
+ * admin_listen(a, err):
+ * Bind admin.socket and admin.listen, before privileges are dropped.  A socket
+ * file that nobody serves, or that a relay serves whose place we take, is
+ * replaced.
+ *   errors  ERR_IO, ERR_USAGE
+ */
+int admin_listen(struct admin *a, struct err *err);
+
+/** admin_start(a, loop, err): serve, once the workers are there. */
+int admin_start(struct admin *a, struct loop *loop, struct err *err);
+
+/** admin_mail(a, m): MESSAGE_REGISTRY and MESSAGE_TUNNELS come home; takes
+ * ${m}. */
+void admin_mail(struct admin *a, struct message *m);
+
+/** admin_free(a): close all; while its loop is still there. */
+void admin_free(struct admin *a);
+
+#endif

@@ -1,0 +1,253 @@
+"""The operator's door: attest-relayctl and the admin listener (T29)."""
+
+import json
+import os
+import socket
+import subprocess
+import time
+import unittest
+import uuid
+
+import fake_agent
+import harness
+import relay_case
+
+
+def ask_socket(path, data):
+    """Raw bytes to the admin socket; all it says until it closes."""
+    s = socket.socket(socket.AF_UNIX)
+    s.settimeout(harness.PATIENCE)
+    s.connect(path)
+    got = b""
+    try:
+        s.sendall(data)
+        s.shutdown(socket.SHUT_WR)
+        while True:
+            more = s.recv(65536)
+            if not more:
+                break
+            got += more
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    s.close()
+    return got
+
+
+class Admin(relay_case.RelayCase):
+
+    def ctl(self, *args, **kwargs):
+        return self.lab.ctl(*args, **kwargs).stdout
+
+    def js(self, *args):
+        return json.loads(self.ctl("--json", *args))
+
+    def path(self):
+        return self.lab.path("admin.sock")
+
+    def test_status_and_tunnels(self):
+        self.tunnel(claim=[self.vm])
+        status = self.js("status")
+        self.assertEqual(status["schema"], "attest-relay.status/1")
+        self.assertEqual(status["state"], "ready")
+        self.assertEqual((status["tunnels"], status["uuids"]), (1, 1))
+        tunnels = self.js("tunnels")["tunnels"]
+        self.assertEqual(len(tunnels), 1)
+        self.assertEqual(tunnels[0]["tenant"], "acme")
+        self.assertEqual(tunnels[0]["key"], self.key.text())
+        self.assertEqual(tunnels[0]["claims"], 1)
+        text = self.ctl("tunnels")
+        self.assertIn("TENANT", text.splitlines()[0])
+        self.assertIn(self.key.text(), text.splitlines()[1])
+
+    def test_t29_the_socket_is_ours_alone(self):
+        mode = os.stat(self.path()).st_mode
+        self.assertEqual(mode & 0o777, 0o600)
+        # Even where the mode would let others in, the kernel names them.
+        os.chmod(self.path(), 0o666)
+        request = b"GET /v1/status HTTP/1.1\r\nHost: relay\r\n\r\n"
+        self.assertIn(b" 200 ", ask_socket(self.path(), request))
+        if os.geteuid() != 0:
+            self.skipTest("another user can be had by root only")
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setgid(12345)
+                os.setuid(12345)
+                os._exit(0 if ask_socket(self.path(), request) == b""
+                         else 1)
+            except BaseException:
+                os._exit(2)
+        self.assertEqual(os.waitpid(child, 0)[1], 0)
+        self.lab.relay.wait_line(r"admin: refused uid 12345 \(pid \d+\)")
+
+    def test_t29_no_admin_path_on_other_listeners(self):
+        for port in (self.lab.relay_public, self.lab.relay_internal):
+            for path in ("/v1/status", "/sev/v1/status", "/v1/drain",
+                         "/healthz", "/metrics"):
+                client = self.client(port)
+                client.send(self.head("GET", path=path))
+                self.problem(client.answer(), 404, "not-found")
+
+    def test_t29_bad_requests_change_nothing(self):
+        bodies = [b"{", b"[]", b'{"tenant":1}', b'{"tenant":""}',
+                  b'{"tenant":"a b"}', b'{"tenant":"' + b"x" * 65 + b'"}',
+                  b'{"tenant":"new","tenant":"two"}',
+                  b'{"tenant":"new","typo":1}',
+                  b'{"tenant":"new","tunnels":-1}',
+                  b'{"tenant":"new","first-claim":"yes"}',
+                  b'{"tenant":"new\\u0000"}']
+        for body in bodies:
+            got = ask_socket(
+                self.path(), b"POST /v1/tenants HTTP/1.1\r\nHost: x\r\n"
+                b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            self.assertIn(b" 400 ", got.split(b"\r\n")[0], body)
+        for request, status in (
+                (b"GET /v1/none HTTP/1.1\r\nHost: x\r\n\r\n", b" 404 "),
+                (b"PUT /v1/tenants HTTP/1.1\r\nHost: x\r\n"
+                 b"Content-Length: 0\r\n\r\n", b" 405 "),
+                (b"GET /v1/tenants?a=b HTTP/1.1\r\nHost: x\r\n\r\n", b" 400 "),
+                (b"POST /v1/tenants HTTP/1.1\r\nHost: x\r\n\r\n", b" 411 "),
+                (b"POST /v1/tenants HTTP/1.1\r\nHost: x\r\n"
+                 b"Content-Length: 65537\r\n\r\n", b" 413 ")):
+            self.assertIn(status, ask_socket(self.path(), request), request)
+        self.assertEqual(len(self.js("tenants")["tenants"]), 1)
+        self.assertEqual(self.js("trail")["trail"], [])
+
+    def test_exit_status(self):
+        self.lab.ctl("tokens", "create", "--tenant", "none", ok=(1,))
+        self.lab.ctl("nonsense", ok=(2,))
+        self.lab.ctl("tenants", "add", ok=(2,))
+        self.lab.ctl("tokens", "create", "--tenant", "acme", "--ttl", "x",
+                     ok=(2,))
+        harness.run([os.path.join(harness.BIN, "attest-relayctl"), "--socket",
+                     self.lab.path("none.sock"), "status"], ok=(3,))
+        self.assertIn("exit status", harness.run(
+            [os.path.join(harness.BIN, "attest-relayctl"), "--help"]).stdout)
+
+    def test_tenants_come_and_go(self):
+        other = fake_agent.Key()
+        vm = str(uuid.uuid4())
+        self.ctl("tenants", "add", "zeta", "--tunnels", "1", "--memory",
+                 "1MiB")
+        self.lab.ctl("tenants", "add", "zeta", ok=(1,))
+        self.lab.ctl("tenants", "add", "acme", ok=(1,))
+        self.lab.ctl("tenants", "remove", "acme", ok=(1,))
+        self.ctl("keys", "add", "--tenant", "zeta", other.text())
+        self.ctl("claims", "add", "--tenant", "zeta", vm)
+        # What is in the configuration is not given away here.
+        self.lab.ctl("claims", "add", "--tenant", "zeta", self.vm, ok=(1,))
+        self.lab.ctl("keys", "add", "--tenant", "zeta", self.key.text(),
+                     ok=(1,))
+        tunnel = self.tunnel(other, claim=[vm])
+        self.assertEqual(tunnel.claim(self.vm), [1])
+        rows = {t["tenant"]: t for t in self.js("tenants")["tenants"]}
+        self.assertEqual(rows["zeta"]["limits"]["tunnels"], 1)
+        self.assertEqual(rows["zeta"]["limits"]["memory"], 1 << 20)
+        self.assertEqual(rows["zeta"]["tunnels"], 1)
+        self.ctl("tenants", "remove", "zeta")
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.assertEqual(len(self.js("claims")["claims"]), 1)
+        self.assertEqual(len(self.js("keys")["keys"]), 1)
+
+    def test_t13_a_revoked_key_is_gone_within_a_second(self):
+        tunnel = self.tunnel(claim=[self.vm])
+        self.ctl("keys", "revoke", self.key.text())
+        before = time.monotonic()
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.assertLess(time.monotonic() - before, 1)
+        # Also after the end of the relay, though relay.yaml still lists it.
+        self.lab.relay.kill()
+        self.start()
+        with self.assertRaises(fake_agent.Closed) as caught:
+            self.tunnel()
+        self.assertEqual(caught.exception.code, 4402)
+        row, = self.js("keys")["keys"]
+        self.assertIsNotNone(row["revoked"])
+
+    def test_t11_released_uuids_go_at_once(self):
+        vm = str(uuid.uuid4())
+        self.ctl("claims", "add", "--tenant", "acme", vm)
+        tunnel = self.tunnel(claim=[vm, self.vm])
+        self.assertEqual(self.js("status")["uuids"], 2)
+        self.ctl("claims", "release", vm)
+        self.lab.ctl("claims", "release", vm, ok=(1,))
+        self.assertEqual(tunnel.claim(vm), [1])
+        self.assertEqual(self.js("status")["uuids"], 1)
+
+    def test_t29_changes_are_told_with_who_and_when(self):
+        self.ctl("tenants", "add", "zeta")
+        self.lab.ctl("tenants", "add", "zeta", ok=(1,))
+        self.ctl("log-level", "debug")
+        self.assertEqual(self.js("log-level")["level"], "debug")
+        self.ctl("log-level", "set", "info")
+        # A relay that was root reads its key as nobody now.
+        os.chmod(self.lab.server[1], 0o644)
+        self.ctl("reload")
+        self.lab.relay.wait_line(
+            r"admin: uid %d \(pid \d+\): tenant add zeta" % os.geteuid())
+        trail = self.js("trail")["trail"]
+        self.assertEqual([t["what"] for t in trail],
+                         ["tenant add zeta", "log-level debug",
+                          "log-level info", "reload"])
+        for row in trail:
+            self.assertRegex(row["who"], r"^uid %d \(pid \d+\)$" %
+                             os.geteuid())
+            self.assertLess(abs(row["at"] / 1000 - time.time()), 300)
+        # It outlives the relay.
+        self.lab.relay.kill()
+        self.start()
+        self.assertEqual(self.js("trail", "--lines", "1")["trail"],
+                         trail[-1:])
+
+    def test_reload_tells_what_is_wrong(self):
+        with open(self.lab.path("relay.yaml"), "a", encoding="ascii") as out:
+            out.write("typo: 1\n")
+        done = self.lab.ctl("reload", ok=(1,))
+        self.assertIn("unknown key", done.stderr)
+
+    def test_drain(self):
+        self.ctl("drain")
+        self.assertEqual(self.lab.relay.wait(), 0)
+
+
+class Certificates(relay_case.RelayCase):
+    """The same over TLS, for holders of a certificate."""
+
+    def setUp(self):
+        super().setUp()
+        cert, key = self.lab.server
+        self.lab.relay.stop()
+        self.start("admin:\n  socket: %s\n  listen: [\"127.0.0.1:0\"]\n"
+                   "  certificate: %s\n  key: %s\n  client-ca: %s\n" % (
+                       self.lab.path("admin.sock"), cert, key,
+                       self.lab.ca.cert))
+        self.port = int(self.lab.relay.wait_line(
+            r"admin: serving 127.0.0.1:(\d+)").group(1))
+
+    def remote(self, cert, key, *args, ok=(0,)):
+        return harness.run(
+            [os.path.join(harness.BIN, "attest-relayctl"), "--connect",
+             "https://localhost:%d" % self.port, "--ca", self.lab.ca.cert,
+             "--cert", cert, "--key", key, *args], ok=ok)
+
+    def test_t29_certificates_name_operators(self):
+        cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
+                                      usage="clientAuth")
+        self.remote(cert, key, "tenants", "add", "zeta")
+        trail = json.loads(self.lab.ctl("--json", "trail").stdout)["trail"]
+        self.assertEqual(trail[0]["who"], "mtls:op.example")
+
+    def test_t29_no_certificate_no_answer(self):
+        other = harness.Ca(self.lab.folder, "other")
+        cert, key = other.issue("stranger", ["DNS:op.example"],
+                                usage="clientAuth")
+        self.remote(cert, key, "status", ok=(3,))
+        got = subprocess.run(
+            ["curl", "-sS", "--cacert", self.lab.ca.cert, "-o", os.devnull,
+             "-w", "%{http_code}", "https://localhost:%d/v1/status" %
+             self.port], capture_output=True, text=True, check=False)
+        self.assertIn(got.stdout, ("401", "000"))
+
+
+if __name__ == "__main__":
+    unittest.main()
