@@ -15,6 +15,7 @@
 
 #define LAST_MS 500          /* to take back what we hold, at the end */
 #define AHEAD_MAX_MS 3600000 /* of the directory's clock: else it is wrong */
+#define AHEAD_STEP_MS 2      /* as exact as two clocks need to be */
 #define FOUND_FIELDS 7       /* of an entry, in the answer of SCRIPT_FIND */
 
 static const struct log_subject subject = { "directory" };
@@ -244,18 +245,23 @@ on_heard(void *arg, struct span text)
 	directory_heard(arg, text);
 }
 
+/* The answer is as wrong as its way was long.  What we have is kept where both
+ * agree, so that the clocks of relays do not jump about. */
 static void
-on_clock(void *arg, uint64_t wall_ms)
+on_clock(void *arg, uint64_t wall_ms, uint64_t took_ms)
 {
 	struct directory *d = arg;
-	int64_t ahead = (int64_t)wall_ms - (int64_t)clock_wall_ms();
+	int64_t half = (int64_t)(took_ms / 2);
+	int64_t ahead = (int64_t)wall_ms - (int64_t)clock_wall_ms() + half;
+	int64_t differs = ahead - atomic_load(&d->ahead_ms);
 
 	if (ahead > AHEAD_MAX_MS || ahead < -AHEAD_MAX_MS) {
 		log_warn(&subject, "its clock is %lld s from ours: not used",
 		    (long long)ahead / 1000);
 		return;
 	}
-	atomic_store(&d->ahead_ms, ahead);
+	if (differs > half + AHEAD_STEP_MS || differs < -half - AHEAD_STEP_MS)
+		atomic_store(&d->ahead_ms, ahead);
 }
 
 static const struct redis_ops redis_ops = {

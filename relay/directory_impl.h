@@ -28,7 +28,9 @@ struct directory_lease {
 	uint16_t rank;
 	bool certain;
 	bool bind;
+	bool lost; /* a newer tunnel has it; until ours has left, nobody else */
 	bool owed; /* its withdrawal is, and the tunnel is gone */
+	bool sent; /* the withdrawal was, and may have been done */
 	uint64_t renew_ms;
 };
 

@@ -77,7 +77,7 @@ keep(struct directory *d, const struct directory_op *op, size_t at)
 	l->rank = op->rank;
 	l->certain = c->certain;
 	l->bind = c->bind;
-	l->owed = false;
+	l->lost = l->owed = l->sent = false;
 	l->renew_ms = clock_ms() + d->lease_ms / 3;
 	TAILQ_INSERT_TAIL(&d->leases, l, link);
 	return l;
@@ -130,8 +130,8 @@ decide(struct directory *d, struct directory_op *op, size_t at,
 
 /*
  * A claim that cannot be put to the directory is granted if nobody else can be
- * the owner: by the nature of the UUID, or because the directory still has it
- * as ours (which bars others, also after the lease).  All else waits.
+ * the owner: by the nature of the UUID, or because the directory surely still
+ * has it as ours (which bars others, also after the lease).  All else waits.
  */
 static bool
 claim_one(struct directory *d, struct directory_op *op, size_t at)
@@ -154,7 +154,7 @@ claim_one(struct directory *d, struct directory_op *op, size_t at)
 	memcpy(call.key, op->tunnel.key, sizeof(call.key));
 	if (run_claim(d, &call, &l, held != NULL))
 		return true;
-	if (held == NULL && !c->certain)
+	if ((held == NULL || held->sent) && !c->certain)
 		return false;
 	decide(d, op, at, DIRECTORY_YES);
 	return true;
@@ -190,22 +190,35 @@ directory_claim(struct directory *d, struct directory_op *op)
 		claim_open(d, op);
 }
 
-/* Its tunnel lost the UUID to a newer one of its key, or to another key. */
-static void
-lose(struct directory *d, struct directory_lease *l, enum message_kind kind)
+static bool
+tell(struct directory *d, const struct directory_lease *l,
+    enum message_kind kind)
 {
-	struct message_tunnel *m;
+	struct message_tunnel *m = calloc(1, sizeof(*m));
 
-	if (!l->owed) {
-		m = calloc(1, sizeof(*m));
-		if (m == NULL)
-			return; /* the next renewal tells it again */
-		m->m.kind = kind;
-		m->tunnel = l->tunnel.handle;
-		loop_post(
-		    d->relay->workers[m->tunnel.worker]->loop, &m->m.mail);
-	}
-	drop_lease(d, l);
+	if (m == NULL)
+		return false; /* the next renewal tells it again */
+	m->m.kind = kind;
+	m->tunnel = l->tunnel.handle;
+	loop_post(d->relay->workers[m->tunnel.worker]->loop, &m->m.mail);
+	return true;
+}
+
+/* A newer tunnel of its key has it.  Ours gives it back when it has left, and
+ * bars other keys so long. */
+static void
+supersede(struct directory *d, struct directory_lease *l)
+{
+	if (!l->lost && !l->owed)
+		l->lost = tell(d, l, MESSAGE_SUPERSEDE);
+}
+
+/* It is another key's, as data was lost, or may soon become it. */
+static void
+unsettle(struct directory *d, struct directory_lease *l)
+{
+	if (l->owed || l->lost || tell(d, l, MESSAGE_UNSETTLE))
+		drop_lease(d, l);
 }
 
 static void
@@ -218,9 +231,9 @@ renewed(struct directory *d, const struct directory_call *call,
 	    !a->is_number)
 		return;
 	if (a->number == SAID_OLDER)
-		lose(d, l, MESSAGE_SUPERSEDE);
+		supersede(d, l);
 	else if (a->number == SAID_NO)
-		lose(d, l, MESSAGE_UNSETTLE);
+		unsettle(d, l);
 }
 
 void
@@ -251,7 +264,7 @@ directory_claimed(struct directory *d, const struct directory_call *call,
  */
 
 static void
-run_withdraw(struct directory *d, const struct directory_lease *l)
+run_withdraw(struct directory *d, struct directory_lease *l)
 {
 	char key[DIRECTORY_KEY_TEXT], session[24];
 	const char *args[] = { d->node, key, session };
@@ -264,7 +277,7 @@ run_withdraw(struct directory *d, const struct directory_lease *l)
 	    key, sizeof(key), span_of(l->tunnel.key, sizeof(l->tunnel.key)));
 	snprintf(session, sizeof(session), "%020llu",
 	    (unsigned long long)l->tunnel.session);
-	directory_call(d, &call, args, 3);
+	l->sent |= directory_call(d, &call, args, 3);
 }
 
 /* No claim of a tunnel that is gone waits any more. */
@@ -336,7 +349,7 @@ renew_one(struct directory *d, struct directory_lease *l)
 	TAILQ_INSERT_TAIL(&d->leases, l, link);
 	if (l->owed)
 		run_withdraw(d, l);
-	else
+	else if (!l->lost)
 		run_claim(d, &call, l, true);
 }
 
@@ -392,7 +405,7 @@ directory_give_up(struct directory *d)
 	for (l = TAILQ_FIRST(&d->leases); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, link);
 		if (!l->certain)
-			lose(d, l, MESSAGE_UNSETTLE);
+			unsettle(d, l);
 	}
 }
 
@@ -421,7 +434,7 @@ directory_heard(struct directory *d, struct span text)
 	snprintf(session, sizeof(session), "%020llu",
 	    (unsigned long long)l->tunnel.session);
 	if (span_is(session_text, session))
-		lose(d, l, MESSAGE_SUPERSEDE);
+		supersede(d, l);
 }
 
 void

@@ -378,9 +378,10 @@ on_time(redisAsyncContext *ac, void *reply, void *user)
 	struct connection *c = ac->data;
 	const redisReply *v = reply;
 	struct redis *r = c->redis;
-	uint64_t s, us;
+	uint64_t s, us, took;
 
 	(void)user;
+	took = clock_ms() - r->asked_ms;
 	r->asked_ms = 0;
 	if (is_bad(r, v) || v->type != REDIS_REPLY_ARRAY || v->elements != 2 ||
 	    v->element[0]->type != REDIS_REPLY_STRING ||
@@ -388,7 +389,7 @@ on_time(redisAsyncContext *ac, void *reply, void *user)
 		return;
 	if (number_parse(&s, span_str(v->element[0]->str), UINT32_MAX) &&
 	    number_parse(&us, span_str(v->element[1]->str), 999999))
-		r->ops.clock(r->arg, s * 1000 + us / 1000);
+		r->ops.clock(r->arg, s * 1000 + us / 1000, took);
 }
 
 static void

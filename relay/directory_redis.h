@@ -44,8 +44,9 @@ struct redis_ops {
 	void (*down)(void *arg, const char *why);
 	/* On the channel. */
 	void (*heard)(void *arg, struct span text);
-	/* Its clock, in milliseconds since 1970, asked for every second. */
-	void (*clock)(void *arg, uint64_t wall_ms);
+	/* Its clock, in milliseconds since 1970, asked for every second;
+	 * ${took_ms} went by from the question to this answer. */
+	void (*clock)(void *arg, uint64_t wall_ms, uint64_t took_ms);
 	redis_fn *answer;
 };
 

@@ -44,13 +44,16 @@ static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  elseif okey == key then\n"
     "    known = true\n"
     "    local rival = onode == node or oboot ~= boot or oslot == slot\n"
-    "    if rival and osession > session and\n"
+    "    if rival and (osession > session or\n"
+    "        (osession == session and expiry == '0')) and\n"
     "        (onode == node or tonumber(expiry) > now) then\n"
     "      return 2\n"
     "    end\n"
+    /* Until that relay itself gives it back, its tunnel may still be served:
+     * the entry leads nowhere from now on, but bars other keys. */
     "    if rival and onode ~= node then\n"
-    "      drop[#drop + 1] = all[i]\n"
-    "      tell[#tell + 1] = { onode, okey, osession }\n"
+    "      tell[#tell + 1] = { onode, okey, osession, all[i],\n"
+    "        (all[i + 1]:gsub('%d+$', '0')) }\n"
     "    end\n"
     /* Lapsed or not: as long as that relay may still serve it, it bars us. */
     "  elseif omode ~= '1' or mode ~= '1' then\n"
@@ -75,6 +78,7 @@ static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  mode, ARGV[8], ARGV[9], text(now + lease) }, ' '))\n"
     "redis.call('PEXPIRE', KEYS[1], fence)\n"
     "for _, v in ipairs(tell) do\n"
+    "  redis.call('HSET', KEYS[1], v[4], v[5])\n"
     "  redis.call('PUBLISH', prefix .. 'lost:' .. v[1],\n"
     "    KEYS[1] .. ' ' .. v[2] .. ' ' .. v[3])\n"
     "end\n"

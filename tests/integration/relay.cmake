@@ -5,3 +5,4 @@ endforeach()
 integration_test(relay_cluster relay_cluster.py)
 # systemd's own opinion of the units.
 integration_test(deploy_systemd deploy_systemd.py)
+integration_test(cluster_chaos cluster_chaos.py)

@@ -102,6 +102,50 @@ finds_variants_by_name(void **state)
 	    sev_vmsa_variant_find(&v, span_str("init3"), NULL), -1);
 }
 
+static void
+finds_models_by_qemus_names(void **state)
+{
+	static const struct {
+		const char *name;
+		uint32_t signature; /* 0: there is none */
+	} names[] = {
+		{ "EPYC", 0x00800f12 },
+		{ "EPYC-IBPB", 0x00800f12 },
+		{ "EPYC-v4", 0x00800f12 },
+		{ "EPYC-Rome", 0x00830f10 },
+		{ "EPYC-Milan-v2", 0x00a00f11 },
+		{ "EPYC-Genoa", 0x00a10f10 },
+		{ "EPYC-Turin-v12", 0x00b00f00 },
+		{ "epyc", 0 },
+		{ "EPYC-", 0 },
+		{ "EPYC-Milan-v", 0 },
+		{ "EPYC-Milan2", 0 },
+		{ "-v2", 0 },
+		{ "v2", 0 },
+		{ "2", 0 },
+		{ "", 0 },
+		{ "host", 0 },
+	};
+	uint32_t signature;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		struct fixture name =
+		    fixture_of(names[i].name, strlen(names[i].name));
+		int rc;
+
+		signature = 0;
+		rc = sev_vmsa_model_find(&signature, fixture_span(&name), NULL);
+		assert_int_equal(rc, names[i].signature != 0 ? 0 : -1);
+		assert_int_equal(signature, names[i].signature);
+		fixture_free(&name);
+	}
+	for (size_t i = 0; i < SEV_VMSA_MODELS; i++)
+		assert_int_equal(sev_vmsa_model_find(&signature,
+				     span_str(sev_vmsa_model_name(i)), NULL),
+		    0);
+}
+
 int
 main(void)
 {
@@ -111,6 +155,7 @@ main(void)
 		cmocka_unit_test(variants_differ_in_the_fpu_only),
 		cmocka_unit_test(aps_start_at_the_reset_vector),
 		cmocka_unit_test(finds_variants_by_name),
+		cmocka_unit_test(finds_models_by_qemus_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
