@@ -28,6 +28,9 @@ int cli_api(const struct cli *cli, int argc, char **argv);
 int cli_cancel(const struct cli *cli, int argc, char **argv);
 int cli_explain(const struct cli *cli, int argc, char **argv);
 int cli_log(const struct cli *cli, int argc, char **argv);
+int cli_doctor(const struct cli *cli, int argc, char **argv);
+int cli_diag(const struct cli *cli, int argc, char **argv);
+int cli_service(const struct cli *cli, int argc, char **argv);
 int cli_export(const struct cli *cli, int argc, char **argv);
 int cli_import(const struct cli *cli, int argc, char **argv);
 int cli_lock(const struct cli *cli, int argc, char **argv);
@@ -81,6 +84,20 @@ int cli_log_each(const struct cli *cli, const char *vm, uint64_t after,
  * errors ERR_CLOSED: none runs */
 int cli_ask_running(json_t **out, const struct cli *cli, unsigned op,
     struct span in, struct err *err);
+
+/**
+ * cli_examine(out, status, config, cli):
+ * All checks of `doctor`, and the running agent's status.
+ *   lifetime  caller: config_free(), and json_decref() of *${status}, which
+ *             is NULL if none runs
+ */
+struct config;
+struct doctor;
+void cli_examine(struct doctor *out, json_t **status, struct config *config,
+    const struct cli *cli);
+
+/** cli_checks(d): its lines as JSON.  Caller: json_decref() */
+json_t *cli_checks(const struct doctor *d);
 
 /** cli_print_json(v): one line to stdout. */
 void cli_print_json(const json_t *v);

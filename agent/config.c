@@ -196,8 +196,8 @@ static const struct conf_key keys[] = {
 
 const struct conf_table config_table = CONF_TABLE(keys, struct config);
 
-static bool
-default_file(char *out, size_t cap)
+bool
+config_default_file(char *out, size_t cap)
 {
 	const char *xdg = getenv("XDG_CONFIG_HOME");
 	const char *home = getenv("HOME");
@@ -215,11 +215,11 @@ int
 config_load(struct config *out, const char *file, struct err *err)
 {
 	struct conf_report report = { 0 };
-	char path[4096];
+	char path[CONFIG_PATH_MAX];
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	if (file == NULL && default_file(path, sizeof(path)))
+	if (file == NULL && config_default_file(path, sizeof(path)))
 		file = path;
 	if (file == NULL)
 		return conf_defaults(out, &config_table, err);

@@ -53,6 +53,12 @@ struct config {
 
 extern const struct conf_table config_table;
 
+#define CONFIG_PATH_MAX 4096
+
+/** config_default_file(out, cap): where agent.yaml is looked for; false: it is
+ * not there. */
+bool config_default_file(char *out, size_t cap);
+
 /**
  * config_load(out, file, err):
  * ${file}, else $XDG_CONFIG_HOME/attest-agent/agent.yaml (~/.config/...) if it

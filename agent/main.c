@@ -28,6 +28,8 @@ static const char usage[] =
     "  api token                  for the owner's API over HTTPS\n"
     "  cancel SESSION             end a launch that was not released\n"
     "  explain [VM|REF]           why launches were refused\n"
+    "  doctor, diag               what is wrong here; one file about it\n"
+    "  service install|...        run it with systemd, as this user\n"
     "  export, import             hand VMs over to another agent\n"
     "  help nvram|firmware|...    what an owner has to know\n"
     "\n"
@@ -66,6 +68,9 @@ static const struct {
 	{ "lock", cli_lock, NULL },
 	{ "unlock", cli_unlock, NULL },
 	{ "explain", cli_explain, NULL },
+	{ "doctor", cli_doctor, NULL },
+	{ "diag", cli_diag, NULL },
+	{ "service", cli_service, NULL },
 	{ "export", cli_export, NULL },
 	{ "import", cli_import, NULL },
 	{ "help", cli_topic, NULL },

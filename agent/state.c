@@ -33,13 +33,14 @@ default_dir(char *out, size_t cap, struct err *err)
 }
 
 /* The parents of XDG folders may be missing on a fresh account. */
-static int
-make_folders(const char *dir, struct err *err)
+int
+state_make_folders(const char *dir, struct err *err)
 {
-	char path[sizeof(((struct state *)NULL)->dir)];
+	char path[4096];
 	char *slash;
 
-	(void)snprintf(path, sizeof(path), "%s", dir);
+	if ((size_t)snprintf(path, sizeof(path), "%s", dir) >= sizeof(path))
+		return err_set(err, ERR_USAGE, "%.100s...: too long", dir);
 	for (slash = strchr(path + 1, '/'); slash != NULL;
 	     slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
@@ -109,7 +110,7 @@ state_open(struct state *out, const char *dir, struct err *err)
 			return err_set(err, ERR_USAGE,
 			    "state folder: path empty or too long");
 	}
-	if (make_folders(out->dir, err) != 0)
+	if (state_make_folders(out->dir, err) != 0)
 		return -1;
 	out->dir_fd = open(out->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out->dir_fd < 0)

@@ -31,6 +31,10 @@ int state_open(struct state *out, const char *dir, struct err *err);
 
 void state_close(struct state *s);
 
+/** state_make_folders(dir, err): ${dir} and what is missing above it, 0700.
+ *   errors  ERR_IO */
+int state_make_folders(const char *dir, struct err *err);
+
 /**
  * state_lock(s, wait_ms, err):
  * Take the one lock that lets a process open the store; held until
