@@ -10,7 +10,7 @@
 
 #include "agent/doctor.h"
 #include "agent/key.h"
-#include "agent/store.h"
+#include "agent/seal_key.h"
 
 #define DISK_MIN (64ull << 20) /* bytes; a release takes some KiB */
 #define SYNC_SLOW_MS 250
@@ -81,43 +81,54 @@ check_key(struct doctor *d, const struct state *state)
 	key_free(key);
 }
 
+/* 1: it is there; 0: not; -1: told that it is not ours alone. */
+static int
+check_file(struct doctor *d, const struct state *state, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(state->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+		return 0;
+	if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
+	    (st.st_mode & 077) == 0)
+		return 1;
+	doctor_say(d, DOCTOR_FAIL, "store", "chown and chmod 0600 it",
+	    "%s: owner %u, mode %04o, want a file of yours alone", name,
+	    (unsigned)st.st_uid, (unsigned)(st.st_mode & 07777));
+	return -1;
+}
+
 /* Not opened: a running agent holds it. */
 static void
 check_store(struct doctor *d, const struct state *state)
 {
-	static const char *const files[] = { "agent.db", "seal.key",
-		"generation" };
-	bool there[3];
-	size_t i;
+	int store = check_file(d, state, "agent.db");
+	struct secret seal = { 0 };
+	struct err err = { 0 };
+	bool has_seal;
 
-	for (i = 0; i < 3; i++) {
-		struct stat st;
-
-		there[i] = fstatat(state->dir_fd, files[i], &st,
-			       AT_SYMLINK_NOFOLLOW) == 0;
-		if (!there[i])
-			continue;
-		if (S_ISREG(st.st_mode) && st.st_uid == geteuid() &&
-		    (st.st_mode & 077) == 0)
-			continue;
-		doctor_say(d, DOCTOR_FAIL, "store", "chown and chmod 0600 it",
-		    "%s: owner %u, mode %04o, want a file of yours alone",
-		    files[i], (unsigned)st.st_uid,
-		    (unsigned)(st.st_mode & 07777));
+	if (store < 0 || check_file(d, state, "generation") < 0)
 		return;
-	}
-	if (there[0] && !there[1])
+	has_seal =
+	    seal_key_load(&seal, state, &err) == 0 || err.code == ERR_CLOSED;
+	secret_free(&seal);
+	if (!has_seal && err.code != ERR_NOT_FOUND)
 		doctor_say(d, DOCTOR_FAIL, "store",
-		    "put seal.key back from a copy: without it nothing in the "
-		    "store opens",
-		    "agent.db is there, and its seal.key is not");
-	else if (there[1] && !there[0])
+		    "chown and chmod 0600 it, or put it back from a copy",
+		    "%.200s", err.msg);
+	else if (store != 0 && !has_seal)
 		doctor_say(d, DOCTOR_FAIL, "store",
-		    "put agent.db back, or remove seal.key and generation and "
-		    "register again",
-		    "seal.key is there, and its agent.db is not");
-	else if (there[0])
-		doctor_say(d, DOCTOR_OK, "store", "", "agent.db, seal.key");
+		    "put its seal key back from a copy: without it nothing in "
+		    "the store opens",
+		    "agent.db is there, and its seal key is not");
+	else if (has_seal && store == 0)
+		doctor_say(d, DOCTOR_WARN, "store",
+		    "if VMs were registered here, put agent.db back",
+		    "a seal key is there, and no agent.db");
+	else if (store != 0)
+		doctor_say(d, DOCTOR_OK, "store", "", "agent.db, %s",
+		    err.code == ERR_CLOSED ? "its key under a passphrase"
+					   : "its key in a file or credential");
 	else
 		doctor_say(d, DOCTOR_WARN, "store",
 		    "attest-agent vm add NAME ...", "nothing is registered");

@@ -21,9 +21,7 @@ put_part(struct buf *out, struct span part, struct err *err)
 int
 move_put(struct buf *out, const struct move_vm *vm, struct err *err)
 {
-	const uint32_t flags = 0;
-
-	if (move_put_count(out, flags, err) != 0 ||
+	if (move_put_count(out, vm->flags, err) != 0 ||
 	    put_part(out, vm->registration, err) != 0 ||
 	    put_part(out, vm->counts, err) != 0 ||
 	    put_part(out, vm->blocked, err) != 0)
@@ -46,15 +44,14 @@ move_count(struct reader *r, size_t *count, struct err *err)
 int
 move_next(struct move_vm *out, struct reader *r, struct err *err)
 {
-	uint32_t flags = reader_be32(r);
-
+	out->flags = reader_be32(r);
 	out->registration = reader_take(r, reader_be32(r));
 	out->counts = reader_take(r, reader_be32(r));
 	out->blocked = reader_take(r, reader_be32(r));
 	if (!reader_ok(r) || out->registration.len == 0)
 		return err_set(err, ERR_MALFORMED, "export is cut short");
-	if (flags != 0)
+	if ((out->flags & ~MOVE_DISABLED) != 0)
 		return err_set(err, ERR_UNSUPPORTED,
-		    "export with flags 0x%x: of a later version", flags);
+		    "export with flags 0x%x: of a later version", out->flags);
 	return 0;
 }

@@ -18,7 +18,10 @@
 
 #define MOVE_VMS_MAX 4096
 
+#define MOVE_DISABLED 0x1u /* by the owner; vm enable starts it again */
+
 struct move_vm {
+	uint32_t flags;
 	struct span registration;
 	struct span counts;
 	struct span blocked;

@@ -97,7 +97,10 @@ struct vault {
 int vault_load(struct vault *v, struct err *err);
 void vault_forget(struct vault *v);
 
-/** vault_load_disabled(v, vm, err): what vault_set_disabled() wrote. */
+/** vault_put_disabled(v, vm): into the store. */
+int vault_put_disabled(struct vault *v, const struct vault_vm *vm);
+
+/** vault_load_disabled(v, vm, err): what vault_put_disabled() wrote. */
 int vault_load_disabled(struct vault *v, struct vault_vm *vm, struct err *err);
 
 /** vault_enabled(vm, err): errors ERR_UNTRUSTED */

@@ -46,6 +46,7 @@ read_vm(struct vault_vm **out, struct reader *r, struct err *err)
 		vault_vm_free(vm);
 		return -1;
 	}
+	vm->disabled = (parts.flags & MOVE_DISABLED) != 0;
 	*out = vm;
 	return 0;
 }
@@ -108,7 +109,8 @@ take_one(struct vault *v, struct vault_vm *vm, const char *id, struct err *err)
 	/* Back where it came from: it may be served here again. */
 	if (store_delete(v->store, STORE_MOVED, key, err) != 0 ||
 	    vault_put_registration(v, r, err) != 0 ||
-	    vault_put_counts(v, vm) != 0)
+	    vault_put_counts(v, vm) != 0 ||
+	    (vm->disabled && vault_put_disabled(v, vm) != 0))
 		return -1;
 	if (vm->has_blocked &&
 	    store_put(v->store, STORE_BLOCK, key,

@@ -36,8 +36,8 @@ vault_unlock(struct vault *v, struct span key, struct err *err)
 	return 0;
 }
 
-static int
-put_disabled(struct vault *v, const struct vault_vm *vm)
+int
+vault_put_disabled(struct vault *v, const struct vault_vm *vm)
 {
 	const uint8_t one = 1;
 	struct span key = span_of(vm->reg->vm.bytes, sizeof(vm->reg->vm.bytes));
@@ -63,7 +63,7 @@ vault_set_disabled(
 	if (vm->disabled == disabled)
 		return 0;
 	vm->disabled = disabled;
-	if (put_disabled(v, vm) != 0)
+	if (vault_put_disabled(v, vm) != 0)
 		return err_set(err, v->why.code, "%s", v->why.msg);
 	vault_audit(v, id, NULL, disabled ? "disable" : "enable",
 	    "%s: %s by the owner", vm->reg->name,

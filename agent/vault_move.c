@@ -89,7 +89,7 @@ put_vm(struct buf *out, struct vault *v, const struct vault_vm *vm,
 	uint8_t counts[VAULT_COUNTS_MAX];
 	struct writer w = writer_of(counts, sizeof(counts));
 	struct secret registration = { 0 };
-	struct move_vm parts = { 0 };
+	struct move_vm parts = { .flags = vm->disabled ? MOVE_DISABLED : 0 };
 	int rc;
 
 	/* As it is stored: the secrets are nowhere else (T18). */

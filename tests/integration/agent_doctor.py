@@ -258,12 +258,17 @@ class Faults(unittest.TestCase):
     def test_22_store_without_its_key(self):
         self.write()
         os.unlink(os.path.join(self.state, "seal.key"))
-        self.find("store", "its seal.key is not")
+        self.find("store", "its seal key is not")
 
     def test_23_store_that_others_read(self):
         self.write()
         os.chmod(os.path.join(self.state, "agent.db"), 0o644)
         self.find("store", "agent.db: .*0644")
+
+    def test_28_seal_key_that_others_read(self):
+        self.write()
+        os.chmod(os.path.join(self.state, "seal.key"), 0o640)
+        self.find("store", "seal.key: .*0640")
 
     def test_24_disk_that_takes_nothing(self):
         self.write()

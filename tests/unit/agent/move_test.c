@@ -138,6 +138,32 @@ a_vm_and_its_count_move(void **state)
 	secret_free(&file);
 }
 
+static void
+a_disabled_vm_stays_disabled(void **state)
+{
+	uint8_t id[MOVE_ID_LEN];
+	struct secret file = { 0 };
+	struct err err;
+
+	(void)state;
+	lab_register(&old, "web1", NULL);
+	begin(&old);
+	assert_int_equal(vault_set_disabled(old.vault, &old.vm, true, &err), 0);
+	commit(&old);
+	hand_over(&file, id, &old, &new, &old.vm, 1);
+	commit(&old);
+	assert_int_equal(take_over(&new, &file, &old, &err), 0);
+	lab_reopen(&new);
+	new.vm = old.vm;
+	lab_outcome(outcome_of_launch(&new), VAULT_REFUSED);
+	begin(&new);
+	assert_int_equal(
+	    vault_set_disabled(new.vault, &new.vm, false, &err), 0);
+	commit(&new);
+	lab_outcome(outcome_of_launch(&new), VAULT_OK);
+	secret_free(&file);
+}
+
 /* Killed before the commit: still here.  After it: gone, and the file kept. */
 static void
 a_crash_loses_nothing_and_doubles_nothing(void **state)
@@ -402,8 +428,8 @@ static const struct {
 	{ "cut", "\0\0\0\1\0\0\0\0\0\0\0\5abc", 15, "cut short" },
 	{ "no registration", "\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", 20,
 	    "cut short" },
-	{ "flags", "\0\0\0\1\0\0\0\1\0\0\0\1a\0\0\0\0\0\0\0\0", 21,
-	    "flags 0x1" },
+	{ "flags", "\0\0\0\1\0\0\0\3\0\0\0\1a\0\0\0\0\0\0\0\0", 21,
+	    "flags 0x3" },
 	{ "registration", "\0\0\0\1\0\0\0\0\0\0\0\1a\0\0\0\0\0\0\0\0", 21,
 	    "registration" },
 };
@@ -441,6 +467,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 		TEST(a_vm_and_its_count_move),
+		TEST(a_disabled_vm_stays_disabled),
 		TEST(a_crash_loses_nothing_and_doubles_nothing),
 		TEST(each_export_is_taken_once),
 		TEST(all_of_it_or_nothing),
