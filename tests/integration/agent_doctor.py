@@ -134,7 +134,7 @@ class Faults(unittest.TestCase):
 
     def test_04_no_such_name(self):
         self.write(url="wss://relay.invalid/sev")
-        self.find("dns", "(?i)resolve")
+        self.find("dns", "(?i)resolv")
 
     def test_05_nobody_listens(self):
         self.write(url="wss://localhost:%d/sev" % closed_port())
