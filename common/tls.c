@@ -31,6 +31,9 @@ struct tls_identity {
 	EVP_PKEY *key;
 	X509_STORE *clients;                /* NULL: no certificates asked */
 	STACK_OF(X509_NAME) * client_names; /* told to clients */
+	/* Of all authorities: a ticket that was given under others resumes
+	 * nothing, as it would carry their verdict along. */
+	uint8_t scope[SHA256_DIGEST_LENGTH];
 };
 
 int
@@ -137,6 +140,21 @@ load_key(struct tls_identity *id, const char *path, struct err *err)
 }
 
 static int
+narrow_scope(struct tls_identity *id, const X509 *ca, struct err *err)
+{
+	uint8_t text[2 * SHA256_DIGEST_LENGTH];
+	unsigned len;
+
+	memcpy(text, id->scope, sizeof(id->scope));
+	if (X509_digest(ca, EVP_sha256(), text + sizeof(id->scope), &len) !=
+		1 ||
+	    EVP_Digest(
+		text, sizeof(text), id->scope, NULL, EVP_sha256(), NULL) != 1)
+		return err_set(err, ERR_INTERNAL, "SHA-256 is not available");
+	return 0;
+}
+
+static int
 add_client_ca(
     struct tls_identity *id, X509 *ca, const char *path, struct err *err)
 {
@@ -151,7 +169,7 @@ add_client_ca(
 		X509_NAME_free(name);
 		return err_set(err, ERR_MEMORY, "%s: no memory", path);
 	}
-	return 0;
+	return narrow_scope(id, ca, err);
 }
 
 static int
@@ -329,7 +347,6 @@ int
 tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
     struct span ticket_keys, struct err *err)
 {
-	static const unsigned char scope[] = "attest-relay";
 	uint8_t keys[TLS_TICKET_KEYS_LEN] = { 0 };
 	char groups[] = GROUPS; /* OpenSSL's macro takes away const */
 	SSL_CTX *ctx;
@@ -345,7 +362,7 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, CIPHERS_13) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
-	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
+	    SSL_CTX_set_session_id_context(ctx, id->scope, sizeof(id->scope)) !=
 		1 ||
 	    SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof(keys)) != 1 ||
 	    SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) !=
@@ -453,6 +470,23 @@ tls_peer_name(struct ssl_st *ssl, char *out, size_t cap)
 	GENERAL_NAMES_free(names);
 	ERR_clear_error();
 	return found;
+}
+
+bool
+tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id)
+{
+	X509 *cert = SSL_get0_peer_certificate(ssl);
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	bool good;
+
+	good = ctx != NULL && cert != NULL && id->clients != NULL &&
+	    X509_STORE_CTX_init(
+		ctx, id->clients, cert, SSL_get_peer_cert_chain(ssl)) == 1 &&
+	    X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) == 1 &&
+	    X509_verify_cert(ctx) == 1;
+	X509_STORE_CTX_free(ctx);
+	ERR_clear_error();
+	return good;
 }
 
 int

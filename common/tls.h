@@ -80,6 +80,10 @@ int tls_peer(
  */
 bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
 
+/** tls_peer_stands(ssl, id): would the peer's certificate, which was good when
+ * the connection was made, be so by the authorities of ${id}, too? */
+bool tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id);
+
 /**
  * tls_exporter(ssl, out, len, label, err):
  * Keying material (RFC 8446 7.5) without context.

@@ -18,6 +18,8 @@ struct host {
 	enum path_side side;
 	struct peer peer;
 	struct log_subject subject;
+	uint64_t setup_number; /* by which the certificate was judged */
+	bool disowned;         /* and is no good any more */
 	char identity[ADMIT_IDENTITY_MAX + 1];
 
 	/* The request under way. */

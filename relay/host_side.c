@@ -120,6 +120,22 @@ is_json(const struct http_head *head)
 	    value.ptr[n] == '\t';
 }
 
+/* A connection outlives reloads; the authority of its certificate may not. */
+static bool
+has_certificate(struct host *h, char *name, size_t cap)
+{
+	const struct relay_setup *setup = h->worker->setup;
+	struct ssl_st *ssl = conn_ssl(http_conn(h->http));
+
+	if (!setup->hosts.mtls || !tls_peer_name(ssl, name, cap))
+		return false;
+	if (h->setup_number != setup->number) {
+		h->setup_number = setup->number;
+		h->disowned = !tls_peer_stands(ssl, setup->internal);
+	}
+	return !h->disowned;
+}
+
 static bool
 authenticate(struct host *h, const struct http_head *head)
 {
@@ -129,8 +145,7 @@ authenticate(struct host *h, const struct http_head *head)
 
 	shown.authorization_count =
 	    http_get(head, "authorization", &shown.authorization);
-	if (h->worker->setup->hosts.mtls &&
-	    tls_peer_name(conn_ssl(http_conn(h->http)), name, sizeof(name)))
+	if (has_certificate(h, name, sizeof(name)))
 		shown.peer_name = name;
 	if (admit_host(h->identity, &h->worker->setup->hosts, &shown, &err) !=
 	    0) {
@@ -243,6 +258,7 @@ host_accept(struct worker *w, int fd, enum path_side side,
 	}
 	h->worker = w;
 	h->side = side;
+	h->setup_number = w->setup->number;
 	h->peer = *peer;
 	log_subject_set(&h->subject, "%s %s:%u",
 	    side == PATH_PUBLIC ? "peer" : "host",

@@ -94,6 +94,7 @@ use(struct relay *r, struct relay_setup *setup, struct err *err)
 
 	if (list == NULL)
 		return err_set(err, ERR_MEMORY, "no memory");
+	setup->number = ++r->setups;
 	if (tenants_bind(setup->tenants, r->accounts, err) != 0 ||
 	    make_messages(list, r, setup, err) != 0)
 		goto out;

@@ -17,6 +17,7 @@
 
 struct relay_setup {
 	_Atomic uint32_t holds;
+	uint64_t number; /* later ones have higher ones */
 	struct relay_config config;
 	struct tenants *tenants;
 	struct admit_token *tokens;

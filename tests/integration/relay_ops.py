@@ -141,6 +141,71 @@ class Reload(OpsCase):
         self.assertEqual(self.ask(client=client).status, 401)
 
 
+    def test_an_authority_taken_away(self):
+        """Certificates of an old authority open nothing any more: neither on
+        a connection that is open, nor on a new one that resumes its
+        session."""
+        self.echo()
+        cert, key = self.lab.ca.issue("cn-1", ["DNS:cn-1"],
+                                      usage="clientAuth")
+        context = ssl.create_default_context(cafile=self.lab.ca.cert)
+        context.load_cert_chain(cert, key)
+
+        def ask(client):
+            client.send(self.head(length=2, token=False) + "{}")
+            return client.answer().status
+
+        def dial(session=None):
+            client = relay_case.Client.__new__(relay_case.Client)
+            raw = socket.create_connection(
+                ("127.0.0.1", self.lab.relay_internal), harness.PATIENCE)
+            client.sock = context.wrap_socket(
+                raw, server_hostname="localhost", session=session)
+            client.buffer = b""
+            self.open.append(client)
+            return client
+
+        open_one = dial()
+        self.assertEqual(ask(open_one), 200)
+        again = dial(open_one.sock.session)
+        self.assertEqual(ask(again), 200)
+        self.assertTrue(again.sock.session_reused)
+        # Reloads that change nothing about it.
+        self.reload()
+        self.assertEqual(ask(open_one), 200)
+        other = harness.Ca(self.lab.folder, "other")
+        os.rename(other.cert, self.lab.ca.cert + ".other")
+        with open(self.config, encoding="ascii") as file:
+            text = file.read()
+        with open(self.config, "w", encoding="ascii") as out:
+            out.write(text.replace(
+                "client-ca: " + self.lab.ca.cert,
+                "client-ca: " + self.lab.ca.cert + ".other"))
+        self.reload()
+        self.assertEqual(ask(open_one), 401)
+        last = dial(open_one.sock.session)
+        self.assertFalse(last.sock.session_reused)
+
+    def test_a_key_taken_away(self):
+        """Its tunnel ends with 4402; another tenant that comes is let in; a
+        UUID that is taken away is served no longer."""
+        echo = self.echo()
+        self.assertEqual(self.ask().status, 200)
+        self.rewrite("timeouts: {agent-wait: 0ms}\n", tenants={
+            "acme": (self.key_of(self.key), [])})
+        self.reload()
+        self.assertEqual(self.ask().status, 503)
+        self.assertIsNone(echo.code)
+        key = fake_agent.Key()
+        self.rewrite("timeouts: {agent-wait: 0ms}\n", tenants={
+            "other": (self.key_of(key), [self.vm])})
+        self.reload()
+        echo.join(harness.PATIENCE)
+        self.assertEqual(echo.code, 4402)
+        fake_agent.Echo(self.tunnel(key=key, claim=[self.vm]))
+        self.assertEqual(self.ask().status, 200)
+
+
 class ReloadUnderLoad(harness.LabTest):
     def setUp(self):
         super().setUp()
