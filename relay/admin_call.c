@@ -140,6 +140,14 @@ admin_op(struct admin_call *c, enum registry_verb verb,
 	struct err err;
 	va_list ap;
 
+	/* What it has read already would be changed behind its back. */
+	if (verb != REGISTRY_TRAIL && atomic_load(&c->admin->relay->offered)) {
+		registry_op_free(op);
+		err_set(&err, ERR_CONFLICT,
+		    "another relay takes over: ask that one");
+		admin_error(c, &err);
+		return NULL;
+	}
 	if (op == NULL) {
 		err_set(&err, ERR_MEMORY, "no memory");
 		admin_error(c, &err);

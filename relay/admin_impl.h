@@ -128,6 +128,7 @@ bool admin_bad(struct admin_call *c, const char *fmt, ...)
 json_t *admin_time(uint64_t ms);
 
 /* The functions of the table. */
+admin_fn admin_healthz, admin_readyz, admin_metrics;
 admin_fn admin_status, admin_tunnels, admin_drain, admin_reload,
     admin_log_level, admin_log_level_set, admin_trail, admin_tenants,
     admin_tenant_add, admin_tenant_remove, admin_keys, admin_key_add,

@@ -3,6 +3,9 @@
 #include <string.h>
 
 static const struct admin_row rows[] = {
+	{ "GET", "/healthz", admin_healthz },
+	{ "GET", "/readyz", admin_readyz },
+	{ "GET", "/metrics", admin_metrics },
 	{ "GET", "/v1/status", admin_status },
 	{ "GET", "/v1/tunnels", admin_tunnels },
 	{ "GET", "/v1/tenants", admin_tenants },

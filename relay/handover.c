@@ -323,6 +323,7 @@ send_offer(struct handover *h)
 	secret_wipe(h->buffer, w.len);
 	h->asked = false;
 	h->giving = OFFERED;
+	atomic_store(&h->relay->offered, true);
 	if (sent < 0)
 		log_error(NULL, "handing over: %s", strerror(errno));
 }
@@ -347,6 +348,7 @@ to_lost(struct handover *h)
 	h->asked = false;
 	if (was == GIVEN)
 		return;
+	atomic_store(&h->relay->offered, false);
 	h->giving = GIVING_NOTHING;
 	if (was != GIVING)
 		return;

@@ -42,7 +42,9 @@ struct relay {
 	struct counters counters;       /* of the main thread */
 	uint64_t reloads[2];            /* good, bad; main */
 	time_t loaded;                  /* the setup; main */
+	uint64_t setups;                /* that were used before; main */
 	_Atomic bool draining;
+	_Atomic bool offered;   /* to another relay: the registry is its */
 	_Atomic bool successor; /* another relay takes jobs over */
 	uint16_t public_port;   /* main; the first one */
 	const char *file;       /* of the configuration */

@@ -137,6 +137,10 @@ is_entitled(const struct side *s, const struct frame_claim_name *name,
 
 	c->certain = name->label.len > 0 || of_key;
 	c->bind = verdict == CLAIM_FREE || of_key;
+	/* The relay that takes our place has read the registry already: there
+	 * the agent may bind it in a moment. */
+	if (verdict == CLAIM_FREE && atomic_load(&s->worker->relay->offered))
+		return false;
 	return verdict != CLAIM_NO;
 }
 

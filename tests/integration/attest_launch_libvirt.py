@@ -9,6 +9,7 @@ import struct
 import unittest
 import uuid
 
+import fake_agent
 import harness
 import libvirt_lab
 
@@ -31,8 +32,6 @@ def lab():
 class LibvirtTest(unittest.TestCase):
     """One daemon, one relay and one owner for all tests of a class."""
 
-    add_args = ()
-
     @classmethod
     def setUpClass(cls):
         libvirt_lab.check_tools()
@@ -46,7 +45,7 @@ class LibvirtTest(unittest.TestCase):
         os.chmod(cls.lab.token_file, 0o600)
         cls.owner = cls.lab.agent()
         cls.passphrase = harness.new_passphrase()
-        cls.vm = cls.owner.add("web1", cls.passphrase, *CEK, *cls.add_args,
+        cls.vm = cls.owner.add("web1", cls.passphrase, *CEK,
                                firmware=cls.host.firmware)
         cls.lab.start_relay({"acme": (cls.owner, [cls.vm])})
         cls.owner.start()
@@ -431,50 +430,45 @@ class Ends(LibvirtTest):
         self.assert_no_guest()
 
 
-class Approval(LibvirtTest):
-    """The owner is asked when the guest is measured, and paused."""
+class Pending(unittest.TestCase):
+    """An owner who has not decided (docs/protocol.md 9)."""
 
-    add_args = ("--approve", "always", "--approve-at", "release")
+    def test_not_yet(self):
+        libvirt_lab.check_tools()
+        host = libvirt_lab.Libvirtd()
+        self.addCleanup(host.close)
+        host.start()
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        os.chmod(lab.token_file, 0o600)
+        key = fake_agent.Key()
+        vm = str(uuid.uuid4())
 
-    def question(self, since):
-        return self.owner.process.wait_line(r"#(\d+) asked: ", since).group(1)
-
-    def start(self, *flags):
-        since = self.owner.process.mark()
-        process = self.background("--transient", *flags, self.file(
-            self.host.xml(self.name, self.vm)))
-        return process, self.question(since)
-
-    def test_approved(self):
-        self.addCleanup(self.destroy)
-        process, asked = self.start()
-        self.assertEqual(self.state(), "paused")
-        self.owner.cli("approve", asked)
-        self.assertEqual(process.wait(), 0)
-        self.assert_opened()
-
-    def test_denied(self):
-        process, asked = self.start()
-        self.owner.cli("deny", asked)
-        self.assertEqual(process.wait(), 1)
-        self.assert_no_guest()
-
-    def test_killed_while_the_owner_thinks(self):
-        process, _ = self.start()
-        process.kill()
-        self.assert_no_guest()
-
-    def test_not_decided(self):
-        """The agent gives up first, and says so."""
-        self.owner.stop()
-        path = self.lab.file("agent.yaml", "approval:\n  wait: 2s\n")
-        self.owner.start(config=path)
-        self.addCleanup(self.owner.start)
-        self.addCleanup(self.owner.stop)
-        process, _ = self.start("--timeout", "8")
-        self.assertEqual(process.wait(), 75)
-        self.assertIn("the owner has not decided", process.output())
-        self.assert_no_guest()
+        class Owner:
+            pass
+        Owner.key = key.text()
+        lab.start_relay({"acme": (Owner, [vm])},
+                        "channel-binding: off\n")
+        tunnel = fake_agent.Tunnel(lab.relay_public, lab.ca.cert, key)
+        self.addCleanup(tunnel.close)
+        self.assertEqual(tunnel.claim(vm), [0])
+        body = json.dumps({
+            "type": "urn:attest-relay:problem:approval-pending",
+            "title": "Approval pending", "status": 503, "origin": "agent",
+            "detail": "The owner has not decided yet.", "retry": True})
+        asked = fake_agent.Echo(tunnel, lambda _: {
+            "status": 503, "body": body.encode(), "fields": (
+                ("content-type", "application/problem+json"),
+                ("retry-after", "1"))})
+        path = lab.file("web.xml", host.xml("web", vm))
+        done = harness.run([LAUNCH, "start", path, "--connect", host.uri,
+                            *lab.reach(), "--timeout", "5", "--json"],
+                           ok=(75,))
+        end = json.loads(done.stdout.splitlines()[-1])
+        self.assertEqual(end["outcome"], "approval-pending")
+        self.assertGreaterEqual(len(asked.requests), 2)
+        self.assertNotIn("web", host.virsh("list", "--all").stdout)
+        self.assertIsNone(host.event("guest"))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class Restart(unittest.TestCase):
         self.config = self.lab.relay_config(tenants, self.extra())
         for owner in self.lab.agents.values():
             owner.start()
+        self.vm = lines[0].split()[0]
         self.vms = self.lab.file("vms", "\n".join(lines) + "\n")
 
     @staticmethod
@@ -106,6 +107,48 @@ class Restart(unittest.TestCase):
     def test_takeover_fresh_connections(self):
         result = self.under_load(self.take_over, "--no-keepalive")
         self.assertEqual(result["retries"], 0, result)
+
+    def test_a_new_one_that_dies(self):
+        """The old one goes on, and can be taken over again."""
+        old = self.lab.relay
+        for agent in self.lab.agents.values():
+            agent.process.child.send_signal(signal.SIGSTOP)
+        dying = self.lab.run_relay(self.config, "--takeover")
+        old.wait_line("takes over: agents move there")
+        dying.kill()
+        old.wait_line("who took over is gone: serving on")
+        mark = old.mark()
+        for agent in self.lab.agents.values():
+            agent.process.child.send_signal(signal.SIGCONT)
+        status, _, _ = self.lab.curl(
+            "/vm/%s/launch" % self.vm, b"{}")
+        self.assertEqual(status, 422)
+        self.assertNotIn("draining", "\n".join(old.lines[mark:]))
+
+    def test_nobody_to_take_over_from(self):
+        self.assertEqual(self.lab.relay.stop(), 0)
+        self.lab.run_relay(self.config, "--takeover").wait_line(
+            "no relay runs: nothing to take over")
+
+    @unittest.skipUnless(os.geteuid() == 0, "becomes another user")
+    def test_other_users_are_refused(self):
+        """Listeners and ticket keys are for our own user."""
+        path = os.path.join(self.lab.folder, "takeover.sock")
+        os.chmod(self.lab.folder, 0o755)
+        os.chmod(path, 0o777)
+        done = harness.run(
+            ["setpriv", "--reuid=65533", "--clear-groups", "/usr/bin/python3",
+             "-c",
+             "import socket, struct, sys\n"
+             "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
+             "s.connect(sys.argv[1])\n"
+             "try:\n"
+             "    s.send(struct.pack('>BI', 1, 1))\n"
+             "    print('got', len(s.recv(100)))\n"
+             "except ConnectionError:\n"
+             "    print('got 0')\n", path])
+        self.assertEqual(done.stdout, "got 0\n")
+        self.lab.relay.wait_line("refused: the other relay is run by user")
 
     def test_restart(self):
         """Without a successor at hand: hosts that retry lose nothing."""
