@@ -33,6 +33,7 @@ int cli_diag(const struct cli *cli, int argc, char **argv);
 int cli_service(const struct cli *cli, int argc, char **argv);
 int cli_export(const struct cli *cli, int argc, char **argv);
 int cli_import(const struct cli *cli, int argc, char **argv);
+int cli_receipts(const struct cli *cli, int argc, char **argv);
 int cli_lock(const struct cli *cli, int argc, char **argv);
 int cli_unlock(const struct cli *cli, int argc, char **argv);
 int cli_key_passphrase(const struct cli *cli, int argc, char **argv);

@@ -184,6 +184,9 @@ static const struct conf_key keys[] = {
 	{ "approval.wait", CONF_MS, AT(approval_ms), "100s", 100, 3600000,
 	    "How long a host is kept waiting for the owner's word; relays "
 	    "allow 120 s by default." },
+	{ "receipts.keep-tik", CONF_BOOL, AT(keep_tik), "no", 0, 0,
+	    "Keep the TIK of a session in its receipt, for others to check the "
+	    "measurement with." },
 	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
 	    "Secrets in memory that never goes to swap: try (and warn), or "
 	    "require.",

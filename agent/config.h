@@ -46,6 +46,7 @@ struct config {
 		struct conf_list tokens;   /* of struct config_token */
 	} direct;
 	uint64_t approval_ms;
+	bool keep_tik;
 	int lock_memory; /* 1: require */
 	int log_level;   /* enum log_level */
 	int log_format;  /* enum log_format */

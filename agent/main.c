@@ -24,6 +24,7 @@ static const char usage[] =
     "  watch                      what happens, and questions to you\n"
     "  approve|deny ID            your word on one of them\n"
     "  lock, unlock               forget the keys for a while\n"
+    "  receipts list|show|export  signed evidence of each release\n"
     "  log show|verify            who asked for what, and what came of it\n"
     "  api token                  for the owner's API over HTTPS\n"
     "  cancel SESSION             end a launch that was not released\n"
@@ -62,6 +63,7 @@ static const struct {
 	{ "log", cli_log, NULL },
 	{ "api", cli_api, NULL },
 	{ "cancel", cli_cancel, NULL },
+	{ "receipts", cli_receipts, NULL },
 	{ "watch", cli_watch, NULL },
 	{ "approve", cli_word, NULL },
 	{ "deny", cli_word, NULL },

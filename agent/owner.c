@@ -473,6 +473,8 @@ owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
 	case OWNER_BLOCKLISTS:
 		return do_blocklists(out, v, err);
 	default:
+		if (op == OWNER_RECEIPTS || op == OWNER_RECEIPT)
+			return owner_receipt(out, v, op, in, err);
 		if (op >= OWNER_LOCK && op <= OWNER_WATCH)
 			return owner_word(out, v, op, in, err);
 		return owner_move(out, v, op, in, err);
@@ -484,7 +486,8 @@ owner_may_ask(unsigned op)
 {
 	return (op >= OWNER_STATUS && op <= OWNER_WATCH) ||
 	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) ||
-	    op == OWNER_CANCEL || op == OWNER_BLOCK || op == OWNER_BLOCKLISTS;
+	    op == OWNER_RECEIPTS || op == OWNER_RECEIPT || op == OWNER_CANCEL ||
+	    op == OWNER_BLOCK || op == OWNER_BLOCKLISTS;
 }
 
 bool

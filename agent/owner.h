@@ -34,6 +34,8 @@ enum owner_op {
 	OWNER_EXPORTS,       /* what was handed over; nothing in */
 	OWNER_EXPORT_FORGET, /* in: id:16 */
 	OWNER_IMPORT,        /* in: sender:32 file */
+	OWNER_RECEIPTS = 40, /* in: after:8 */
+	OWNER_RECEIPT,       /* in: number:8 with-tik:1 */
 	OWNER_CANCEL = 48,   /* in: session:16, vault_cancel() */
 	/* Block-lists; from the agent's parent, which watches the files. */
 	OWNER_BLOCK = 64, /* in: vm:16 (zeros: all) keys, vault_set_blocked() */

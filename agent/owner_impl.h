@@ -21,6 +21,10 @@ int owner_move(struct buf *out, struct vault *v, unsigned op, struct span in,
 int owner_log_page(
     json_t **out, struct vault *v, struct span in, struct err *err);
 
+/** owner_receipt(out, v, op, in, err): OWNER_RECEIPTS, OWNER_RECEIPT. */
+int owner_receipt(struct buf *out, struct vault *v, unsigned op,
+    struct span in, struct err *err);
+
 /** owner_word(out, v, op, in, err): OWNER_LOCK to OWNER_WATCH. */
 int owner_word(struct buf *out, struct vault *v, unsigned op, struct span in,
     struct err *err);

@@ -68,6 +68,7 @@ serve(struct gate_options *gate, const struct config *config,
 		return -1;
 	}
 	gate->key = options.key = key;
+	options.keep_tik = config->keep_tik;
 	gate->wait_ms = (int64_t)config->approval_ms;
 	if (vault_open(&gate->vault, state, &options, err) != 0 ||
 	    sandbox_vault(err) != 0)

@@ -355,6 +355,10 @@ store_commit(struct store *s, struct err *err)
 		store_rollback(s);
 		return 0;
 	}
+	if (store_audit_seal(s, err) != 0) {
+		store_rollback(s);
+		return -1;
+	}
 	(void)sqlite3_bind_int64(s->stmt[STORE_Q_MARK], 1, (int64_t)next);
 	if (store_step(s, STORE_Q_MARK, err) != 0 ||
 	    store_step(s, STORE_Q_COMMIT, err) != 0) {

@@ -27,6 +27,7 @@ enum store_table {
 	STORE_DISABLED,       /* VMs that the owner disabled, by UUID */
 	STORE_EVIDENCE,       /* what a host showed, by session id */
 	STORE_RECEIPT,        /* of a release, by its number */
+	STORE_HEAD,           /* where the log ends, one row */
 	STORE_CEK = 16,       /* fetched from AMD, by CEK fingerprint */
 	STORE_BLOCK = 17,     /* CEK block-lists, by UUID; zeros: for all */
 	STORE_MOVE_KEY = 24,  /* to which others seal exports, one row */
@@ -126,7 +127,8 @@ int store_audit_each(struct store *s, uint64_t after, const struct uuid *vm,
 
 /**
  * store_audit_verify(s, count, err):
- * Recompute the chain.  errors ERR_UNTRUSTED: a row was altered or is missing
+ * Recompute the chain, and compare with the sealed note of where it ended.
+ *   errors  ERR_UNTRUSTED: a row was altered or is missing, or the end was cut
  */
 int store_audit_verify(struct store *s, uint64_t *count, struct err *err);
 

@@ -43,6 +43,9 @@ int store_step(struct store *s, enum store_query q, struct err *err);
 /** store_column(stmt, at): the bytes of a column, good until the next step. */
 struct span store_column(sqlite3_stmt *stmt, int at);
 
+/** store_audit_seal(s, err): note where the log ends, if it has grown. */
+int store_audit_seal(struct store *s, struct err *err);
+
 /** store_audit_load(s, err): where the chain of the audit log ends. */
 int store_audit_load(struct store *s, struct err *err);
 

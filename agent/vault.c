@@ -25,6 +25,13 @@ static const char *const outcome_names[VAULT_OUTCOMES] = {
 	[VAULT_INTERNAL] = "internal",
 };
 
+char *
+vault_key_format(char out[KEY_TEXT_LEN], const struct vault *v)
+{
+	out[0] = '\0';
+	return v->key != NULL ? key_format(out, v->key) : out;
+}
+
 const char *
 vault_outcome_name(enum vault_outcome o)
 {
@@ -249,6 +256,7 @@ vault_open(struct vault **out, const struct state *state,
 		return err_set(err, ERR_MEMORY, "no memory for the vault");
 	v->clock = options->clock;
 	v->key = options->key;
+	v->keep_tik = options->keep_tik;
 	v->echo = options->echo;
 	v->echo_arg = options->echo_arg;
 	v->life_ms = options->life_ms > 0 ? options->life_ms : VAULT_LIFE_MS;

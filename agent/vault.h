@@ -166,6 +166,7 @@ struct vault_options {
 	/* Told each audit line, after it is on the disk; may be NULL. */
 	void (*echo)(void *arg, const struct store_audit *row);
 	void *echo_arg;
+	bool keep_tik;     /* in receipts, sealed */
 	int64_t life_ms;   /* 0: VAULT_LIFE_MS */
 	int64_t replay_ms; /* 0: VAULT_REPLAY_MS */
 };
@@ -327,6 +328,9 @@ int vault_log_verify(struct vault *v, uint64_t *count, struct err *err);
 
 /** vault_log_last(v): number of the newest line. */
 uint64_t vault_log_last(const struct vault *v);
+
+/** vault_key_format(out, v): the agent's public key, key_format(). */
+char *vault_key_format(char out[KEY_TEXT_LEN], const struct vault *v);
 
 /** vault_outcome_name(o): "refused" and so on, for logs. */
 const char *vault_outcome_name(enum vault_outcome o);

@@ -30,6 +30,7 @@ vault_end_session(struct vault *v, struct vault_vm *vm, struct session *s,
 	v->erased = true;
 	(void)vault_put_session(v, s);
 	if (store_delete(v->store, STORE_LAUNCH_ANSWER, id, &err) != 0 ||
+	    store_delete(v->store, STORE_EVIDENCE, id, &err) != 0 ||
 	    store_delete(v->store, STORE_RELEASE_ANSWER, id, &err) != 0)
 		vault_fail(v, &err);
 	if (event != NULL)

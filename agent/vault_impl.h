@@ -67,6 +67,7 @@ struct vault {
 	struct store *store;
 	struct times clock;
 	const struct key *key; /* NULL: nothing is signed here */
+	bool keep_tik;
 	uint8_t boot_id[TIMES_BOOT_ID_LEN];
 	int64_t life_ms;
 	int64_t replay_ms;
@@ -121,6 +122,14 @@ enum vault_word vault_ask(struct vault *v, const struct vault_ask *want);
 
 /** vault_ask_done(v, want): her word was for this once. */
 void vault_ask_done(struct vault *v, const struct vault_ask *want);
+
+/** vault_keep_evidence(v, s, in, session): for the receipt of a release. */
+int vault_keep_evidence(struct vault *v, const struct session *s,
+    const struct vault_launch *in, const struct sev_session *session);
+
+/** vault_make_receipt(v, vm, s, in): behind the release's line of the log. */
+int vault_make_receipt(struct vault *v, const struct vault_vm *vm,
+    const struct session *s, const struct vault_validate *in);
 
 /** vault_needs_word(vm, at): the owner wants to be asked at this point. */
 bool vault_needs_word(

@@ -306,7 +306,8 @@ open_session(struct vault_launch_answer *out, struct vault *v,
 	out->kernel_hashes = vm->reg->kernel_hashes;
 	if (keep_answer(v, s, out, &err) != 0)
 		vault_fail(v, &err);
-	if (vault_put_session(v, s) != 0 || v->failed) {
+	if (vault_put_session(v, s) != 0 ||
+	    vault_keep_evidence(v, s, in, &out->session) != 0 || v->failed) {
 		out->outcome = VAULT_STORAGE;
 		return;
 	}

@@ -234,6 +234,7 @@ drop_sessions(struct vault *v, struct vault_vm *vm, struct session **list)
 		if (s->state != SESSION_CLOSED)
 			v->live_count--;
 		if (store_delete(v->store, STORE_SESSION, id, &err) != 0 ||
+		    store_delete(v->store, STORE_EVIDENCE, id, &err) != 0 ||
 		    store_delete(v->store, STORE_LAUNCH_ANSWER, id, &err) !=
 			0 ||
 		    store_delete(v->store, STORE_RELEASE_ANSWER, id, &err) != 0)

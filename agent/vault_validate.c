@@ -202,6 +202,10 @@ release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 	    in->build.api_minor, in->build.build_id,
 	    out->inject ? "secret released" : "no secret registered",
 	    (unsigned long long)vm->released);
+	if (vault_make_receipt(v, vm, s, in) != 0) {
+		memset(out, 0, sizeof(*out));
+		out->outcome = VAULT_STORAGE;
+	}
 }
 
 /* True: the owner agrees, or need not be asked. */

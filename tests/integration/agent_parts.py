@@ -1,6 +1,7 @@
 """The processes of the agent: what each may do, and what is left behind."""
 
 import base64
+import json
 import os
 import re
 import signal
@@ -164,12 +165,22 @@ class Canaries(harness.LabTest):
     def test_passphrase_and_keys_leave(self):
         """T18, T24: after the end of a launch, nowhere."""
         before = set(os.listdir(self.lab.folder))
-        done = self.lab.host("launch", *self.lab.guest(self.vm))
+        state, answer = self.lab.path("guest"), self.lab.path("answer")
+        self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", state)
+        self.lab.host("step-validate", state, "--out", answer)
+        done = self.lab.host("step-open", state, answer)
         self.assertIn(self.passphrase, done.stdout)
+        with open(state, encoding="utf-8") as saved:
+            guest = json.load(saved)["guest"]
         self.owner.cli("status")
         self.owner.cli("log", "show")
-        wanted = [("passphrase", form)
-                  for form in forms(self.passphrase.encode())]
+        self.owner.cli("receipts", "list")
+        # This ends the session, whose answer could be asked for again.
+        self.owner.cli("vm", "remove", "web1")
+        wanted = [(what, form) for what, secret in (
+            ("passphrase", self.passphrase.encode()),
+            ("TEK", bytes.fromhex(guest["tek"])),
+            ("TIK", bytes.fromhex(guest["tik"]))) for form in forms(secret)]
         # One that does look: the machinery finds what is there.
         hits = self.memory(os.getpid())
         self.assertTrue(any(form in hits for _, form in wanted))

@@ -117,7 +117,7 @@ MEMCMP = (
     ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
      "a measurement that the host sent against one that it sent before; "
      "the trial MAC itself is compared by secret_equal()"),
-    ("agent/store_audit.c", r"row->(prev|hash)",
+    ("agent/store_audit.c", r"row->(prev|hash)|v->head",
      "hashes of the audit chain, which stand in the file"),
     ("agent/tunnel_ws.c", r"url->pin", "hash of a public key"),
     ("agent/sev/guid.c", r"SEV_GUID_LEN", "GUIDs of the firmware"),

@@ -74,18 +74,20 @@ no_keys_without_randomness(void **state)
 
 	(void)state;
 	lab_message(&in, &lab);
-	/* Keys, session id, and the IV that seals the record. */
-	for (draws = 0; draws < 3; draws++) {
+	/* Keys, session id, the IVs that seal the record and the evidence, and
+	 * that of the log's end, at the commit. */
+	for (draws = 0; draws < 5; draws++) {
 		good_draws = draws;
 		assert_int_equal(vault_begin(lab.vault, &err), 0);
 		vault_launch(&a, lab.vault, &in);
-		assert_int_equal(
-		    a.outcome, draws < 2 ? VAULT_INTERNAL : VAULT_STORAGE);
-		assert_int_equal(
-		    vault_commit(lab.vault, &err), draws < 2 ? 0 : -1);
-		good_draws = -1;
+		assert_int_equal(a.outcome,
+		    draws < 2       ? VAULT_INTERNAL
+			: draws < 4 ? VAULT_STORAGE
+				    : VAULT_OK);
 		if (draws < 2)
 			assert_true(is_zeros(&a.session, sizeof(a.session)));
+		assert_int_equal(vault_commit(lab.vault, &err), -1);
+		good_draws = -1;
 	}
 	lab_launch(&a, &lab, &in);
 	lab_outcome(a.outcome, VAULT_OK);
