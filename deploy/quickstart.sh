@@ -175,6 +175,7 @@ name: $name
 base: /sev
 state: $work/relay.state
 admin: {socket: $work/admin.sock}
+takeover: {socket: $work/takeover.sock}
 public:
   listen: ["$public"]
   certificate: $work/relay.crt

@@ -1,5 +1,6 @@
 """/healthz, /readyz and /metrics on the admin listener."""
 
+import os
 import re
 import subprocess
 import unittest
@@ -51,6 +52,19 @@ class Metrics(relay_case.RelayCase):
         # Nobody learns from a scrape who starts what.
         self.assertNotIn(self.vm, text)
         self.assertNotRegex(text, r"[0-9a-f]{8}-[0-9a-f]{4}-")
+
+    def test_alerts_are_about_what_there_is(self):
+        rules = os.path.join(harness.SOURCE, "deploy", "prometheus",
+                             "attest-relay.rules.yaml")
+        harness.run(["promtool", "check", "rules", rules])
+        self.echo()
+        self.ask()
+        text = self.get("/metrics")
+        with open(rules, encoding="utf-8") as file:
+            used = set(re.findall(r"attest_relay_\w+", file.read()))
+        self.assertGreater(len(used), 5)
+        for name in used:
+            self.assertIn("# TYPE %s " % name, text)
 
     def test_what_happened_is_counted(self):
         echo = self.echo()
