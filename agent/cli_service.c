@@ -32,10 +32,9 @@ static const char usage[] =
 #define PATH_LEN 4096
 
 /*
- * What a user's manager can enforce without privileges.  The agent confines
- * its two processes itself (seccomp, Landlock); this is the fence around both.
- * No MemoryDenyWriteExecute-like filters of calls beyond what it needs:
- * vault's list is stricter.
+ * What a user's manager can enforce without privileges: no mount namespace,
+ * so no ProtectHome= and the like.  It is the fence around both processes of
+ * the agent, which confine themselves further (agent/sandbox.h).
  */
 static const char unit_text[] =
     "# Made by attest-agent service install.\n"

@@ -8,7 +8,8 @@
 
 /*
  * The agent's identity: an Ed25519 key, agent.key of the state folder (PEM,
- * PKCS #8).  It signs hellos (docs/protocol.md 12.3) and receipts.
+ * PKCS #8).  It signs hellos (docs/protocol.md 12.3), receipts and exports
+ * (agent/move_seal.h), each behind a label of its own.
  */
 struct key;
 
