@@ -1,4 +1,5 @@
 #include "common/log.h"
+#include "common/tls_memory.h"
 #include "relay/serve.h"
 
 #include <getopt.h>
@@ -97,6 +98,7 @@ main(int argc, char **argv)
 	bool check = false;
 	int opt;
 
+	tls_memory();
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

@@ -1,6 +1,7 @@
 #include "relay/worker.h"
 
 #include "common/log.h"
+#include "common/tls_memory.h"
 #include "relay/directory.h"
 #include "relay/hop.h"
 #include "relay/host_search.h"
@@ -383,6 +384,7 @@ run(void *arg)
 	side_free_all(w);
 	hops_close(w);
 	peer_links_free(w);
+	tls_memory_end();
 	return NULL;
 }
 

@@ -54,7 +54,8 @@ DOORS = (
     (r"openssl/(ssl|x509v3)\.h",
      r"common/(tls|conn|conn_io)\.c|agent/tunnel_ws\.c"),
     (r"openssl/.*",
-     r"common/(admit|secret|uuid|ws_handshake|tls|conn|conn_io)\.c|agent/sev/\w+\.[ch]|"
+     r"common/(admit|secret|uuid|ws_handshake|tls|tls_memory|conn|conn_io)\.c|"
+     r"agent/sev/\w+\.[ch]|"
      r"agent/(tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
      r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",

@@ -1,0 +1,18 @@
+#ifndef COMMON_TLS_MEMORY_H
+#define COMMON_TLS_MEMORY_H
+
+#include <stdbool.h>
+
+/**
+ * tls_memory():
+ * Let each thread keep a few of the buffers that OpenSSL takes for a record
+ * and gives back with it (SSL_MODE_RELEASE_BUFFERS): four times for each
+ * request.  Call it first of all; false: OpenSSL has memory already, and goes
+ * on as it did.
+ */
+bool tls_memory(void);
+
+/** tls_memory_end(): this thread is about to end. */
+void tls_memory_end(void);
+
+#endif
