@@ -294,7 +294,8 @@ is_named(struct admin_call *c)
 		return true;
 	if (!tls_peer_name(conn_ssl(http_conn(c->http)), name, sizeof(name)))
 		return false;
-	snprintf(c->who, sizeof(c->who), "mtls:%s", name);
+	snprintf(c->who, sizeof(c->who), "mtls:%.*s",
+	    (int)(sizeof(c->who) - sizeof("mtls:")), name);
 	return true;
 }
 

@@ -120,12 +120,12 @@ drain_done(struct registry_op *op, void *where)
 {
 	struct admin *a = where;
 	struct admin_call *c;
+	bool obeyed = admin_home(a, op, &c);
 
-	if (!admin_home(a, op, &c))
-		return;
-	if (c != NULL)
+	if (obeyed && c != NULL)
 		admin_json(c, json_pack("{s:b}", "draining", 1));
-	a->ops->drain(a->arg);
+	if (obeyed)
+		a->ops->drain(a->arg);
 }
 
 void
