@@ -36,8 +36,20 @@ class Units(unittest.TestCase):
              *self.units(".service"), *self.units(".socket")])
         self.assertEqual(done.stdout + done.stderr, "")
 
+    def test_the_two_relay_units_differ_where_they_must(self):
+        """attest-relay@.service is attest-relay.service with --takeover."""
+        lines = []
+        for name in ("attest-relay.service", "attest-relay@.service"):
+            with open(os.path.join(UNITS, name), encoding="utf-8") as unit:
+                lines.append({line for line in unit.read().splitlines()
+                              if line and not line.startswith("#")})
+        one, two = lines
+        keys = {line.split("=")[0] for line in one ^ two}
+        self.assertEqual(keys, {"Description", "ExecStart", "Sockets",
+                                "RuntimeDirectoryPreserve"})
+
     def test_exposure(self):
-        for unit in self.units("relay.service"):
+        for unit in [u for u in self.units(".service") if "relay" in u]:
             done = harness.run(
                 ["systemd-analyze", "security", "--offline=yes", "--no-pager",
                  "--threshold=" + EXPOSURE, unit])

@@ -117,6 +117,7 @@ class Reload(OpsCase):
         self.echo()
         client = self.client()
         self.assertEqual(self.ask(client=client).status, 200)
+        self.lab.relay.wait_line("POST launch")
         self.rewrite("log: {level: error, access: no}\n"
                      "timeouts: {idle: 100ms}\n")
         mark = self.lab.relay.mark()
