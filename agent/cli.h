@@ -18,6 +18,7 @@ struct cli {
 };
 
 /* Commands: ${argv}[0] is the verb; they return the exit status. */
+int cli_enrol(const struct cli *cli, int argc, char **argv);
 int cli_key(const struct cli *cli, int argc, char **argv);
 int cli_vm(const struct cli *cli, int argc, char **argv);
 int cli_vm_add(const struct cli *cli, int argc, char **argv);

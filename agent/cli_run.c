@@ -5,6 +5,7 @@
 
 #include "agent/cli.h"
 #include "agent/config.h"
+#include "agent/enrolled.h"
 #include "agent/keeper.h"
 #include "common/log.h"
 
@@ -123,7 +124,11 @@ cli_run_config(struct config *out, const struct cli *cli, int argc, char **argv,
 {
 	if (config_load(out, cli->config, err) != 0)
 		return -1;
-	return read_flags(out, argc, argv, err);
+	if (read_flags(out, argc, argv, err) != 0)
+		return -1;
+	if (out->relay_url[0] != '\0' || out->relay_urls.count > 0)
+		return 0;
+	return enrolled_read(out, cli->state_dir, err);
 }
 
 int

@@ -119,6 +119,10 @@ static const struct conf_key keys[] = {
 	    "sha256/BASE64.  A URL may end in a #PIN of its own instead.",
 	    .example = "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
 	    .check = check_pin },
+	{ "relay.pin-only", CONF_BOOL, AT(pin_only), "no", 0, 0,
+	    "The pin alone says who the relay is: authorities and the name in "
+	    "its certificate do not count.  What attest-agent enrol without "
+	    "--ca sets." },
 	{ "relay.name", CONF_STRING, AT(relay_name), "", 0, 255,
 	    "What the relay must call itself; any name by default.",
 	    .example = "attest.cloud.example" },
@@ -299,6 +303,10 @@ fill_relay(struct dialer_relay *out, const char *text, const struct config *c,
 			return -1;
 		ws->url.has_pin = true;
 	}
+	ws->pin_only = c->pin_only;
+	if (ws->pin_only && !ws->url.has_pin)
+		return err_set(err, ERR_USAGE,
+		    "relay.pin-only, and no pin for %.200s", text);
 	ws->proxy = first_set(c->proxy, "HTTPS_PROXY", "https_proxy");
 	if (ws->proxy != NULL &&
 	    relay_no_proxy(

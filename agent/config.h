@@ -23,6 +23,7 @@ struct config {
 	char *relay_ca;              /* "": the system's authorities */
 	char *relay_pin;             /* "": none */
 	char *relay_name;            /* "": any */
+	bool pin_only;
 	bool allow_no_binding;
 	char *proxy;         /* "": HTTPS_PROXY */
 	char *no_proxy;      /* "": NO_PROXY */

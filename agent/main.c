@@ -18,6 +18,7 @@ static const char usage[] =
     "and releases their secrets to genuine ones only.\n"
     "\n"
     "  key new|show               this agent's identity\n"
+    "  enrol LINK                 become known to a relay\n"
     "  vm add|list|show|remove    the VMs whose secrets it holds\n"
     "  run                        serve\n"
     "  status                     how the tunnel of a running agent is\n"
@@ -57,6 +58,7 @@ static const struct {
 	int (*offline)(int argc, char **argv);
 } verbs[] = {
 	{ "key", cli_key, NULL },
+	{ "enrol", cli_enrol, NULL },
 	{ "vm", cli_vm, NULL },
 	{ "run", cli_run, NULL },
 	{ "status", cli_status, NULL },

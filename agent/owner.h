@@ -20,13 +20,13 @@ enum owner_op {
 	OWNER_LOG,        /* in: after:8, most:4, name or UUID or nothing */
 	OWNER_VERIFY,     /* the log's chain; nothing in */
 	/* Her word, owner_word.c. */
-	OWNER_LOCK,       /* nothing in */
-	OWNER_UNLOCK,     /* in: the seal key */
-	OWNER_ENABLE,     /* in: name or UUID */
-	OWNER_DISABLE,    /* in: name or UUID */
-	OWNER_APPROVE,    /* in: question:8 */
-	OWNER_DENY,       /* in: question:8 */
-	OWNER_WATCH,      /* what waits, and the log; in: as OWNER_LOG */
+	OWNER_LOCK,    /* nothing in */
+	OWNER_UNLOCK,  /* in: the seal key */
+	OWNER_ENABLE,  /* in: name or UUID */
+	OWNER_DISABLE, /* in: name or UUID */
+	OWNER_APPROVE, /* in: question:8 */
+	OWNER_DENY,    /* in: question:8 */
+	OWNER_WATCH,   /* what waits, and the log; in: as OWNER_LOG */
 	/* Moves, vault_move.h. */
 	OWNER_MOVE_KEY = 32, /* the key to seal to; nothing in */
 	OWNER_EXPORT,        /* in: recipient:32, len:1 name or UUID each */

@@ -198,8 +198,8 @@ register_set_then(struct register_plan *p, const char *value, struct err *err)
 		[THEN_ALLOW] = "allow",
 		[THEN_CONFIRM] = "confirm" };
 
-	return word_of(&p->r->then, value, words, 3,
-	    "refuse, allow or confirm", err);
+	return word_of(
+	    &p->r->then, value, words, 3, "refuse, allow or confirm", err);
 }
 
 int
@@ -210,16 +210,17 @@ register_set_approve(
 		[APPROVE_FIRST] = "first-use",
 		[APPROVE_ALWAYS] = "always" };
 
-	return word_of(&p->r->approve, value, words, 3,
-	    "never, first-use or always", err);
+	return word_of(
+	    &p->r->approve, value, words, 3, "never, first-use or always", err);
 }
 
 int
 register_set_approve_at(
     struct register_plan *p, const char *value, struct err *err)
 {
-	static const char *const words[] = { [APPROVE_AT_LAUNCH] = "launch",
-		[APPROVE_AT_RELEASE] = "release" };
+	static const char *const words[] = {
+		[APPROVE_AT_LAUNCH] = "launch", [APPROVE_AT_RELEASE] = "release"
+	};
 
 	return word_of(
 	    &p->r->approve_at, value, words, 2, "launch or release", err);

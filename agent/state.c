@@ -340,3 +340,20 @@ state_remove(const struct state *s, const char *name, struct err *err)
 		    err, ERR_IO, "%s/%s: %s", s->dir, name, strerror(errno));
 	return 0;
 }
+
+int
+state_replace(
+    const struct state *s, const char *name, struct span in, struct err *err)
+{
+	char temp[64];
+
+	(void)snprintf(temp, sizeof(temp), "%.40s.new", name);
+	(void)unlinkat(s->dir_fd, temp, 0);
+	if (state_write(s, temp, in, err) != 0)
+		return -1;
+	if (renameat(s->dir_fd, temp, s->dir_fd, name) != 0 ||
+	    fsync(s->dir_fd) != 0)
+		return err_set(
+		    err, ERR_IO, "%s/%s: %s", s->dir, name, strerror(errno));
+	return 0;
+}

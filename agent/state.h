@@ -68,4 +68,9 @@ int state_write(
  * that is not there is fine.  errors ERR_IO */
 int state_remove(const struct state *s, const char *name, struct err *err);
 
+/** state_replace(s, name, in, err): the same, instead of one that is there.
+ *   errors  ERR_IO */
+int state_replace(
+    const struct state *s, const char *name, struct span in, struct err *err);
+
 #endif

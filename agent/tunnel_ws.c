@@ -49,6 +49,7 @@ struct ws_link {
 /* A URL has its own virtual host in lws, as authorities and proxy are set for
  * those. */
 struct ws_target {
+	bool pin_only;
 	SLIST_ENTRY(ws_target) next;
 	struct ws_net *net;
 	struct lws_vhost *vhost; /* of the context */
@@ -91,6 +92,23 @@ link_end(struct ws_link *l, unsigned code, const char *why)
 	free(l);
 }
 
+/* Is ${cert} of the key whose hash the owner was given? */
+static bool
+is_pinned(X509 *cert, const struct relay_url *url)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	uint8_t *der = NULL;
+	int der_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
+	unsigned len = 0;
+	bool good = der_len > 0 &&
+	    EVP_Digest(der, (size_t)der_len, hash, &len, EVP_sha256(), NULL) ==
+		1 &&
+	    len == RELAY_PIN_LEN && memcmp(hash, url->pin, RELAY_PIN_LEN) == 0;
+
+	OPENSSL_free(der);
+	return good;
+}
+
 /* T27: an owner may pin the relay's key, whoever certifies it. */
 static int
 check_pin(const struct ws_link *l)
@@ -98,26 +116,24 @@ check_pin(const struct ws_link *l)
 	const struct relay_url *url = &l->target->url;
 	SSL *ssl = lws_get_ssl(l->wsi);
 	X509 *cert = ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	unsigned len = 0;
-	int rc = -1;
+	bool good = cert != NULL && (!url->has_pin || is_pinned(cert, url));
 
-	if (!url->has_pin) {
-		rc = cert != NULL ? 0 : -1;
-	} else if (cert != NULL) {
-		uint8_t *der = NULL;
-		int der_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-
-		if (der_len > 0 &&
-		    EVP_Digest(der, (size_t)der_len, hash, &len, EVP_sha256(),
-			NULL) == 1 &&
-		    len == RELAY_PIN_LEN &&
-		    memcmp(hash, url->pin, RELAY_PIN_LEN) == 0)
-			rc = 0;
-		OPENSSL_free(der);
-	}
 	X509_free(cert);
-	return rc;
+	return good ? 0 : -1;
+}
+
+/* In place of the chain's verification: the handshake goes on with the holder
+ * of the pinned key, and with nobody else. */
+static int
+verify_pin(X509_STORE_CTX *ctx, void *arg)
+{
+	const struct ws_target *t = arg;
+	X509 *cert = X509_STORE_CTX_get0_cert(ctx);
+	bool good = cert != NULL && is_pinned(cert, &t->url);
+
+	X509_STORE_CTX_set_error(
+	    ctx, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
+	return good ? 1 : 0;
 }
 
 static int
@@ -296,14 +312,22 @@ on_lws_log(int level, const char *line)
  * handshake, so that nothing is sent to anybody else.
  */
 static int
-make_tls(struct ws_target *t, const char *ca_file, struct err *err)
+make_tls(struct ws_target *t, const struct ws_options *options, struct err *err)
 {
+	const char *ca_file = options->ca_file;
 	X509_VERIFY_PARAM *param;
 
 	t->tls = SSL_CTX_new(TLS_client_method());
 	if (t->tls == NULL ||
 	    SSL_CTX_set_min_proto_version(t->tls, TLS1_3_VERSION) != 1)
 		return err_set(err, ERR_INTERNAL, "TLS 1.3 is not available");
+	SSL_CTX_set_options(t->tls, SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_verify(t->tls, SSL_VERIFY_PEER, NULL);
+	t->pin_only = options->pin_only && t->url.has_pin;
+	if (t->pin_only) {
+		SSL_CTX_set_cert_verify_callback(t->tls, verify_pin, t);
+		return 0;
+	}
 	if (ca_file != NULL ? SSL_CTX_load_verify_file(t->tls, ca_file) != 1
 			    : SSL_CTX_set_default_verify_paths(t->tls) != 1)
 		return err_set(err, ERR_IO,
@@ -317,8 +341,6 @@ make_tls(struct ws_target *t, const char *ca_file, struct err *err)
 		: X509_VERIFY_PARAM_set1_host(param, t->url.host, 0) != 1)
 		return err_set(
 		    err, ERR_USAGE, "relay: host name \"%.100s\"", t->url.host);
-	SSL_CTX_set_verify(t->tls, SSL_VERIFY_PEER, NULL);
-	SSL_CTX_set_options(t->tls, SSL_OP_NO_COMPRESSION);
 	return 0;
 }
 
@@ -373,7 +395,7 @@ ws_target_new(struct ws_target **out, struct ws_net *n,
 	t->url = options->url;
 	t->subprotocol = options->subprotocol;
 	SLIST_INSERT_HEAD(&n->targets, t, next);
-	if (make_tls(t, options->ca_file, err) != 0 ||
+	if (make_tls(t, options, err) != 0 ||
 	    make_vhost(t, options->proxy, err) != 0)
 		return -1;
 	*out = t;
@@ -493,7 +515,7 @@ ws_dial(struct ws_target *t, const char *address, void *user, struct err *err)
 	/* lws cuts its own copy of the name at the first colon, so that "[" is
 	 * all it would look for in a certificate for an IPv6 address.  Ours,
 	 * in make_tls(), is part of the handshake, and knows it is one. */
-	if (strchr(t->url.host, ':') != NULL)
+	if (t->pin_only || strchr(t->url.host, ':') != NULL)
 		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	info.userdata = l;
 	info.retry_and_idle_policy = &no_pings;

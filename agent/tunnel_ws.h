@@ -26,6 +26,7 @@ struct ws_link;
 struct ws_options {
 	struct relay_url url; /* with the pin, if there is one */
 	const char *ca_file;  /* NULL: the system's authorities */
+	bool pin_only;        /* the pin decides, and no authority */
 	const char *proxy;    /* [http://][user:pass@]host[:port]; NULL: none */
 	const char *subprotocol;
 };

@@ -14,6 +14,10 @@ static const struct problem_type types[PROBLEM_COUNT] = {
 	[PROBLEM_REFUSED] = { "refused", 403, "Refused",
 	    "The guest owner does not accept this launch. The reason is in "
 	    "the owner's log.", false, 0 },
+	[PROBLEM_ENROLMENT_REFUSED] = { "enrolment-refused", 403,
+	    "Enrolment refused",
+	    "The relay does not take this key. Ask its operator for a new "
+	    "token.", false, 0 },
 	[PROBLEM_MEASUREMENT_MISMATCH] = { "measurement-mismatch", 403,
 	    "Measurement mismatch",
 	    "The measurement fits no open session.", false, 0 },

@@ -219,6 +219,9 @@ static const struct conf_key relay_keys[] = {
 	  10000000, "UUIDs claimed by all agents of one tenant." },
 	{ "limits.tenant-tunnels", CONF_INT, AT(limits.tenant_tunnels), "256", 1,
 	  100000, "Agents of one tenant with a tunnel." },
+	{ "limits.enrolments", CONF_INT, AT(limits.enrolments), "20", 0, 100000,
+	  "Enrolments a minute from one IPv4 /24 or IPv6 /48, good or not; "
+	  "more get 429.  0 is no limit." },
 	{ "limits.tenant-streams", CONF_INT, AT(limits.tenant_streams), "1024",
 	  1, 1000000, "Requests under way for one tenant; more get 503." },
 	{ "limits.tenant-requests", CONF_INT, AT(limits.tenant_requests), "0",

@@ -60,6 +60,7 @@ struct relay_limits {
 	int64_t claims;
 	int64_t tenant_claims;
 	int64_t tenant_tunnels;
+	int64_t enrolments;
 	int64_t tenant_streams;
 	int64_t tenant_requests;
 	uint64_t tenant_memory;

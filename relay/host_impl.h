@@ -69,6 +69,13 @@ void host_fail(struct host *h, enum problem problem, enum frame_reset code);
  * it takes, or by a problem if that is NULL; ${h} is gone then. */
 void host_errand_over(struct host *h, enum problem problem, struct job *job);
 
+/** host_enrol_head(h, head, body_max): an agent wants to be known. */
+enum http_verdict host_enrol_head(
+    struct host *h, const struct http_head *head, size_t *body_max);
+
+/** host_enrol(h, body): judge it, and answer now or later. */
+void host_enrol(struct host *h, struct span body);
+
 /** host_drain_held(w): nobody they could wait for will come here any more. */
 void host_drain_held(struct worker *w);
 

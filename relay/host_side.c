@@ -208,6 +208,8 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 	}
 	if (h->path.kind == PATH_WELL_KNOWN)
 		return well_known(h);
+	if (h->path.kind == PATH_ENROL)
+		return host_enrol_head(h, head, body_max);
 	if (h->path.kind != PATH_AGENT)
 		return judge(h, head);
 	verdict = side_upgrade(w, s, head, &h->peer, &h->subject);
@@ -221,7 +223,8 @@ on_more(void *arg, size_t len)
 {
 	struct host *h = arg;
 
-	return job_charge(h->job, len);
+	/* An enrolment is smaller than what its connection is charged. */
+	return h->job == NULL || job_charge(h->job, len);
 }
 
 static void
@@ -230,6 +233,10 @@ on_request(void *arg, struct http_server *s, struct buf *body)
 	struct host *h = arg;
 
 	(void)s;
+	if (h->path.kind == PATH_ENROL) {
+		host_enrol(h, buf_span(body));
+		return;
+	}
 	h->job->body = *body;
 	buf_init(body, 0, false);
 	host_dispatch(h);

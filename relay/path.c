@@ -25,6 +25,8 @@ static const struct resource {
 	[PATH_WELL_KNOWN] = { "well-known", "/.well-known/attest-relay", "GET",
 	    false, true, true },
 	[PATH_AGENT] = { "agent", "/agent/v1", "GET", false, true, false },
+	[PATH_ENROL] = { "enrol", "/agent/v1/enrol", "POST", false, true,
+	    false },
 };
 
 const char *

@@ -19,6 +19,7 @@ enum path_kind {
 	PATH_KBS_RESOURCE,
 	PATH_WELL_KNOWN,
 	PATH_AGENT,
+	PATH_ENROL,
 	PATH_KINDS
 };
 

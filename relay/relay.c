@@ -20,6 +20,7 @@ relay_init(struct relay *r, struct relay_setup *setup, struct err *err)
 	if (route_table_new(&r->routes, err) != 0 ||
 	    keyring_new(&r->keyring, err) != 0 ||
 	    tally_new(&r->tally, err) != 0 ||
+	    throttle_init(&r->enrolments, err) != 0 ||
 	    accounts_new(&r->accounts, err) != 0 ||
 	    tenants_bind(setup->tenants, r->accounts, err) != 0) {
 		relay_fini(r);

@@ -9,6 +9,7 @@
 #include "relay/notify.h"
 #include "relay/registry.h"
 #include "relay/route.h"
+#include "relay/throttle.h"
 #include "common/tally.h"
 
 #include <stdatomic.h>
@@ -27,6 +28,7 @@ struct relay {
 	struct route_table *routes;
 	struct keyring *keyring;
 	struct accounts *accounts;
+	struct throttle enrolments;
 	struct registry *registry;
 	struct tally *tally;
 	struct directory *directory; /* NULL: we stand alone */

@@ -89,8 +89,10 @@ class Socket:
     """A WebSocket client over TLS."""
 
     def __init__(self, port, ca, path="/sev/agent/v1",
-                 subprotocol="attest-relay.v1", extra=""):
+                 subprotocol="attest-relay.v1", extra="", cert=None):
         context = ssl.create_default_context(cafile=ca)
+        if cert:
+            context.load_cert_chain(*cert)
         raw = socket.create_connection(("127.0.0.1", port), PATIENCE)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock = context.wrap_socket(raw, server_hostname="localhost")

@@ -68,7 +68,7 @@ DOORS = (
      r"request|selftest|step)"
      r"\.[ch]|relay/(admin_\w+|enrol)\.[ch]|relayctl/\w+\.[ch]|"
      r"agent/enrol\.c"),
-    (r"curl/.*", r"agent/(keyserver|enrol|probe)\.c|launch/service\.c|"
+    (r"curl/.*", r"agent/(keyserver|enrol|cli_enrol|probe)\.c|launch/service\.c|"
      r"relayctl/(call|main)\.c"),
     (r"hiredis/.*", r"relay/directory_redis\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),

@@ -1,0 +1,310 @@
+"""From a token to a tunnel: attest-relayctl token create, attest-agent enrol,
+attest-agent run; and all who must not get in (T13, T17, T27)."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import secrets
+import unittest
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import (
+    Ed25519PrivateKey)
+
+import fake_agent
+import harness
+import relay_case
+
+
+class Owner:
+    """A state folder without a key, and nothing configured."""
+
+    def __init__(self, lab, name):
+        self.lab = lab
+        self.state = lab.path(name + ".state")
+        self.log = lab.path(name + ".log")
+        self.process = None
+
+    def cli(self, *args, ok=(0,)):
+        return harness.run(
+            [os.path.join(harness.BIN, "attest-agent"), "--state", self.state,
+             "--config", self.lab.file("empty.yaml", ""), *args], ok=ok)
+
+    def run(self, *args):
+        self.process = harness.Process("agent", [
+            os.path.join(harness.BIN, "attest-agent"), "--state", self.state,
+            "--config", self.lab.file("empty.yaml", ""), "run", *args],
+            self.log)
+        return self.process
+
+
+def proof(key, token, binding=0):
+    """docs/protocol.md 12.3, without the exporter that Python lacks."""
+    public = key.public_key().public_bytes(
+        serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    text = (b"attest-relay.v1 enrol\0" + bytes([binding]) + bytes(32) +
+            hashlib.sha256(token.encode()).digest() + public)
+    return {"token": token,
+            "key": "ed25519:" + base64.b64encode(public).decode(),
+            "binding": binding,
+            "signature": base64.b64encode(key.sign(text)).decode()}
+
+
+class Enrol(relay_case.RelayCase):
+
+    extra = "limits: {enrolments: 0}\n"
+
+    def start(self, extra=None):
+        # As operators have it: bound to the TLS connection.
+        self.lab.start_relay(self.tenants(),
+                             self.extra if extra is None else extra)
+
+    def setUp(self):
+        super().setUp()
+        self.owners = []
+        self.addCleanup(self.end_owners)
+
+    def end_owners(self):
+        for owner in self.owners:
+            if owner.process is not None:
+                owner.process.kill()
+
+    def owner(self, name="owner"):
+        self.owners.append(Owner(self.lab, name))
+        return self.owners[-1]
+
+    def link(self, *args):
+        line, = self.lab.ctl("token", "create", "--tenant", "acme",
+                             *args).stdout.splitlines()
+        self.assertRegex(line, r"^https://localhost:%d/sev/e/[\w-]{43}"
+                         r"#sha256/[A-Za-z0-9+/]{43}=$" %
+                         self.lab.relay_public)
+        return line
+
+    def test_one_line_and_no_flags(self):
+        owner = self.owner()
+        link = self.link("--ttl", "10m", "--uses", "1")
+        said = owner.cli("enrol", link).stdout
+        self.assertRegex(said, r"tenant  acme\nkey     ed25519:\S+ \(made now")
+        owner.run().wait_line("ready: relay")
+        row, = json.loads(self.lab.ctl("--json", "tunnels").stdout)["tunnels"]
+        self.assertIn(row["key"], said)
+        # The answer may have been lost: the same again is fine.
+        owner.cli("enrol", link)
+        # Nobody else gets anything for it, and the log tells why.
+        other = self.owner("other")
+        self.assertIn("used or is over",
+                      other.cli("enrol", link, ok=(1,)).stderr)
+        self.lab.relay.wait_line(r"enrolment refused: token \d+ was used")
+        # Neither the log nor the trail has the token.
+        token = re.search(r"/e/([\w-]+)#", link).group(1)
+        self.assertNotIn(token, self.lab.relay.output())
+        self.assertNotIn(token, self.lab.ctl("--json", "trail").stdout)
+        with open(self.lab.path("relay.state/relay.db-wal"), "rb") as db:
+            self.assertNotIn(token.encode(), db.read())
+        # It outlives the relay, and a revoked key is final for the agent.
+        self.lab.relay.kill()
+        mark = owner.process.mark()
+        self.start()
+        owner.process.wait_line("ready: relay", mark)
+        self.lab.ctl("keys", "revoke", row["key"])
+        self.assertEqual(owner.process.wait(), 1)
+        self.assertIn("4402", owner.process.output())
+
+    def test_t27_the_pin_decides(self):
+        owner = self.owner()
+        link = self.link()
+        wrong = link[:link.index("sha256/")] + "sha256/" + \
+            base64.b64encode(bytes(32)).decode()
+        done = owner.cli("enrol", wrong, ok=(1,))
+        self.assertIn("nothing was sent", done.stderr)
+        other = harness.Ca(self.lab.folder, "other")
+        owner.cli("enrol", "--ca", other.cert, link, ok=(1,))
+        owner.cli("enrol", "--ca", self.lab.ca.cert, link)
+        owner.run().wait_line("ready: relay")
+        # A relay with another key is not the one that was enrolled with.
+        owner.process.kill()
+        path = os.path.join(owner.state, "relay.yaml")
+        with open(path, encoding="ascii") as f:
+            text = f.read()
+        with open(path, "w", encoding="ascii") as f:
+            f.write(re.sub(r"sha256/[^\"]*", "sha256/" + base64.b64encode(
+                bytes(32)).decode(), text).replace(
+                    "pin-only: no", "pin-only: yes"))
+        owner.run().wait_line("next try|certificate is refused")
+        self.assertNotIn("ready: relay", owner.process.output())
+
+    def test_links_that_are_none(self):
+        owner = self.owner()
+        link = self.link()
+        for bad in ("", "x", link.split("#")[0], link.replace("https", "http"),
+                    link.replace("/e/", "/f/"), link[:-1],
+                    link.replace("sha256/", "sha1/"),
+                    link.replace("/e/", "/e/%2e")):
+            owner.cli("enrol", bad, ok=(2,))
+        owner.cli("enrol", ok=(2,))
+        self.assertFalse(os.path.exists(
+            os.path.join(owner.state, "agent.key")))
+
+    def post(self, body, port=None):
+        client = self.client(port or self.lab.relay_public)
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        client.send(b"POST /sev/agent/v1/enrol HTTP/1.1\r\nHost: x\r\n"
+                    b"Content-Length: %d\r\n\r\n" % len(data) + data)
+        return client.answer()
+
+
+class Unbound(Enrol):
+    """Behind a balancer that ends TLS: what a hostile client can send."""
+
+    extra = "channel-binding: off\nlimits: {enrolments: 0}\n"
+    test_one_line_and_no_flags = None
+    test_t27_the_pin_decides = None
+    test_links_that_are_none = None
+
+    def token(self, *args):
+        return re.search(r"/e/([\w-]+)#", self.link(*args)).group(1)
+
+    def test_agents_must_allow_it(self):
+        owner = self.owner()
+        link = self.link()
+        owner.cli("enrol", "--allow-no-binding", link)
+        owner.run().wait_line("ready: relay")
+
+    def test_t13_t17_all_refusals_are_one(self):
+        key = Ed25519PrivateKey.generate()
+        used, revoked = self.token(), self.token()
+        self.assertEqual(self.post(proof(
+            Ed25519PrivateKey.generate(), used)).status, 200)
+        ids = [t["id"] for t in json.loads(
+            self.lab.ctl("--json", "tokens").stdout)["tokens"]
+            if t["uses"] == 1]
+        for one in ids:
+            self.lab.ctl("tokens", "revoke", str(one))
+        agent = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent").stdout.strip()
+        good = self.token()
+        forged = proof(key, good)
+        forged["signature"] = base64.b64encode(bytes(64)).decode()
+        swapped = proof(key, good)
+        swapped["key"] = proof(Ed25519PrivateKey.generate(), good)["key"]
+        moved = proof(key, used)
+        moved["token"] = good
+        answers = set()
+        for body in (proof(key, secrets.token_urlsafe(32)), proof(key, used),
+                     proof(key, revoked), proof(key, agent), forged, swapped,
+                     moved):
+            answer = self.post(body)
+            self.problem(answer, 403, "enrolment-refused")
+            text = answer.body.decode().replace(
+                answer.fields["request-id"], "ID")
+            answers.add((text, tuple(sorted(answer.fields))))
+        self.assertEqual(len(answers), 1)
+        # The good one is as good as before.
+        self.assertEqual(self.post(proof(key, good)).status, 200)
+        self.tunnel(FixedKey(key))
+
+    def test_t13_bad_bodies(self):
+        good = proof(Ed25519PrivateKey.generate(), self.token())
+        for change in ({"token": ""}, {"token": 1}, {"key": "ed25519:AAAA"},
+                       {"token": "x" * 129}, {"binding": 2},
+                       {"binding": "0"}, {"signature": "AAAA"},
+                       {"signature": None},
+                       {"key": "ed25519:" + base64.b64encode(
+                           bytes(32)).decode()}):
+            self.problem(self.post(dict(good, **change)), 400, "bad-request")
+        for raw in (b"", b"{", b"[]", b"null", b'{"token":"a","token":"b"}',
+                    b"[" * 1000):
+            self.problem(self.post(raw), 400, "bad-request")
+        self.problem(self.post(b"x" * 1025), 413, "http-413")
+        # Not here: hosts' side.
+        self.problem(self.post(good, self.lab.relay_internal), 404,
+                     "not-found")
+        self.assertEqual(self.post(good).status, 200)
+
+    def test_t13_guessing_is_slow(self):
+        self.lab.relay.stop()
+        self.start("channel-binding: off\nlimits: {enrolments: 3}\n")
+        body = proof(Ed25519PrivateKey.generate(), "guess")
+        for _ in range(3):
+            self.problem(self.post(body), 403, "enrolment-refused")
+        answer = self.post(body)
+        self.problem(answer, 429, "rate-limited")
+        self.assertIn("retry-after", answer.fields)
+
+
+class FixedKey(fake_agent.Key):
+    """A key that the test made."""
+
+    def __init__(self, private):
+        super().__init__()
+        self.private = private
+        self.public = private.public_key().public_bytes(
+            serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+
+
+class OtherWays(relay_case.RelayCase):
+    """Tokens and certificates in place of a known key (12.3)."""
+
+    extra = ""
+
+    def setUp(self):
+        super().setUp()
+        self.lab.relay.stop()
+        config = self.lab.relay_config(self.tenants(),
+                                       "channel-binding: off\n"
+                                       "agents: {auth: [key, token, mtls]}\n")
+        with open(config, encoding="ascii") as f:
+            text = f.read()
+        text = text.replace("internal:\n", "  client-ca: %s\ninternal:\n" %
+                            self.lab.ca.cert, 1)
+        text = text.replace("    vms:", "    certificates: [agent.test]\n"
+                            "    self-certifying: yes\n    vms:")
+        with open(config, "w", encoding="ascii") as f:
+            f.write(text)
+        self.lab.run_relay(config)
+
+    def refused(self, *args, **kwargs):
+        with self.assertRaises(fake_agent.Closed) as caught:
+            self.tunnel(*args, **kwargs)
+        self.assertEqual(caught.exception.code, 4402)
+
+    def test_t13_long_lived_tokens(self):
+        token = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent").stdout.strip()
+        header = "Authorization: Bearer %s\r\n"
+        key = fake_agent.Key()
+        self.refused(key)
+        self.refused(key, extra=header % ("x" * 43))
+        self.refused(key, extra="Authorization: Basic x\r\n")
+        # A known key does not make up for a bad token.
+        self.refused(extra=header % ("x" * 43))
+        tunnel = self.tunnel(key, claim=[self.vm], extra=header % token)
+        # An enrolment token is none of these.
+        link = self.lab.ctl("token", "create", "--tenant", "acme").stdout
+        self.refused(key, extra=header % re.search(
+            r"/e/([\w-]+)#", link).group(1))
+        row = [t for t in json.loads(self.lab.ctl(
+            "--json", "tokens").stdout)["tokens"] if t["kind"] == "agent"]
+        self.lab.ctl("tokens", "revoke", str(row[0]["id"]))
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.refused(key, extra=header % token)
+
+    def test_t13_certificates(self):
+        key = fake_agent.Key()
+        good = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                 usage="clientAuth")
+        other = self.lab.ca.issue("stranger", ["DNS:other.test"],
+                                  usage="clientAuth")
+        self.refused(key, cert=other)
+        tunnel = self.tunnel(key, claim=[self.vm], cert=good)
+        self.lab.ctl("keys", "add", "--tenant", "acme", key.text())
+        self.lab.ctl("keys", "revoke", key.text())
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.refused(key, cert=good)
+
+
+if __name__ == "__main__":
+    unittest.main()
