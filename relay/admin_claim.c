@@ -1,5 +1,6 @@
 #include "relay/admin_impl.h"
 
+#include "relay/directory.h"
 #include "relay/tenant.h"
 
 #include <stdio.h>
@@ -44,14 +45,32 @@ admin_claims(struct admin_call *c, json_t *in)
 	admin_json(c, json_pack("{s:o}", "claims", list));
 }
 
+/* The relays that share a directory bind a first claim there, too. */
+static void
+release_everywhere(struct directory *directory, const struct registry_op *op)
+{
+	for (size_t i = 0; i < op->uuid_count; i++) {
+		struct directory_op *wish =
+		    directory_op_new(NULL, DIRECTORY_RELEASE);
+
+		if (wish == NULL)
+			return; /* released again, it works */
+		wish->uuid = op->uuids[i];
+		directory_send(directory, wish);
+	}
+}
+
 static void
 claim_done(struct registry_op *op, void *where)
 {
+	struct admin *a = where;
 	struct admin_call *c;
 
-	if (!admin_home(where, op, &c))
+	if (!admin_home(a, op, &c))
 		return;
-	admin_judge(where);
+	if (op->verb == REGISTRY_CLAIM_RELEASE && a->relay->directory != NULL)
+		release_everywhere(a->relay->directory, op);
+	admin_judge(a);
 	if (c != NULL)
 		admin_json(
 		    c, json_pack("{s:I}", "done", (json_int_t)op->uuid_count));

@@ -182,6 +182,19 @@ prefer(struct directory *d, struct directory_op *op)
 	directory_op_free(op);
 }
 
+static void
+unbind(struct directory *d, struct directory_op *op)
+{
+	struct directory_call call = { .script = SCRIPT_RELEASE,
+		.uuid = op->uuid };
+
+	directory_unbind(d, &op->uuid);
+	if (!directory_call(d, &call, NULL, 0))
+		log_warn(&subject,
+		    "a released UUID stays bound here: release it again");
+	directory_op_free(op);
+}
+
 /*
  * What Redis says.
  */
@@ -304,6 +317,9 @@ on_mail(void *arg, struct mail *mail)
 		break;
 	case DIRECTORY_PREFER:
 		prefer(d, op);
+		break;
+	case DIRECTORY_RELEASE:
+		unbind(d, op);
 		break;
 	}
 }

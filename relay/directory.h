@@ -57,7 +57,8 @@ enum directory_verb {
 	DIRECTORY_CLAIM,
 	DIRECTORY_WITHDRAW, /* comes not home */
 	DIRECTORY_FIND,
-	DIRECTORY_PREFER /* comes not home */
+	DIRECTORY_PREFER, /* comes not home */
+	DIRECTORY_RELEASE /* of a first claim; comes not home */
 };
 
 enum directory_verdict {
@@ -106,7 +107,7 @@ struct directory_op {
 	uint8_t *raw; /* owned; NAMES of the frame */
 	size_t raw_len;
 
-	/* FIND, PREFER */
+	/* FIND, PREFER, RELEASE */
 	struct handle host;
 	struct uuid uuid;
 	uint8_t key[UUID_KEY_LEN]; /* PREFER */
@@ -131,7 +132,8 @@ int directory_open(struct directory **out, struct relay *relay,
  * and end.  NULL is fine. */
 void directory_close(struct directory *d);
 
-/** directory_op_new(w, verb): NULL: no memory. */
+/** directory_op_new(w, verb): ${w} NULL: of the main thread, for what comes not
+ * home.  NULL: no memory. */
 struct directory_op *directory_op_new(
     struct worker *w, enum directory_verb verb);
 void directory_op_free(struct directory_op *op);

@@ -89,6 +89,9 @@ void directory_withdraw(struct directory *d, struct directory_op *op);
 void directory_withdrawn(struct directory *d, const struct directory_call *call,
     const struct redis_answer *a);
 
+/** directory_unbind(d, uuid): what we hold of it binds no key any more. */
+void directory_unbind(struct directory *d, const struct uuid *uuid);
+
 /** directory_heard(d, text): "UUID KEY SESSION": a newer tunnel has it. */
 void directory_heard(struct directory *d, struct span text);
 

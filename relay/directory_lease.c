@@ -410,6 +410,16 @@ directory_give_up(struct directory *d)
 }
 
 void
+directory_unbind(struct directory *d, const struct uuid *uuid)
+{
+	struct directory_lease *l;
+
+	TAILQ_FOREACH(l, &d->leases, link)
+	if (uuid_equal(&l->uuid, uuid))
+		l->bind = l->certain = false;
+}
+
+void
 directory_heard(struct directory *d, struct span text)
 {
 	struct reader r = reader_of(text);

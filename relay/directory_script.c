@@ -114,6 +114,9 @@ static const char prefer[] =
     "  ARGV[2])\n"
     "return 1\n";
 
+static const char release[] =
+    "return redis.call('DEL', 'attest-relay:bind:' .. KEYS[1])\n";
+
 const char *
 directory_script_text(enum directory_script s)
 {
@@ -123,6 +126,7 @@ directory_script_text(enum directory_script s)
 		[SCRIPT_WITHDRAW] = withdraw,
 		[SCRIPT_FIND] = find,
 		[SCRIPT_PREFER] = prefer,
+		[SCRIPT_RELEASE] = release,
 	};
 
 	return texts[s];

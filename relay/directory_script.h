@@ -21,6 +21,8 @@ enum directory_script {
 	SCRIPT_FIND,
 	/* key, ms -> 1 */
 	SCRIPT_PREFER,
+	/* -> 1, or 0: it was not bound */
+	SCRIPT_RELEASE,
 	DIRECTORY_SCRIPTS
 };
 

@@ -6,6 +6,7 @@
 #   tests/bench/run.sh speed [--quick]      beside the peers only
 #   tests/bench/run.sh scale [MODE [N]]     one of idle, storm, restart, owner,
 #                                           stuck, overload, launch; or all
+#   tests/bench/run.sh cluster [hop|failover]
 #   tests/bench/run.sh launches [HOSTS [EACH]]
 set -eu
 cd "$(dirname "$0")/../.."
@@ -19,7 +20,7 @@ export SOURCE_DIR=$PWD PYTHONDONTWRITEBYTECODE=1
 py=/usr/bin/python3
 
 case ${1:-} in
-speed | scale | launches)
+speed | scale | cluster | launches)
 	what=$1
 	shift
 	exec "$py" "tests/bench/$what.py" "$@"
@@ -38,4 +39,6 @@ out=${1:-bench.md}
 	"$py" tests/bench/speed.py $quick
 	echo
 	"$py" tests/bench/scale.py all $quick
+	echo
+	"$py" tests/bench/cluster.py
 } | tee "$out"
