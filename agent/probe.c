@@ -149,7 +149,7 @@ probe_https(
 	out->stage = stage_of(h, code, options);
 	take_facts(out, h);
 	if (code != CURLE_OK)
-		(void)snprintf(out->why, sizeof(out->why), "%s",
+		(void)snprintf(out->why, sizeof(out->why), "%.150s",
 		    s.error[0] != '\0' ? s.error : curl_easy_strerror(code));
 	rc = 0;
 out:

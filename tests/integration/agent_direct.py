@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import unittest
 
 import harness
@@ -131,6 +132,18 @@ class Listener(unittest.TestCase):
                                       token=False)
         self.assertEqual(status, 401)
         self.assertRegex(head["request-id"], r"^[0-9a-f]{24}$")
+
+    def test_the_owner_is_asked(self):
+        """PENDING keeps the host waiting here, too."""
+        vm = self.owner.add("asks", self.passphrase, "--approve", "always")
+        direct = Direct(self.lab, self.owner)
+        host = harness.Process("compute-host", [
+            os.path.join(harness.TESTBIN, "compute-host"), "launch",
+            *direct.guest(vm)], self.lab.path("host.log"))
+        asked = self.owner.process.wait_line(r"#(\d+) asked: ").group(1)
+        self.owner.cli("approve", asked)
+        self.assertEqual(host.wait(), 0, host.output())
+        self.assertIn(self.passphrase, host.output())
 
     def test_unknown_vm_looks_like_an_agent_that_is_away(self):
         direct = Direct(self.lab, self.owner)
@@ -274,6 +287,37 @@ class Move(harness.LabTest):
                               "--out", path, "web1", ok=(1,))
         self.assertIn("exists", done.stderr)
         self.owner.cli("vm", "show", "web1")
+
+    def test_killed_while_it_hands_over(self):
+        """A VM is here or in an export, never in both and never in none."""
+        to = self.seal_to()
+        # The last one has all the time that it wants.
+        for ms in 0, 1, 2, 4, 8, 16, 32, 64, 1000 * harness.PATIENCE:
+            out = self.lab.path("kill-%d" % ms)
+            export = subprocess.Popen(
+                [os.path.join(harness.BIN, "attest-agent"), "--state",
+                 self.owner.state, "export", "--sealed-to", to, "--out", out,
+                 "web2"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                export.wait(ms / 1000)
+            except subprocess.TimeoutExpired:
+                pass
+            self.owner.kill()
+            export.wait()
+            self.owner.start(ready=False)
+            self.owner.process.wait_line(r"ready: relay")
+            here = [v["name"] for v in json.loads(self.owner.cli(
+                "vm", "list", "--json").stdout)["vms"]]
+            gone = json.loads(self.owner.cli(
+                "export", "--list", "--json").stdout)["vms"]
+            self.assertEqual(("web2" in here) + len(gone), 1)
+            if gone:
+                again = out + ".again"
+                self.owner.cli("export", "--again", gone[0]["export"],
+                               "--out", again)
+                self.cloud.cli("import", again, "--from", self.owner.key)
+                return
+        self.fail("not handed over without a kill")
 
     def test_killed_in_between(self):
         """The file is lost on its way: the store still has it."""

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import os
+import re
 import resource
 import secrets
 import socket
@@ -134,7 +135,7 @@ class Faults(unittest.TestCase):
 
     def test_04_no_such_name(self):
         self.write(url="wss://relay.invalid/sev")
-        self.find("dns", "(?i)resolve")
+        self.find("dns", "(?i)resolv")
 
     def test_05_nobody_listens(self):
         self.write(url="wss://localhost:%d/sev" % closed_port())
@@ -320,9 +321,15 @@ class Running(harness.LabTest):
         self.assertEqual(lines["tunnel"]["level"], "fail")
 
     def test_diag_has_no_secret(self):
-        """Canaries: passphrase, token, private keys, proxy's password."""
+        """Canaries: passphrase, token, private keys, the proxy's password,
+        and the keys of a session that is open."""
         done = self.lab.host("launch", *self.lab.guest(self.vm))
         self.assertEqual(opened(done), self.passphrase)
+        guest = self.lab.path("guest")
+        self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", guest)
+        with open(guest, encoding="ascii") as text:
+            transport = re.findall(r'"t[ei]k": *"([0-9a-f]{32})"', text.read())
+        self.assertEqual(len(transport), 2)
         word = secrets.token_hex(12)
         config = self.lab.file("diag.yaml", "\n".join([
             "relay:", "  url: wss://localhost:1/sev", "proxy:",
@@ -351,7 +358,8 @@ class Running(harness.LabTest):
             canaries += [x for x in pem.read().splitlines() if x]
         with open(os.path.join(self.owner.state, "seal.key"), "rb") as key:
             key = key.read()
-        canaries += [key.hex(), base64.b64encode(key).decode()]
+        for raw in (key, *(bytes.fromhex(x) for x in transport)):
+            canaries += [raw.hex(), base64.b64encode(raw).decode()]
         for canary in canaries:
             for form in (canary, base64.b64encode(canary.encode()).decode(),
                          canary.encode().hex()):
