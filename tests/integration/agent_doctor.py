@@ -30,10 +30,21 @@ class Relay(TlsServer):
     """What doctor sees of a relay: its description, by TLS."""
 
     def __init__(self, files, body=DESCRIPTION, status="200 OK", skew=0):
-        date = formatdate(time.time() + skew, usegmt=True)
+        self.body, self.status, self.skew = body, status, skew
+        super().__init__(*files)
+
+    @property
+    def answer(self):
+        """With the time of day when it is sent."""
+        date = formatdate(time.time() + self.skew, usegmt=True)
         head = ("HTTP/1.1 %s\r\ndate: %s\r\ncontent-length: %d\r\n"
-                "connection: close\r\n\r\n" % (status, date, len(body)))
-        super().__init__(*files, answer=head.encode() + body)
+                "connection: close\r\n\r\n" % (
+                    self.status, date, len(self.body)))
+        return head.encode() + self.body
+
+    @answer.setter
+    def answer(self, value):
+        """Of the base class, which has one answer for all."""
 
 
 def closed_port():
