@@ -72,7 +72,7 @@ class Python(Example):
         process = self.program(firmware=self.other_firmware())
         self.assertEqual(process.wait(), 1)
         self.assertIn("measurement-mismatch", process.output())
-        self.assert_no_guest()
+        self.wait_no_guest()
 
     def test_it_is_as_short_as_promised(self):
         with open(os.path.join(EXAMPLES, "launch.py"),

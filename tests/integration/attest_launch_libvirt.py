@@ -6,10 +6,10 @@ import os
 import secrets
 import signal
 import struct
+import time
 import unittest
 import uuid
 
-import fake_agent
 import harness
 import libvirt_lab
 
@@ -29,26 +29,47 @@ def lab():
     return harness.NetLab(net), net
 
 
+# What classes share that want the same; closed with the module.
+places = {}
+
+
+class Place:
+    """One daemon, one relay and one owner, and how it all ends."""
+
+    def __init__(self, add_args, at_end):
+        self.host = libvirt_lab.Libvirtd()
+        at_end(self.host.close)
+        self.host.start()
+        self.lab, net = lab()
+        if net is not None:
+            at_end(harness.run, [NETLAB, "down", net])
+        at_end(self.lab.close)
+        os.chmod(self.lab.token_file, 0o600)
+        self.owner = self.lab.agent()
+        self.passphrase = harness.new_passphrase()
+        self.vm = self.owner.add("web1", self.passphrase, *CEK, *add_args,
+                                 firmware=self.host.firmware)
+        self.lab.start_relay({"acme": (self.owner, [self.vm])})
+        self.owner.start()
+
+
 class LibvirtTest(unittest.TestCase):
-    """One daemon, one relay and one owner for all tests of a class."""
+    add_args = ()
+    shared = True
 
     @classmethod
     def setUpClass(cls):
         libvirt_lab.check_tools()
-        cls.host = libvirt_lab.Libvirtd()
-        cls.addClassCleanup(cls.host.close)
-        cls.host.start()
-        cls.lab, net = lab()
-        if net is not None:
-            cls.addClassCleanup(harness.run, [NETLAB, "down", net])
-        cls.addClassCleanup(cls.lab.close)
-        os.chmod(cls.lab.token_file, 0o600)
-        cls.owner = cls.lab.agent()
-        cls.passphrase = harness.new_passphrase()
-        cls.vm = cls.owner.add("web1", cls.passphrase, *CEK,
-                               firmware=cls.host.firmware)
-        cls.lab.start_relay({"acme": (cls.owner, [cls.vm])})
-        cls.owner.start()
+        if not cls.shared:
+            place = Place(cls.add_args, cls.addClassCleanup)
+        elif "shared" not in places:
+            unittest.addModuleCleanup(places.clear)
+            place = Place(cls.add_args, unittest.addModuleCleanup)
+            places["shared"] = place
+        else:
+            place = places["shared"]
+        cls.host, cls.lab, cls.owner = place.host, place.lab, place.owner
+        cls.passphrase, cls.vm = place.passphrase, place.vm
 
     def setUp(self):
         self.host.forget()
@@ -87,6 +108,14 @@ class LibvirtTest(unittest.TestCase):
         memory = self.host.memory(self.name, libvirt_lab.AREA,
                                   libvirt_lab.AREA_LEN)
         self.assertEqual(libvirt_lab.secret_of(memory), want)
+
+    def wait_no_guest(self):
+        """libvirt ends what AUTODESTROY says when it sees the connection
+        closed, and nobody waits for that."""
+        deadline = time.monotonic() + harness.PATIENCE
+        while self.name in self.host.virsh("list", "--all").stdout:
+            self.assertLess(time.monotonic(), deadline)
+        self.assert_no_guest()
 
     def assert_no_guest(self):
         """Not for libvirt, and not for the kernel."""
@@ -188,9 +217,9 @@ class Runs(LibvirtTest):
         process = self.background("--transient", "--autodestroy", path)
         process.wait_line(r": running$")
         self.assert_opened()
-        guest = self.host.event("guest")
+        self.host.forget()
         process.kill()
-        self.assertTrue(libvirt_lab.gone(guest["qemu"]))
+        self.wait_no_guest()
         # And the launcher with its guest.
         process = self.background("--transient", "--autodestroy", path)
         process.wait_line(r": running$")
@@ -320,6 +349,8 @@ class Refused(LibvirtTest):
 class NoSev(LibvirtTest):
     """A host whose QEMU says that it cannot; libvirt asks it once."""
 
+    shared = False
+
     def test_no_sev(self):
         self.host.fault("query-sev-capabilities=SEV is not enabled in KVM")
         self.fails(5, "SEV")
@@ -327,6 +358,8 @@ class NoSev(LibvirtTest):
 
 
 class RefusedChain(LibvirtTest):
+    shared = False
+
     def test_refused_chain(self):
         self.host.fault("query-sev-capabilities=@flip")
         self.fails(1, "problem:refused")
@@ -430,45 +463,51 @@ class Ends(LibvirtTest):
         self.assert_no_guest()
 
 
-class Pending(unittest.TestCase):
-    """An owner who has not decided (docs/protocol.md 9)."""
+class Approval(LibvirtTest):
+    """The owner is asked when the guest is measured, and paused."""
 
-    def test_not_yet(self):
-        libvirt_lab.check_tools()
-        host = libvirt_lab.Libvirtd()
-        self.addCleanup(host.close)
-        host.start()
-        lab = harness.Lab()
-        self.addCleanup(lab.close)
-        os.chmod(lab.token_file, 0o600)
-        key = fake_agent.Key()
-        vm = str(uuid.uuid4())
+    add_args = ("--approve", "always", "--approve-at", "release")
+    shared = False
 
-        class Owner:
-            pass
-        Owner.key = key.text()
-        lab.start_relay({"acme": (Owner, [vm])},
-                        "channel-binding: off\n")
-        tunnel = fake_agent.Tunnel(lab.relay_public, lab.ca.cert, key)
-        self.addCleanup(tunnel.close)
-        self.assertEqual(tunnel.claim(vm), [0])
-        body = json.dumps({
-            "type": "urn:attest-relay:problem:approval-pending",
-            "title": "Approval pending", "status": 503, "origin": "agent",
-            "detail": "The owner has not decided yet.", "retry": True})
-        asked = fake_agent.Echo(tunnel, lambda _: {
-            "status": 503, "body": body.encode(), "fields": (
-                ("content-type", "application/problem+json"),
-                ("retry-after", "1"))})
-        path = lab.file("web.xml", host.xml("web", vm))
-        done = harness.run([LAUNCH, "start", path, "--connect", host.uri,
-                            *lab.reach(), "--timeout", "5", "--json"],
-                           ok=(75,))
-        end = json.loads(done.stdout.splitlines()[-1])
-        self.assertEqual(end["outcome"], "approval-pending")
-        self.assertGreaterEqual(len(asked.requests), 2)
-        self.assertNotIn("web", host.virsh("list", "--all").stdout)
-        self.assertIsNone(host.event("guest"))
+    def question(self, since):
+        return self.owner.process.wait_line(r"#(\d+) asked: ", since).group(1)
+
+    def start(self, *flags):
+        since = self.owner.process.mark()
+        process = self.background("--transient", *flags, self.file(
+            self.host.xml(self.name, self.vm)))
+        return process, self.question(since)
+
+    def test_approved(self):
+        self.addCleanup(self.destroy)
+        process, asked = self.start()
+        self.assertEqual(self.state(), "paused")
+        self.owner.cli("approve", asked)
+        self.assertEqual(process.wait(), 0)
+        self.assert_opened()
+
+    def test_denied(self):
+        process, asked = self.start()
+        self.owner.cli("deny", asked)
+        self.assertEqual(process.wait(), 1)
+        self.assert_no_guest()
+
+    def test_killed_while_the_owner_thinks(self):
+        process, _ = self.start()
+        process.kill()
+        self.assert_no_guest()
+
+    def test_not_decided(self):
+        """The agent gives up first, and says so."""
+        self.owner.stop()
+        path = self.lab.file("agent.yaml", "approval:\n  wait: 2s\n")
+        self.owner.start(config=path)
+        self.addCleanup(self.owner.start)
+        self.addCleanup(self.owner.stop)
+        process, _ = self.start("--timeout", "8")
+        self.assertEqual(process.wait(), 75)
+        self.assertIn("the owner has not decided", process.output())
+        self.assert_no_guest()
 
 
 if __name__ == "__main__":
