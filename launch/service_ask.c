@@ -61,6 +61,7 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
 {
 	const struct service_fields fields = { "application/json", key };
 	uint64_t start = now_ms(), allowed = (uint64_t)s->timeout_s * 1000;
+	bool pending = false;
 
 	for (unsigned tries = 0;; tries++) {
 		uint64_t gone = now_ms() - start, left, wait;
@@ -78,14 +79,19 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
 			return rc;
 		}
 		service_tell(out, err);
+		/* A try that our own time cut off says nothing new: the next
+		 * one waits for the owner as the last one did. */
+		if (out->tried.status != 0)
+			pending = answer_problem_is(
+			    &out->problem, "approval-pending");
 		(void)secret_random(&dice, sizeof(dice), NULL);
 		wait = retry_pause_ms(&out->tried, tries, dice);
 		if (now_ms() - start + wait >= allowed) {
 			err_wrap(err, "no final answer in %u s", s->timeout_s);
-			return answer_problem_is(
-				   &out->problem, "approval-pending")
-			    ? OUTCOME_PENDING
-			    : OUTCOME_UNREACHABLE;
+			if (!pending)
+				return OUTCOME_UNREACHABLE;
+			err_wrap(err, "the owner has not decided");
+			return OUTCOME_PENDING;
 		}
 		report_say("%s; again in %llu.%llu s", err->msg,
 		    (unsigned long long)wait / 1000,

@@ -259,6 +259,16 @@ class Retries(ServiceTest):
         self.assertEqual(out["outcome"], "approval-pending")
         self.assertGreaterEqual(len(seen), 2)
 
+    def test_approval_pending_and_then_cut_off(self):
+        """The last word of the owner's side counts, not our own patience."""
+        pending = problem(503, "approval-pending", **{"Retry-After": "1"})
+        for script, ok in (([pending, "close"], 75),
+                           ([pending, problem(503, "agent-unavailable"),
+                             "close"], 3)):
+            out, seen, _ = self.step("launch", FACTS, script, "--timeout",
+                                     "6", ok=ok)
+            self.assertGreaterEqual(len(seen), 2)
+
     def test_approved_in_time(self):
         self.step("launch", FACTS,
                   [problem(503, "approval-pending", **{"Retry-After": "1"}),
