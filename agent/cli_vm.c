@@ -46,6 +46,28 @@ print_words(const char *head, const json_t *list)
 		    json_string_value(json_array_get(list, i)));
 }
 
+/* Of CPUs and of time, and the list of what is out. */
+static void
+print_bounds(const json_t *vm)
+{
+	static const char *const names[][2] = {
+		{ "valid-from", "from" },
+		{ "valid-until", "until" },
+		{ "cek-blocklist", "blocklist" },
+	};
+	const json_t *cpus = json_object_get(vm, "cpu-count");
+	size_t i;
+
+	for (i = 0; i < json_array_size(cpus); i++)
+		(void)printf("%s%lld%s", i == 0 ? "vCPUs      " : ", ",
+		    (long long)json_integer_value(json_array_get(cpus, i)),
+		    i + 1 == json_array_size(cpus) ? "\n" : "");
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (cli_text(vm, names[i][0])[0] != '\0')
+			(void)printf("%-10s %s\n", names[i][1],
+			    cli_text(vm, names[i][0]));
+}
+
 static void
 print_limit(const json_t *vm)
 {
@@ -81,6 +103,7 @@ print_vm(const json_t *vm)
 	(void)printf("firmware   at least %s build %lld\n",
 	    cli_text(vm, "min-api"), cli_number(vm, "min-build"));
 	print_words("host", json_object_get(vm, "allow-hosts"));
+	print_bounds(vm);
 	print_limit(vm);
 	(void)printf("secrets    %lld\n", cli_number(vm, "secrets"));
 	(void)printf("released   %lld since %s\n", cli_number(vm, "released"),

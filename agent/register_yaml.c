@@ -3,6 +3,7 @@
 
 #include "agent/json.h"
 #include "agent/register_impl.h"
+#include "common/conf_foreign.h"
 
 /*
  * YAML -> the same members as JSON.  Refused as in a configuration file:
@@ -31,26 +32,6 @@ complain(struct reading *r, const char *what)
 	    r->event.start_mark.line + 1, r->event.start_mark.column + 1, what);
 }
 
-static bool
-is_foreign(const yaml_event_t *e)
-{
-	switch (e->type) {
-	case YAML_ALIAS_EVENT:
-		return true;
-	case YAML_SCALAR_EVENT:
-		return e->data.scalar.anchor != NULL ||
-		    e->data.scalar.tag != NULL;
-	case YAML_SEQUENCE_START_EVENT:
-		return e->data.sequence_start.anchor != NULL ||
-		    e->data.sequence_start.tag != NULL;
-	case YAML_MAPPING_START_EVENT:
-		return e->data.mapping_start.anchor != NULL ||
-		    e->data.mapping_start.tag != NULL;
-	default:
-		return false;
-	}
-}
-
 static void
 drop_event(struct reading *r)
 {
@@ -75,7 +56,7 @@ next(struct reading *r)
 		return YAML_NO_EVENT;
 	}
 	r->has_event = true;
-	if (is_foreign(&r->event)) {
+	if (conf_foreign(&r->event)) {
 		complain(r, "anchors, aliases and tags are not read");
 		return YAML_NO_EVENT;
 	}

@@ -1,6 +1,7 @@
 #include "common/conf.h"
 
 #include "common/conf_find.h"
+#include "common/conf_foreign.h"
 #include "common/conf_report.h"
 #include "common/conf_value.h"
 
@@ -77,28 +78,6 @@ complain_syntax(struct loader *l)
 		    p->problem == NULL ? "unreadable" : p->problem);
 }
 
-/* An anchor, alias or tag has no place in a configuration; an alias can make
- * a small file large, so that reading ends there. */
-static bool
-is_foreign(const yaml_event_t *e)
-{
-	switch (e->type) {
-	case YAML_ALIAS_EVENT:
-		return true;
-	case YAML_SCALAR_EVENT:
-		return e->data.scalar.anchor != NULL ||
-		    e->data.scalar.tag != NULL;
-	case YAML_SEQUENCE_START_EVENT:
-		return e->data.sequence_start.anchor != NULL ||
-		    e->data.sequence_start.tag != NULL;
-	case YAML_MAPPING_START_EVENT:
-		return e->data.mapping_start.anchor != NULL ||
-		    e->data.mapping_start.tag != NULL;
-	default:
-		return false;
-	}
-}
-
 /* The next event; its type, or YAML_NO_EVENT after which nothing comes. */
 static yaml_event_type_t
 next(struct loader *l)
@@ -114,7 +93,7 @@ next(struct loader *l)
 		return YAML_NO_EVENT;
 	}
 	l->has_event = true;
-	if (is_foreign(&l->event)) {
+	if (conf_foreign(&l->event)) {
 		COMPLAIN(l,
 		    "anchors, aliases and tags are not for "
 		    "configurations");

@@ -5,7 +5,7 @@
 #include "common/log.h"
 #include "common/secret.h"
 #include "relay/directory_impl.h"
-#include "relay/number.h"
+#include "relay/directory_read.h"
 #include "relay/worker.h"
 
 #include <signal.h>
@@ -16,7 +16,6 @@
 #define LAST_MS 500          /* to take back what we hold, at the end */
 #define AHEAD_MAX_MS 3600000 /* of the directory's clock: else it is wrong */
 #define AHEAD_STEP_MS 2      /* as exact as two clocks need to be */
-#define FOUND_FIELDS 7       /* of an entry, in the answer of SCRIPT_FIND */
 
 static const struct log_subject subject = { "directory" };
 
@@ -104,55 +103,11 @@ directory_call(struct directory *d, const struct directory_call *call,
  * Who serves a UUID.
  */
 
-static bool
-take_word(char *out, size_t cap, struct span text)
-{
-	if (text.len == 0 || text.len >= cap)
-		return false;
-	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
-			return false;
-	memcpy(out, text.ptr, text.len);
-	out[text.len] = '\0';
-	return true;
-}
-
-/* Node, address, session, key, mode, rank, capabilities. */
-static bool
-take_entry(struct directory_entry *out, const struct span field[FOUND_FIELDS])
-{
-	uint64_t mode, rank, capabilities;
-
-	if (!take_word(out->node, sizeof(out->node), field[0]) ||
-	    !take_word(out->address, sizeof(out->address), field[1]) ||
-	    !number_parse(&out->session, field[2], UINT64_MAX) ||
-	    hex_decode(out->key, sizeof(out->key), field[3], NULL) != 0 ||
-	    !number_parse(&mode, field[4], 1) ||
-	    !number_parse(&rank, field[5], UINT16_MAX) ||
-	    !number_parse(&capabilities, field[6], UINT32_MAX))
-		return false;
-	out->mode = (uint8_t)mode;
-	out->rank = (uint16_t)rank;
-	out->capabilities = (uint32_t)capabilities;
-	return true;
-}
-
-/* What has another form than we write is no entry. */
 static void
 found(struct directory_op *op, const struct redis_answer *a)
 {
-	struct directory_found *f = &op->found;
-
-	f->reached = a != NULL && !a->is_number && a->count > 0;
-	if (!f->reached)
-		return;
-	f->preferred_known = hex_decode(f->preferred, sizeof(f->preferred),
-				 a->texts[0], NULL) == 0;
-	for (size_t i = 1;
-	     i + FOUND_FIELDS <= a->count && f->count < DIRECTORY_FOUND_MAX;
-	     i += FOUND_FIELDS)
-		if (take_entry(&f->entries[f->count], &a->texts[i]))
-			f->count++;
+	op->found.reached = a != NULL && !a->is_number &&
+	    directory_read_found(&op->found, a->texts, a->count);
 }
 
 static void

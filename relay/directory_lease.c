@@ -3,6 +3,7 @@
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/log.h"
+#include "relay/directory_read.h"
 #include "relay/relay.h"
 #include "relay/worker.h"
 
@@ -13,7 +14,6 @@
 
 #define GRACE_MS 2000   /* for who held something before its data was lost */
 #define RENEW_TURN 4096 /* renewals of one turn */
-#define SESSION_DIGITS 20
 
 /* What SCRIPT_CLAIM says. */
 enum said { SAID_NO, SAID_YES, SAID_OLDER, SAID_LATER };
@@ -422,28 +422,15 @@ directory_unbind(struct directory *d, const struct uuid *uuid)
 void
 directory_heard(struct directory *d, struct span text)
 {
-	struct reader r = reader_of(text);
-	struct span uuid_text = reader_take(&r, DIRECTORY_UUID_TEXT - 1);
-	struct span key_text, session_text;
-	char session[SESSION_DIGITS + 1];
 	struct directory_lease *l;
 	uint8_t key[UUID_KEY_LEN];
 	struct uuid uuid;
+	uint64_t session;
 
-	reader_take(&r, 1);
-	key_text = reader_take(&r, DIRECTORY_KEY_TEXT - 1);
-	reader_take(&r, 1);
-	session_text = reader_take(&r, SESSION_DIGITS);
-	if (!reader_done(&r) ||
-	    hex_decode(uuid.bytes, sizeof(uuid.bytes), uuid_text, NULL) != 0 ||
-	    hex_decode(key, sizeof(key), key_text, NULL) != 0)
+	if (!directory_read_lost(&uuid, key, &session, text))
 		return;
 	l = find_lease(d, &uuid, key);
-	if (l == NULL)
-		return;
-	snprintf(session, sizeof(session), "%020llu",
-	    (unsigned long long)l->tunnel.session);
-	if (span_is(session_text, session))
+	if (l != NULL && l->tunnel.session == session)
 		supersede(d, l);
 }
 

@@ -14,29 +14,40 @@ peer_wire_put(struct conn *c, struct span head, struct span body)
 	conn_write(c, body);
 }
 
+int
+peer_wire_next(struct span *rest, struct span *frame, struct err *err)
+{
+	struct reader r = reader_of(*rest);
+	size_t len = reader_be16(&r);
+
+	if (!reader_ok(&r))
+		return 0;
+	/* Judged before it is waited for. */
+	if (len < FRAME_HEADER_LEN || len > FRAME_MAX)
+		return err_set(err, ERR_MALFORMED,
+		    "a frame of %zu bytes, want %d to %d", len,
+		    FRAME_HEADER_LEN, FRAME_MAX);
+	*frame = reader_take(&r, len);
+	if (!reader_ok(&r))
+		return 0;
+	*rest = r.rest;
+	return 1;
+}
+
 int64_t
 peer_wire_take(struct tunnel *t, const struct conn *c, struct span bytes,
     uint64_t now_ms, struct err *err)
 {
-	struct reader r = reader_of(bytes);
-	size_t taken = 0;
+	struct span rest = bytes, frame;
+	int got;
 
 	while (!conn_closing(c)) {
-		size_t len = reader_be16(&r);
-		struct span frame;
-
-		if (!reader_ok(&r))
+		got = peer_wire_next(&rest, &frame, err);
+		if (got < 0)
+			return -1;
+		if (got == 0)
 			break;
-		/* Judged before it is waited for. */
-		if (len < FRAME_HEADER_LEN || len > FRAME_MAX)
-			return err_set(err, ERR_MALFORMED,
-			    "a frame of %zu bytes, want %d to %d", len,
-			    FRAME_HEADER_LEN, FRAME_MAX);
-		frame = reader_take(&r, len);
-		if (!reader_ok(&r))
-			break;
-		taken += LENGTH_LEN + len;
 		tunnel_input(t, frame, now_ms);
 	}
-	return (int64_t)taken;
+	return (int64_t)(bytes.len - rest.len);
 }

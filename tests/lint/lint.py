@@ -47,7 +47,7 @@ HALVES = {"http_put": "http_head", "ws_handshake": "ws", "frame_list": "frame",
 
 # Doors: a library's headers, and the only product files that may name them.
 DOORS = (
-    (r"yaml\.h", r"common/conf\.c|agent/register_yaml\.c"),
+    (r"yaml\.h", r"common/conf(_foreign)?\.c|agent/register_yaml\.c"),
     (r"libxml/.*", r"agent/register_xml\.c|launch/domain_xml\.c"),
     (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),

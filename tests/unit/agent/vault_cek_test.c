@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/blocklist.h"
+
 /* CEKs that the key server gave, CEKs that are blocked, and the VM's time. */
 
 static void
@@ -224,6 +226,49 @@ block_lists(void **state)
 	lab_close(&l);
 }
 
+#define ONE "5e090f7930b36c6e13ae1901f3692d2a2ab561f7b0fdf6d466e5d825fbba29e5"
+
+static void
+block_list_files(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t count;
+		const char *says;
+	} files[] = {
+		{ "", 0, NULL },
+		{ "\n\n# nobody\n  \t\r\n", 0, NULL },
+		{ ONE, 1, NULL },
+		{ ONE "\n" ONE "\r\n", 2, NULL },
+		{ " " ONE "\t# leaked\n#" ONE, 1, NULL },
+		{ "# a\nbogus\n", 0, "line 2" },
+		{ ONE "00\n", 0, "line 1" },
+		{ ONE " " ONE, 0, "line 1" },
+		{ "\n\n5e", 0, "line 3" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		size_t len = strlen(files[i].text);
+		uint8_t *exact = malloc(len > 0 ? len : 1);
+		struct secret keys = { 0 };
+		struct err err = { 0 };
+		int rc;
+
+		assert_non_null(exact);
+		memcpy(exact, files[i].text, len);
+		rc = blocklist_parse(&keys, span_of(exact, len), &err);
+		assert_int_equal(rc, files[i].says == NULL ? 0 : -1);
+		if (files[i].says != NULL &&
+		    strstr(err.msg, files[i].says) == NULL)
+			fail_msg("%s", err.msg);
+		assert_int_equal(keys.len, files[i].count * SEV_SHA256_LEN);
+		secret_free(&keys);
+		free(exact);
+	}
+}
+
 static void
 time_window(void **state)
 {
@@ -322,6 +367,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(foreign_root),
 	cmocka_unit_test(other_chip),
 	cmocka_unit_test(block_lists),
+	cmocka_unit_test(block_list_files),
 	cmocka_unit_test(time_window),
 	cmocka_unit_test(cpu_counts),
 	cmocka_unit_test(cancelled),
