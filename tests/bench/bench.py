@@ -161,6 +161,8 @@ class Bench:
 base: /sev
 user: nobody
 state: ""
+admin:
+  socket: %s
 takeover:
   socket: %s
 public:
@@ -185,7 +187,7 @@ log:
   level: warn
 limits:
 %s
-%s""" % (self.path("takeover.sock"), self.public, self.cert, self.key, self.internal, self.cert, self.key,
+%s""" % (self.path("admin.sock"), self.path("takeover.sock"), self.public, self.cert, self.key, self.internal, self.cert, self.key,
          hashlib.sha256(TOKEN.encode()).hexdigest(),
          ", ".join('"%s"' % k for k in keys[0::2]), ", ".join(keys[1::2]),
          limits, extra))
