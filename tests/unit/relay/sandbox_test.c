@@ -17,7 +17,7 @@
 /* Each attempt is made by a child that is in the sandbox. */
 
 static char folder[] = "/tmp/sandbox-test-XXXXXX";
-static char config[64], key[64], state[64], wire[64], secret[64];
+static char config[96], key[96], state[64], secret[64];
 
 static int
 try_open(const char *path, int flags)
@@ -171,7 +171,6 @@ make_files(void **state_)
 	snprintf(key, sizeof(key), "%s/key", sub);
 	snprintf(state, sizeof(state), "%s/state", folder);
 	assert_int_equal(mkdir(state, 0700), 0);
-	snprintf(wire, sizeof(wire), "%s/wire.sock", folder);
 	snprintf(secret, sizeof(secret), "%s/secret", folder);
 	put(config);
 	put(secret);
