@@ -172,10 +172,19 @@ digests_of_firmware(
     struct register_plan *p, const struct register_firmware *f, struct err *err)
 {
 	struct combination c = { .firmware = f };
+	struct sev_ovmf ovmf;
 	size_t i;
 
 	if (p->r->kernel_count == 0)
 		return digests_of_forms(p, &c, err);
+	if (sev_ovmf_parse(&ovmf, secret_span(&f->image), err) != 0)
+		return err_wrap(err, "%s", f->about);
+	if (!sev_ovmf_takes_hashes(&ovmf))
+		return err_set(err, ERR_USAGE,
+		    "%s: has no table for kernel hashes, so no kernel could "
+		    "be measured; use the AmdSev build of OVMF (attest-agent "
+		    "help firmware)",
+		    f->about);
 	for (i = 0; i < p->r->kernel_count; i++) {
 		c.kernel = &p->r->kernels[i];
 		if (digests_of_forms(p, &c, err) != 0)

@@ -182,7 +182,13 @@ build_table(struct register_plan *p, struct err *err)
 	}
 	if (sev_launch_secret_table(
 		&p->r->table, entries, p->secret_count, &room, err) != 0)
-		return err_wrap(err, "secrets");
+		return err->code == ERR_LIMIT
+		    ? err_set(err, ERR_USAGE,
+			  "the secrets do not fit the firmware's area of %zu "
+			  "bytes; give the guest a short key, and keep the "
+			  "rest on its encrypted disk",
+			  room.area)
+		    : err_wrap(err, "secrets");
 	p->r->secret_count = (uint32_t)p->secret_count;
 	return 0;
 }
