@@ -5,7 +5,7 @@
 
 /*
  * What stands in the directory is data of a stranger (docs/threat-model.md
- * T37): judged here, without I/O.
+ * T45): judged here, without I/O.
  */
 
 #define DIRECTORY_FOUND_FIELDS 7 /* of an entry */

@@ -495,7 +495,7 @@ class RedisForgets(RedisDown):
     keeps = False
 
     def test_strange_words_in_it(self):
-        """T37: what stands there is data of a stranger."""
+        """T45: what stands there is data of a stranger."""
         a, b, _ = self.relays
         self.agent(a, self.k1, "one")
         name = self.uuid.replace("-", "")
