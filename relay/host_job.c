@@ -182,14 +182,36 @@ find_tunnel(struct host *h, struct route *out)
 	return false;
 }
 
+/* Its agents are told now and then. */
+static void
+tell_quota(struct host *h, const struct route *route)
+{
+	struct message_tunnel *m;
+
+	if (!account_tell(route->account, clock_ms()))
+		return;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return;
+	m->m.kind = MESSAGE_QUOTA;
+	m->tunnel = route->tunnel;
+	relay_send(h->worker, route->tunnel.worker, &m->m);
+}
+
 void
 host_send_to(struct host *h, const struct route *route)
 {
 	const struct relay_timeouts *t = &h->worker->setup->config.timeouts;
 	struct job *job = h->job;
 	uint64_t now = clock_ms(), due = now + t->agent_answer;
+	enum problem problem;
 
 	unhold(h);
+	if (!job_account(job, route->account, clock_us(), &problem)) {
+		tell_quota(h, route);
+		host_fail(h, problem, FRAME_RESET_CANCELLED);
+		return;
+	}
 	if (due > h->due_ms)
 		due = h->due_ms;
 	loop_timer_set(&h->timer, due > now ? due - now : 0);

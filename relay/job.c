@@ -14,7 +14,31 @@ job_charge(struct job *j, size_t len)
 {
 	if (!relay_charge(j->relay, len))
 		return false;
+	if (j->account != NULL && !account_charge(j->account, len)) {
+		relay_discharge(j->relay, len);
+		return false;
+	}
 	j->charged += len;
+	return true;
+}
+
+bool
+job_account(struct job *j, struct account *account, uint64_t now_us,
+    enum problem *problem)
+{
+	if (account == NULL || j->account != NULL)
+		return true;
+	*problem = PROBLEM_RATE_LIMITED;
+	if (!account_request(account, now_us))
+		return false;
+	*problem = PROBLEM_OVERLOADED;
+	if (!account_take(account, ACCOUNT_STREAMS))
+		return false;
+	if (!account_charge(account, j->charged)) {
+		account_give(account, ACCOUNT_STREAMS);
+		return false;
+	}
+	j->account = account;
 	return true;
 }
 
@@ -67,6 +91,10 @@ job_free(struct job *j)
 		return;
 	if (j->charged > 0)
 		relay_discharge(j->relay, j->charged);
+	if (j->account != NULL) {
+		account_discharge(j->account, j->charged);
+		account_give(j->account, ACCOUNT_STREAMS);
+	}
 	buf_free(&j->body);
 	buf_free(&j->answer);
 	free(j->headers);

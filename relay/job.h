@@ -34,6 +34,7 @@ enum message_kind {
 	MESSAGE_DIRECTORY, /* to and from the directory */
 	MESSAGE_SETUP,     /* main: another setup */
 	MESSAGE_JUDGE,     /* main: who is known, and for what, has changed */
+	MESSAGE_QUOTA,     /* to a tunnel: its tenant is over a quota */
 	MESSAGE_TUNNELS,   /* main: tell what you have; and the answer */
 	MESSAGE_REGISTRY,  /* a struct registry_op comes home */
 	MESSAGE_BEAT,      /* main: say that you are there */
@@ -145,6 +146,7 @@ struct job {
 	struct source source;
 	struct relay *relay;
 	size_t charged; /* bytes of its bodies, given back by job_free() */
+	struct account *account; /* charged too, and with a stream; or NULL */
 
 	/* The request. */
 	const char *method; /* constant */
@@ -170,6 +172,12 @@ struct job {
 	size_t answer_len; /* as announced */
 	struct buf answer;
 };
+
+/** job_account(j, account, now_us, problem): charge the tenant with the request,
+ * its rate, a stream and the bytes so far, once.  False: over a quota, and what
+ * to answer. */
+bool job_account(struct job *j, struct account *account, uint64_t now_us,
+    enum problem *problem);
 
 /** job_charge(j, len): ${len} bytes more; false: relay_charge() says no. */
 bool job_charge(struct job *j, size_t len);

@@ -15,9 +15,12 @@
 #define ROUTE_MAX 8 /* tunnels of one UUID */
 #define ROUTE_PREFER_MS (30u * 60 * 1000)
 
+struct account;
+
 struct route {
 	struct handle tunnel;
 	uint64_t session;          /* of the tunnel; higher is newer */
+	struct account *account;   /* of its tenant; NULL: another relay's */
 	uint8_t key[UUID_KEY_LEN]; /* of the agent */
 	uint32_t capabilities;
 	uint8_t mode; /* enum frame_mode */

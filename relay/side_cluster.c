@@ -78,7 +78,7 @@ answer(struct side *s, const struct directory_op *op)
 		.rank = op->rank };
 
 	s->asked->granted = op;
-	side_claim(s, op->number, &claim);
+	side_claim_bound(s, op->number, &claim);
 	s->asked->granted = NULL;
 }
 

@@ -159,6 +159,7 @@ claim_one(struct side *s, const struct frame_claim *claim,
 	struct relay *r = s->worker->relay;
 	struct route route = { .tunnel = s->handle,
 		.session = s->session,
+		.account = s->account,
 		.capabilities = claim->capabilities,
 		.mode = claim->mode,
 		.rank = claim->rank };
@@ -188,7 +189,14 @@ claim_one(struct side *s, const struct frame_claim *claim,
 void
 side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
 {
-	struct side *s = arg;
+	if (!side_first(arg, number, claim))
+		side_claim_bound(arg, number, claim);
+}
+
+void
+side_claim_bound(
+    struct side *s, uint32_t number, const struct frame_claim *claim)
+{
 	uint8_t results[FRAME_NAMES_MAX * RESULT_LEN];
 	struct writer w = writer_of(results, sizeof(results));
 	struct frame_claimed claimed;

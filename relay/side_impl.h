@@ -47,8 +47,9 @@ struct side {
 	uint8_t *token;    /* owned; hash of the bearer token shown, or NULL */
 	char *certificate; /* owned; name in the one shown, or NULL */
 	uint64_t session;
-	uint64_t since_ms; /* of the wall clock */
-	struct uuid *claims; /* owned */
+	uint64_t since_ms;                 /* of the wall clock */
+	STAILQ_HEAD(, first_claim) firsts; /* CLAIMs that wait for the disk */
+	struct uuid *claims;               /* owned */
 	uint32_t claim_count;
 	uint32_t claim_cap;
 	unsigned claims_told;
@@ -81,6 +82,14 @@ void side_ask(struct side *s, uint32_t number, const struct frame_claim *claim);
 bool side_is_granted(const struct side *s, size_t at);
 void side_withdraw(struct side *s, const struct uuid *uuid);
 void side_asked_free(struct side *s);
+
+/** side_first(s, number, claim): true: it has names that are bound on the disk
+ * first, or waits behind such a one; side_claim_bound() follows. */
+bool side_first(
+    struct side *s, uint32_t number, const struct frame_claim *claim);
+void side_claim_bound(
+    struct side *s, uint32_t number, const struct frame_claim *claim);
+void side_first_free(struct side *s);
 
 /** side_leave(s): no new request finds the way here. */
 void side_leave(struct side *s);

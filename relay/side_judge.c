@@ -123,3 +123,15 @@ side_list_all(struct worker *w, struct message_tunnels *m)
 		m->count++;
 	}
 }
+
+void
+side_quota(struct worker *w, struct handle tunnel)
+{
+	struct side *s = slab_get(&w->tunnels, tunnel);
+
+	if (s == NULL)
+		return;
+	log_warn(&s->subject, "over a quota of its tenant");
+	tunnel_notice(s->tunnel, FRAME_NOTICE_QUOTA,
+	    "requests for your VMs are refused: the tenant is over its quota");
+}

@@ -24,6 +24,7 @@ release(void *arg)
 	tunnel_free(s->tunnel);
 	ws_free(&s->ws);
 	queue_free(s->queue);
+	side_first_free(s);
 	free(s->claims);
 	free(s->token);
 	free(s->certificate);
@@ -247,6 +248,7 @@ side_new(struct worker *w, const struct peer *peer,
 	s->peer = *peer;
 	s->subject = *subject;
 	TAILQ_INIT(&s->open);
+	STAILQ_INIT(&s->firsts);
 	ws_init(&s->ws);
 	loop_timer_init(&s->timer, w->loop, on_timer, s);
 	loop_task_init(&s->pump, side_pump, s);

@@ -32,6 +32,9 @@ void side_supersede(struct worker *w, struct handle tunnel);
 /** side_move_all(w): ask all to move to the relay that takes our place. */
 void side_move_all(struct worker *w);
 
+/** side_quota(w, tunnel): requests for its tenant are refused. */
+void side_quota(struct worker *w, struct handle tunnel);
+
 /** side_list_all(w, m): a row for each tunnel that stands; without memory for
  * them, none. */
 void side_list_all(struct worker *w, struct message_tunnels *m);

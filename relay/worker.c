@@ -217,6 +217,9 @@ handle_message(struct worker *w, struct message *m)
 	case MESSAGE_JUDGE:
 		side_judge_all(w, NULL);
 		break;
+	case MESSAGE_QUOTA:
+		side_quota(w, ((struct message_tunnel *)m)->tunnel);
+		break;
 	case MESSAGE_TUNNELS:
 		side_list_all(w, (struct message_tunnels *)m);
 		loop_post(w->relay->main_loop, &m->mail);

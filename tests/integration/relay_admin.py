@@ -174,6 +174,61 @@ class Admin(relay_case.RelayCase):
         self.assertEqual(tunnel.claim(vm), [1])
         self.assertEqual(self.js("status")["uuids"], 1)
 
+    def test_t11_first_claims_are_bound_for_good(self):
+        self.ctl("tenants", "add", "zeta", "--first-claim", "--claims", "3")
+        one, two = fake_agent.Key(), fake_agent.Key()
+        for key in (one, two):
+            self.ctl("keys", "add", "--tenant", "zeta", key.text())
+        vms = [str(uuid.uuid4()) for _ in range(4)]
+        tunnel = self.tunnel(one)
+        # Another tenant's, and one whose form is somebody's certificate.
+        self.assertEqual(tunnel.claim(self.vm, vms[0]), [1, 0])
+        self.assertEqual(tunnel.claim(vms[1][:14] + "8" + vms[1][15:]), [1])
+        # The same again, and what is over the quota.
+        self.assertEqual(tunnel.claim(*vms), [0, 0, 0, 1])
+        # As the power does it: what was answered is on the disk.
+        self.lab.relay.kill()
+        self.start()
+        other = self.tunnel(two)
+        self.assertEqual(other.claim(*vms), [1, 1, 1, 1])
+        acme = self.tunnel()
+        self.assertEqual(acme.claim(vms[0]), [1])
+        tunnel = self.tunnel(one)
+        self.assertEqual(tunnel.claim(*vms[:3]), [0, 0, 0])
+        rows = [c for c in self.js("claims")["claims"]
+                if c["from"] == "first-claim"]
+        self.assertEqual({c["uuid"] for c in rows}, set(vms[:3]))
+        self.assertEqual({c["key"] for c in rows}, {one.text()})
+        # Until released: then it goes from the one, and to the next.
+        self.ctl("claims", "release", vms[0])
+        self.assertEqual(other.claim(vms[0]), [0])
+        self.assertEqual(tunnel.claim(vms[0]), [1])
+
+    def test_t28_quotas_hold_for_their_tenant_alone(self):
+        other, vm = fake_agent.Key(), str(uuid.uuid4())
+        self.ctl("tenants", "add", "noisy", "--requests", "5")
+        self.ctl("keys", "add", "--tenant", "noisy", other.text())
+        self.ctl("claims", "add", "--tenant", "noisy", vm)
+        noisy = self.tunnel(other, claim=[vm])
+        fake_agent.Echo(noisy)
+        self.echo()
+        client = self.client()
+        answers = [self.ask(vm=vm, client=client) for _ in range(200)]
+        let = [a for a in answers if a.status == 200]
+        # A second's worth at once, and five more for each second it took.
+        self.assertGreaterEqual(len(let), 5)
+        self.assertLess(len(let), 200)
+        refused = next(a for a in answers if a.status != 200)
+        self.problem(refused, 429, "rate-limited")
+        self.assertIn("retry-after", refused.fields)
+        for _ in range(20):
+            self.assertEqual(self.ask(client=client).status, 200)
+        self.lab.relay.wait_line("over a quota of its tenant")
+        row = [t for t in self.js("tenants")["tenants"]
+               if t["tenant"] == "noisy"]
+        self.assertGreater(row[0]["refused"], 0)
+        self.assertEqual(row[0]["streams"], 0)
+
     def test_t29_changes_are_told_with_who_and_when(self):
         self.ctl("tenants", "add", "zeta")
         self.lab.ctl("tenants", "add", "zeta", ok=(1,))
