@@ -9,6 +9,7 @@ relay is answered by the agent.
 """
 
 import os
+import re
 import shutil
 import statistics
 import sys
@@ -17,7 +18,7 @@ import time
 import bench
 
 ROUNDS = 7
-KILLS = 20
+KILLS = 10
 RATE = 500
 
 
@@ -111,15 +112,17 @@ def failover():
 
     class Run(cluster_chaos.Kills):
         def runTest(self):
-            self.run_agent(self.url(self.agents.port),
-                           args=("--allow-no-binding",))
-            self.owner.process.wait_line("ready: relay")
             self.took = []
             for _ in range(KILLS):
                 self.took.append(self.once())
 
         def once(self):
-            # Where is the agent?  Its tunnel came up last there.
+            # A new one each time: waits grow with each end of a young tunnel.
+            self.run_agent(self.url(self.agents.port),
+                           args=("--allow-no-binding",))
+            self.owner.process.wait_line("ready: relay")
+            self.wait_until("the agent is somewhere",
+                            lambda: any(map(self.has_tunnel, self.relays)))
             relay = next(r for r in self.relays if self.has_tunnel(r))
             other = next(r for r in self.relays if r is not relay)
             relay.kill()
@@ -127,14 +130,16 @@ def failover():
             while not self.answers(other):
                 pass
             took = time.monotonic() - began
+            self.owner.stop()
             relay.start()
             self.reached(relay)
             return took
 
         @staticmethod
         def has_tunnel(relay):
-            text = relay.process.output()
-            return text.count(": up: peer") > text.count(": down: ")
+            ends = re.findall(r"tunnel acme/\S+: (up|down): ",
+                              relay.process.output())
+            return bool(ends) and ends[-1] == "up"
 
         def answers(self, relay):
             self.lab.relay_internal = relay.internal
