@@ -140,7 +140,7 @@ entries_of_another_form_are_none(void **state)
 		{ 5, "65536" },
 		{ 6, "4294967296" },
 	};
-	struct span texts[1 + 2 * DIRECTORY_FOUND_FIELDS];
+	struct span texts[1 + 2 * DIRECTORY_FOUND_FIELDS] = { 0 };
 	struct directory_found f = { 0 };
 
 	(void)state;
