@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define GREETING_MS 30000
 #define PING_MS 60000 /* the relay's interval is shorter */
 #define MASKED 0x80
 
@@ -473,6 +474,9 @@ link_dial(const struct link_settings *settings, struct loop *loop,
 		link_free(l);
 		return NULL;
 	}
+	/* As attest-agent: a connection that the other end's queue has lost
+	 * would wait for minutes. */
+	loop_timer_set(&l->timer, GREETING_MS);
 	return l;
 }
 
