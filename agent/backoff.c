@@ -7,11 +7,12 @@ backoff_next(struct backoff *b, uint32_t random)
 	unsigned i;
 	uint32_t wait;
 
-	for (i = 0; i < b->tries && cap < BACKOFF_MOST_MS; i++)
+	for (i = BACKOFF_FIRST_TRIES; i <= b->tries && cap < BACKOFF_MOST_MS;
+	     i++)
 		cap *= 2;
 	if (cap > BACKOFF_MOST_MS)
 		cap = BACKOFF_MOST_MS;
-	if (b->tries < 16)
+	if (b->tries < 32)
 		b->tries++;
 	wait = (uint32_t)(((uint64_t)random * (cap + 1)) >> 32);
 	return wait < BACKOFF_LEAST_MS ? BACKOFF_LEAST_MS : wait;

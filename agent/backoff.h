@@ -4,9 +4,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* When to dial again: full jitter under a cap that doubles from 0.5 s to 60 s,
- * so that the agents of a relay that restarts do not come all at once (T23). */
+/*
+ * When to dial again: full jitter, so that the agents of a relay that restarts
+ * do not come all at once (T23), under a cap that stays at 0.5 s while it may
+ * be a restart, and then doubles up to 60 s.
+ */
 #define BACKOFF_FIRST_MS 500u
+#define BACKOFF_FIRST_TRIES 6u /* about 1.5 s */
 #define BACKOFF_MOST_MS 60000u
 #define BACKOFF_LEAST_MS 20u
 #define BACKOFF_STABLE_MS 60000u /* a tunnel this old starts afresh */
