@@ -23,6 +23,9 @@ static const char usage[] =
     "  --ca FILE            authorities for its certificate  relay.ca\n"
     "  --pin sha256/BASE64  its public key, beside that      relay.pin\n"
     "  --relay-name NAME    what it must call itself         relay.name\n"
+    "  --relay-certificate FILE, --relay-key FILE   ours, PEM; where the\n"
+    "                       relay asks for it  relay.certificate, relay.key\n"
+    "  --relay-token-file FILE  the same with a token    relay.token-file\n"
     "  --allow-no-binding   accept a relay behind a TLS balancer\n"
     "                                            relay.allow-no-binding\n"
     "  --proxy URL          HTTP proxy; else HTTPS_PROXY     proxy.url\n"
@@ -55,6 +58,9 @@ static const struct {
 	{ "ca", "relay.ca" },
 	{ "pin", "relay.pin" },
 	{ "relay-name", "relay.name" },
+	{ "relay-certificate", "relay.certificate" },
+	{ "relay-key", "relay.key" },
+	{ "relay-token-file", "relay.token-file" },
 	{ "proxy", "proxy.url" },
 	{ "key-server", "key-server.url" },
 	{ "key-server-ca", "key-server.ca" },

@@ -126,6 +126,17 @@ static const struct conf_key keys[] = {
 	{ "relay.name", CONF_STRING, AT(relay_name), "", 0, 255,
 	    "What the relay must call itself; any name by default.",
 	    .example = "attest.cloud.example" },
+	{ "relay.certificate", CONF_PATH, AT(relay_certificate), "", 0, 4096,
+	    "A client certificate (PEM) to show the relay, where that knows "
+	    "its agents by agents.auth mtls.",
+	    .example = "/etc/attest-agent/client.crt" },
+	{ "relay.key", CONF_PATH, AT(relay_key), "", 0, 4096,
+	    "Its private key (PEM, unencrypted).",
+	    .example = "/etc/attest-agent/client.key" },
+	{ "relay.token-file", CONF_PATH, AT(relay_token_file), "", 0, 4096,
+	    "A file with the long-lived token to show the relay (agents.auth "
+	    "token).  Every relay named here gets to see it.",
+	    .example = "/etc/attest-agent/relay.token" },
 	{ "relay.allow-no-binding", CONF_BOOL, AT(allow_no_binding), "no", 0, 0,
 	    "Accept a relay behind a TLS-terminating balancer, whose hellos "
 	    "are not bound to the TLS connection." },
@@ -286,6 +297,12 @@ first_set(const char *own, const char *upper, const char *lower)
 	return v == NULL || v[0] == '\0' ? NULL : v;
 }
 
+static const char *
+path_of(const char *text)
+{
+	return text[0] != '\0' ? text : NULL;
+}
+
 static int
 fill_relay(struct dialer_relay *out, const char *text, const struct config *c,
     struct err *err)
@@ -296,7 +313,7 @@ fill_relay(struct dialer_relay *out, const char *text, const struct config *c,
 	*out = (struct dialer_relay){ .text = text };
 	if (relay_url_parse(&ws->url, text, err) != 0)
 		return -1;
-	ws->ca_file = c->relay_ca[0] != '\0' ? c->relay_ca : NULL;
+	ws->ca_file = path_of(c->relay_ca);
 	ws->subprotocol = TUNNEL_SUBPROTOCOL;
 	if (!ws->url.has_pin && c->relay_pin[0] != '\0') {
 		if (relay_pin_parse(ws->url.pin, c->relay_pin, err) != 0)
@@ -304,6 +321,9 @@ fill_relay(struct dialer_relay *out, const char *text, const struct config *c,
 		ws->url.has_pin = true;
 	}
 	ws->pin_only = c->pin_only;
+	ws->certificate = path_of(c->relay_certificate);
+	ws->key = path_of(c->relay_key);
+	ws->token_file = path_of(c->relay_token_file);
 	if (ws->pin_only && !ws->url.has_pin)
 		return err_set(err, ERR_USAGE,
 		    "relay.pin-only, and no pin for %.200s", text);
@@ -324,6 +344,9 @@ config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
 	char *const *more = c->relay_urls.items;
 	size_t i, n = 0;
 
+	if ((c->relay_certificate[0] == '\0') != (c->relay_key[0] == '\0'))
+		return err_set(err, ERR_USAGE,
+		    "relay.certificate and relay.key go together");
 	if (c->relay_url[0] != '\0' &&
 	    fill_relay(&out[n++], c->relay_url, c, err) != 0)
 		return -1;

@@ -23,6 +23,9 @@ struct config {
 	char *relay_ca;              /* "": the system's authorities */
 	char *relay_pin;             /* "": none */
 	char *relay_name;            /* "": any */
+	char *relay_certificate;     /* ours; "": none */
+	char *relay_key;             /* its private key */
+	char *relay_token_file;      /* "": none */
 	bool pin_only;
 	bool allow_no_binding;
 	char *proxy;         /* "": HTTPS_PROXY */

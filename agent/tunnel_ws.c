@@ -5,15 +5,14 @@
 #include "agent/tunnel_ws.h"
 
 #include <libwebsockets.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "agent/relay_url.h"
+#include "agent/tunnel_tls.h"
 #include "common/log.h"
 #include "common/secret.h"
 
@@ -50,6 +49,7 @@ struct ws_link {
  * those. */
 struct ws_target {
 	bool pin_only;
+	struct secret token; /* shown when the link opens; empty: none */
 	SLIST_ENTRY(ws_target) next;
 	struct ws_net *net;
 	struct lws_vhost *vhost; /* of the context */
@@ -92,61 +92,36 @@ link_end(struct ws_link *l, unsigned code, const char *why)
 	free(l);
 }
 
-/* Is ${cert} of the key whose hash the owner was given? */
-static bool
-is_pinned(X509 *cert, const struct relay_url *url)
-{
-	uint8_t hash[EVP_MAX_MD_SIZE];
-	uint8_t *der = NULL;
-	int der_len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(cert), &der);
-	unsigned len = 0;
-	bool good = der_len > 0 &&
-	    EVP_Digest(der, (size_t)der_len, hash, &len, EVP_sha256(), NULL) ==
-		1 &&
-	    len == RELAY_PIN_LEN && memcmp(hash, url->pin, RELAY_PIN_LEN) == 0;
-
-	OPENSSL_free(der);
-	return good;
-}
-
-/* T27: an owner may pin the relay's key, whoever certifies it. */
-static int
-check_pin(const struct ws_link *l)
-{
-	const struct relay_url *url = &l->target->url;
-	SSL *ssl = lws_get_ssl(l->wsi);
-	X509 *cert = ssl != NULL ? SSL_get1_peer_certificate(ssl) : NULL;
-	bool good = cert != NULL && (!url->has_pin || is_pinned(cert, url));
-
-	X509_free(cert);
-	return good ? 0 : -1;
-}
-
-/* In place of the chain's verification: the handshake goes on with the holder
- * of the pinned key, and with nobody else. */
-static int
-verify_pin(X509_STORE_CTX *ctx, void *arg)
-{
-	const struct ws_target *t = arg;
-	X509 *cert = X509_STORE_CTX_get0_cert(ctx);
-	bool good = cert != NULL && is_pinned(cert, &t->url);
-
-	X509_STORE_CTX_set_error(
-	    ctx, good ? X509_V_OK : X509_V_ERR_APPLICATION_VERIFICATION);
-	return good ? 1 : 0;
-}
-
 static int
 on_open(struct ws_link *l)
 {
-	if (check_pin(l) != 0) {
-		(void)snprintf(l->why, sizeof(l->why),
-		    "the relay's key is not the pinned one");
-		return -1;
-	}
 	l->open = true;
 	l->target->net->ops.opened(l->user);
 	return 0;
+}
+
+/* Instead of a known key (docs/protocol.md 12.3).  The handshake is done, so
+ * that this is the relay, and nobody else reads it. */
+static int
+show_token(const struct ws_link *l, void *in, size_t room)
+{
+	static const char scheme[] = "Bearer ";
+	struct span token = secret_span(&l->target->token);
+	uint8_t **at = in;
+	struct secret value = { 0 };
+	int rc = -1;
+
+	if (token.len == 0)
+		return 0;
+	if (secret_alloc(&value, sizeof(scheme) - 1 + token.len, NULL) != 0)
+		return -1;
+	memcpy(value.ptr, scheme, sizeof(scheme) - 1);
+	memcpy(value.ptr + sizeof(scheme) - 1, token.ptr, token.len);
+	if (lws_add_http_header_by_token(l->wsi, WSI_TOKEN_HTTP_AUTHORIZATION,
+		value.ptr, (int)value.len, at, *at + room) == 0)
+		rc = 0;
+	secret_free(&value);
+	return rc;
 }
 
 static int
@@ -244,7 +219,12 @@ say_verdict(struct ws_link *l, struct lws *wsi)
 	SSL *ssl = lws_get_ssl(wsi);
 	long verdict = ssl != NULL ? SSL_get_verify_result(ssl) : X509_V_OK;
 
-	if (l->why[0] == '\0' && verdict != X509_V_OK)
+	if (l->why[0] != '\0' || verdict == X509_V_OK)
+		return;
+	if (verdict == X509_V_ERR_APPLICATION_VERIFICATION)
+		(void)snprintf(l->why, sizeof(l->why),
+		    "the relay's key is not the pinned one");
+	else
 		(void)snprintf(l->why, sizeof(l->why),
 		    "the relay's certificate is refused: %s",
 		    X509_verify_cert_error_string(verdict));
@@ -264,6 +244,9 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 	if (l == NULL || n == NULL)
 		return 0;
 	switch (reason) {
+	case LWS_CALLBACK_CLIENT_APPEND_HANDSHAKE_HEADER:
+		l->wsi = wsi;
+		return show_token(l, in, len);
 	case LWS_CALLBACK_CLIENT_ESTABLISHED:
 		l->wsi = wsi;
 		return on_open(l);
@@ -304,44 +287,6 @@ on_lws_log(int level, const char *line)
 {
 	(void)level;
 	log_debug(NULL, "lws: %.*s", (int)strcspn(line, "\n"), line);
-}
-
-/*
- * Who may be the relay: certified by the given authorities (or the system's)
- * for the name in the URL, under TLS 1.3.  Verification is part of the
- * handshake, so that nothing is sent to anybody else.
- */
-static int
-make_tls(struct ws_target *t, const struct ws_options *options, struct err *err)
-{
-	const char *ca_file = options->ca_file;
-	X509_VERIFY_PARAM *param;
-
-	t->tls = SSL_CTX_new(TLS_client_method());
-	if (t->tls == NULL ||
-	    SSL_CTX_set_min_proto_version(t->tls, TLS1_3_VERSION) != 1)
-		return err_set(err, ERR_INTERNAL, "TLS 1.3 is not available");
-	SSL_CTX_set_options(t->tls, SSL_OP_NO_COMPRESSION);
-	SSL_CTX_set_verify(t->tls, SSL_VERIFY_PEER, NULL);
-	t->pin_only = options->pin_only && t->url.has_pin;
-	if (t->pin_only) {
-		SSL_CTX_set_cert_verify_callback(t->tls, verify_pin, t);
-		return 0;
-	}
-	if (ca_file != NULL ? SSL_CTX_load_verify_file(t->tls, ca_file) != 1
-			    : SSL_CTX_set_default_verify_paths(t->tls) != 1)
-		return err_set(err, ERR_IO,
-		    "%s: no certificate authorities in it",
-		    ca_file != NULL ? ca_file : "system");
-	param = SSL_CTX_get0_param(t->tls);
-	X509_VERIFY_PARAM_set_hostflags(
-	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-	if (t->url.is_address
-		? X509_VERIFY_PARAM_set1_ip_asc(param, t->url.host) != 1
-		: X509_VERIFY_PARAM_set1_host(param, t->url.host, 0) != 1)
-		return err_set(
-		    err, ERR_USAGE, "relay: host name \"%.100s\"", t->url.host);
-	return 0;
 }
 
 static void
@@ -395,7 +340,9 @@ ws_target_new(struct ws_target **out, struct ws_net *n,
 	t->url = options->url;
 	t->subprotocol = options->subprotocol;
 	SLIST_INSERT_HEAD(&n->targets, t, next);
-	if (make_tls(t, options, err) != 0 ||
+	t->pin_only = options->pin_only && t->url.has_pin;
+	if (tunnel_tls_new(&t->tls, &t->url, options, err) != 0 ||
+	    tunnel_token_read(&t->token, options->token_file, err) != 0 ||
 	    make_vhost(t, options->proxy, err) != 0)
 		return -1;
 	*out = t;
@@ -447,6 +394,7 @@ ws_net_free(struct ws_net *n)
 	while ((t = SLIST_FIRST(&n->targets)) != NULL) {
 		SLIST_REMOVE_HEAD(&n->targets, next);
 		SSL_CTX_free(t->tls);
+		secret_free(&t->token);
 		free(t);
 	}
 	free(n);
@@ -514,7 +462,7 @@ ws_dial(struct ws_target *t, const char *address, void *user, struct err *err)
 	info.ssl_connection = LCCSCF_USE_SSL | LCCSCF_HTTP_NO_FOLLOW_REDIRECT;
 	/* lws cuts its own copy of the name at the first colon, so that "[" is
 	 * all it would look for in a certificate for an IPv6 address.  Ours,
-	 * in make_tls(), is part of the handshake, and knows it is one. */
+	 * in tunnel_tls.c, is part of the handshake, and knows it is one. */
 	if (t->pin_only || strchr(t->url.host, ':') != NULL)
 		info.ssl_connection |= LCCSCF_SKIP_SERVER_CERT_HOSTNAME_CHECK;
 	info.userdata = l;

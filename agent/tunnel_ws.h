@@ -29,6 +29,10 @@ struct ws_options {
 	bool pin_only;        /* the pin decides, and no authority */
 	const char *proxy;    /* [http://][user:pass@]host[:port]; NULL: none */
 	const char *subprotocol;
+	/* Shown to the relay beside the key; NULL: none */
+	const char *certificate; /* PEM file, with its chain */
+	const char *key;         /* PEM file; there with it */
+	const char *token_file;
 };
 
 /* Callbacks; closed is the last one of a link. */
@@ -50,9 +54,9 @@ void ws_net_free(struct ws_net *n);
 
 /**
  * ws_target_new(out, n, options, err):
- * Load the authorities; dial nothing yet.
+ * Load the authorities and what we show; dial nothing yet.
  *   lifetime  ${n}'s, which frees it
- *   errors    ERR_USAGE: host or proxy; ERR_IO: CA file; ERR_INTERNAL
+ *   errors    ERR_USAGE: host, proxy or token; ERR_IO: a file; ERR_INTERNAL
  */
 int ws_target_new(struct ws_target **out, struct ws_net *n,
     const struct ws_options *options, struct err *err);

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey)
 
+import agent_case
 import fake_agent
 import harness
 import relay_case
@@ -304,6 +305,83 @@ class OtherWays(relay_case.RelayCase):
         self.lab.ctl("keys", "revoke", key.text())
         self.assertEqual(tunnel.wait_close(), 4402)
         self.refused(key, cert=good)
+
+    def launch_by(self, *flags):
+        """An agent whose key nobody knows, let in by ${flags} alone."""
+        owner = self.lab.agent()
+        self.addCleanup(owner.stop)
+        passphrase = harness.new_passphrase()
+        owner.add("vm", passphrase, vm=self.vm)
+        agent = owner.start("--allow-no-binding", ready=False)
+        self.assertEqual(agent.wait(), 1)
+        self.assertIn("4402", agent.output())
+        owner.start("--allow-no-binding", *flags)
+        done = self.lab.host("launch", *self.lab.guest(self.vm))
+        self.assertIn(passphrase, done.stdout)
+        return owner
+
+    def test_agent_with_a_token(self):
+        token = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent").stdout
+        path = self.lab.file("relay.token", token.encode())
+        owner = self.launch_by("--relay-token-file", path)
+        # Neither who looks at processes nor who reads the log gets it.
+        with open("/proc/%d/cmdline" % owner.process.child.pid, "rb") as args:
+            self.assertNotIn(token.strip().encode(), args.read())
+        self.assertNotIn(token.strip(), owner.process.output())
+        self.lab.ctl("tokens", "revoke", "1")
+        self.assertEqual(owner.process.wait(), 1)
+
+    def test_agent_with_a_certificate(self):
+        cert, key = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                      usage="clientAuth")
+        config = self.lab.file("agent.yaml", (
+            "relay: {certificate: %s, key: %s}\n" % (cert, key)).encode())
+        self.launch_by("--relay-certificate", cert, "--relay-key", key).stop()
+        self.lab.agents["owner"].start("--allow-no-binding", config=config)
+
+    def test_t27_what_is_shown_reaches_no_other(self):
+        """A pin that does not fit ends it before the token is sent."""
+        owner = self.lab.agent()
+        self.addCleanup(owner.stop)
+        path = self.lab.file("relay.token", b"secret-of-the-agent")
+        server = agent_case.TlsServer(*self.lab.server)
+        self.addCleanup(server.close)
+        url = "wss://localhost:%d" % server.port
+        for count, wrong in enumerate((True, False), 1):
+            pin = "#sha256/" + base64.b64encode(bytes(32)).decode()
+            agent = owner.start("--relay-token-file", path, "--relay",
+                                url + pin * wrong, ready=False)
+            server.wait(count)
+            self.assertEqual(b"secret-of-the-agent" in server.heard,
+                             not wrong)
+            agent.stop()
+
+    def test_agent_says_what_is_wrong_with_files(self):
+        owner = self.lab.agent()
+        cert, key = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                      usage="clientAuth")
+        _, other = self.lab.ca.issue("other", ["DNS:other.test"])
+        for flags, status, want in (
+                (["--relay-certificate", cert], 2, "go together"),
+                (["--relay-key", key], 2, "go together"),
+                (["--relay-certificate", key, "--relay-key", key], 1,
+                 "no certificate in it"),
+                (["--relay-certificate", cert, "--relay-key", other], 1,
+                 "not the private key of the certificate"),
+                (["--relay-token-file", "/nowhere"], 1, "No such file"),
+                (["--relay-token-file", self.lab.file("empty", b"")], 2,
+                 "want one line, a token"),
+                (["--relay-token-file", self.lab.file("two", b"a\nb\n")], 2,
+                 "want one line, a token"),
+                (["--relay-token-file", self.lab.file("long", b"x" * 513)], 2,
+                 "want one line, a token"),
+                (["--relay-token-file", self.lab.file("huge", b"x" * 5130)],
+                 1, "more than 513 bytes")):
+            with self.subTest(flags=flags):
+                agent = owner.start(*flags, ready=False)
+                self.assertEqual(agent.wait(), status)
+                self.assertIn(want, agent.output())
 
 
 if __name__ == "__main__":

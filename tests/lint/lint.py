@@ -52,11 +52,11 @@ DOORS = (
     (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
-     r"common/(tls|conn|conn_io)\.c|agent/tunnel_ws\.c"),
+     r"common/(tls|conn|conn_io)\.c|agent/tunnel_(tls|ws)\.c"),
     (r"openssl/.*",
      r"common/(admit|secret|uuid|ws_handshake|tls|tls_memory|conn|conn_io)\.c|"
      r"agent/sev/\w+\.[ch]|"
-     r"agent/(tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
+     r"agent/(tunnel_tls|tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
      r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",
      r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
@@ -120,7 +120,7 @@ MEMCMP = (
      "the trial MAC itself is compared by secret_equal()"),
     ("agent/store_audit.c", r"row->(prev|hash)|v->head",
      "hashes of the audit chain, which stand in the file"),
-    ("agent/tunnel_ws.c", r"url->pin", "hash of a public key"),
+    ("agent/tunnel_tls.c", r"url->pin", "hash of a public key"),
     ("agent/sev/guid.c", r"SEV_GUID_LEN", "GUIDs of the firmware"),
 )
 

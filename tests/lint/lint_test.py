@@ -81,7 +81,7 @@ class Lint(unittest.TestCase):
                      "\tmy_system(a);\n", "\tv->random(a);\n",
                      "\tCRYPTO_memcmp(a, b, 3);\n"):
             self.passes("banned", "agent/a.c", text)
-        self.passes("banned", "agent/tunnel_ws.c",
+        self.passes("banned", "agent/tunnel_tls.c",
                     "\tmemcmp(a,\n\t    l->url->pin, 3);\n")
 
     def test_headers(self):
