@@ -78,10 +78,9 @@ struct directory_tunnel {
 
 struct directory_claim {
 	struct uuid uuid;
-	bool
-	    certain; /* nobody else can own it: made of, or bound to, the key */
-	bool bind;   /* claimed first: bind it to the key for good */
-	bool settled; /* asked, or judged; the directory\'s own */
+	bool certain; /* made of the key, or bound to it: nobody else's */
+	bool bind;    /* claimed first: bind it to the key for good */
+	bool settled; /* asked, or judged; the directory's own */
 	enum directory_verdict verdict;
 };
 
