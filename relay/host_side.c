@@ -88,15 +88,19 @@ well_known(struct host *h)
 	char body[512];
 	int n;
 
+	/* What hosts may show: of each its word, and a comma between two. */
 	n = snprintf(body, sizeof(body),
 	    "{\"versions\":[1],\"minor\":%d,\"limits\":{\"body\":%d,"
 	    "\"head\":%d,\"path\":%d,\"streams\":%lld,\"claims\":%lld},"
-	    "\"schemes\":[\"amd-sev\"],\"auth\":[%s%s%s]}",
+	    "\"schemes\":[\"amd-sev\"],\"auth\":[%s%s%s%s%s]}",
 	    TUNNEL_MINOR, JOB_BODY_MAX, HTTP_HEAD_MAX, HTTP_TARGET_MAX,
 	    (long long)s->config.limits.streams,
 	    (long long)s->config.limits.claims, hosts->mtls ? "\"mtls\"" : "",
 	    hosts->mtls && hosts->bearer ? "," : "",
-	    hosts->bearer ? "\"bearer\"" : "");
+	    hosts->bearer ? "\"bearer\"" : "",
+	    (hosts->mtls || hosts->bearer) && hosts->networks != NULL ? ","
+								      : "",
+	    hosts->networks != NULL ? "\"networks\"" : "");
 	a.body = span_of(body, (size_t)n);
 	http_answer(h->http, &a, NULL);
 	return HTTP_ANSWERED;

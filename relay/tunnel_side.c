@@ -281,6 +281,7 @@ challenge(struct side *s)
 		.max_claims = (uint32_t)c->limits.claims,
 		.tenant_claims = (uint32_t)c->limits.tenant_claims,
 		.tenant_tunnels = (uint32_t)c->limits.tenant_tunnels,
+		.request_rate = (uint32_t)c->limits.tenant_requests,
 		.binding = c->channel_binding ? 1 : 0,
 	};
 	struct err err;

@@ -204,6 +204,52 @@ class Http(RelayCase):
         self.assertEqual(got["auth"], ["mtls", "bearer"])
         self.assertEqual(got["limits"]["body"], 65536)
 
+    def test_hosts_of_some_networks(self):
+        """hosts.auth networks: who needs to show nothing, and who is none."""
+        echo = self.echo()
+        auth = "  auth: [mtls, bearer]"
+
+        def restart(networks, words="networks"):
+            self.lab.relay.kill()
+            config = self.lab.relay_config(
+                self.tenants(), "channel-binding: off\n" + self.extra)
+            with open(config, encoding="ascii") as f:
+                text = f.read()
+            self.assertIn(auth, text)
+            with open(config, "w", encoding="ascii") as f:
+                f.write(text.replace(auth, "  auth: [%s]\n  networks: [%s]" %
+                                     (words, networks)))
+            self.lab.run_relay(config)
+            return self.echo()
+
+        def well_known():
+            c = self.client()
+            c.send(self.head("GET", path="/sev/.well-known/attest-relay",
+                             token=False))
+            return json.loads(c.answer().body)["auth"]
+
+        # By default where a host comes from is nothing.
+        self.problem(self.ask(token=False), 401, "host-unauthenticated")
+        for networks in "127.0.0.0/8", '"::/0"', '"10.0.0.0/8", 127.0.0.1':
+            echo = restart(networks)
+            self.assertEqual(well_known(), ["networks"])
+            self.assertEqual(self.ask(token=False).status, 200)
+            self.assertEqual(echo.requests[-1][3]["host-identity"], "none")
+        for networks in "127.0.0.2", "10.0.0.0/8", '"::1"':
+            echo = restart(networks)
+            self.problem(self.ask(token=False), 401, "host-unauthenticated")
+            # Nor does a token help that nobody asks for.
+            self.problem(self.ask(), 401, "host-unauthenticated")
+            self.assertEqual(echo.requests, [])
+        # Beside others: what is shown counts, and must be good.
+        echo = restart("127.0.0.0/8", "mtls, bearer, networks")
+        self.assertEqual(well_known(), ["mtls", "bearer", "networks"])
+        self.assertEqual(self.ask().status, 200)
+        self.assertEqual(echo.requests[-1][3]["host-identity"], "token:cn-17")
+        self.assertEqual(self.ask(token=False).status, 200)
+        self.problem(self.ask(token=False, extra="Authorization: Bearer x\r\n"),
+                     401, "host-unauthenticated")
+
     def test_refusals_of_form(self):
         self.echo()
         table = [

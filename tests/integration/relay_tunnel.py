@@ -289,6 +289,18 @@ class Limits(RelayCase):
         owner.key = '%s", "%s' % (self.key.text(), self.second.text())
         return {"acme": (owner, self.vms)}
 
+    def test_the_challenge_tells_the_limits(self):
+        def told(tunnel):
+            return {tag: int.from_bytes(value, "big") for tag, value in
+                    tunnel.challenge.items() if tag in (7, 8, 9, 10)}
+
+        # No REQUEST-RATE without a limit (docs/protocol.md 12.5).
+        self.assertEqual(sorted(told(self.tunnel())), [7, 8, 9])
+        self.lab.relay.kill()
+        self.start(self.extra.replace("}", ", tenant-requests: 200}"))
+        limits = told(self.tunnel())
+        self.assertEqual((limits[8], limits[9], limits[10]), (2, 1, 200))
+
     def test_t28_quotas_of_a_tenant(self):
         t = self.tunnel()
         self.assertEqual(t.claim(*self.vms), [0, 0, 1, 1, 1])
