@@ -1,9 +1,9 @@
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "agent/cli.h"
@@ -127,7 +127,8 @@ print_ask(const json_t *ask)
 }
 
 /* It opens no prompt and takes no answer: a click must not release a secret.
- * Nothing of a host is in it. */
+ * Nothing of a host is in it.  A desktop may take its time, so nobody waits for
+ * it (SIGCHLD is ignored). */
 static void
 notify(const json_t *ask)
 {
@@ -141,8 +142,7 @@ notify(const json_t *ask)
 
 	(void)snprintf(body, sizeof(body), "attest-agent approve %lld, or deny",
 	    cli_number(ask, "id"));
-	if (posix_spawnp(&pid, name, NULL, NULL, argv, environ) == 0)
-		(void)waitpid(pid, NULL, 0);
+	(void)posix_spawnp(&pid, name, NULL, NULL, argv, environ);
 }
 
 static void
@@ -283,6 +283,7 @@ cli_watch(const struct cli *cli, int argc, char **argv)
 		return cli_misuse(watch_usage, "watch: --after: a number");
 	w.tty =
 	    !w.json && isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
+	(void)signal(SIGCHLD, SIG_IGN);
 	if (after == NULL && start_from_end(&w, &err) != 0)
 		return cli_fail_as(w.json, &err);
 	if (w.tty)

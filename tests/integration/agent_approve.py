@@ -109,6 +109,37 @@ class AtLaunch(Ask):
         watch.wait_line(r'"event":"released"')
         watch.kill()
 
+    def test_desktop_is_told(self):
+        """With nothing of a host's in it, and nobody waits for it."""
+        told = self.lab.path("told")
+        program = self.lab.path("notify-send")
+        with open(program, "w", encoding="ascii") as out:
+            out.write('#!/bin/sh\nprintf "%%s|" "$@" >%s.new\n'
+                      'mv %s.new %s\nread -r never <%s\n'
+                      % (told, told, told, self.lab.path("fifo")))
+        os.chmod(program, 0o755)
+        os.mkfifo(self.lab.path("fifo"))
+        watch = harness.Process(
+            "watch", [os.path.join(harness.BIN, "attest-agent"), "--state",
+                      self.owner.state, "watch", "--json", "--after", "0"],
+            self.lab.path("watch.log"),
+            env=dict(os.environ, PATH="%s:%s" % (self.lab.folder,
+                                                 os.environ["PATH"])))
+        self.addCleanup(watch.kill)
+        watch.wait_line(r'"event":"register"')
+        host = self.start_host()
+        asked = self.question()
+        watch.wait_line(r'\{"id":%s' % asked)
+        self.owner.cli("approve", asked)
+        self.finish(host)
+        watch.wait_line(r'"event":"released"')
+        with open(self.lab.path("fifo"), "w", encoding="ascii"):
+            pass
+        with open(told, encoding="ascii") as words:
+            self.assertEqual(
+                words.read(), "--app-name=attest-agent|attest-agent: your "
+                "word is wanted|attest-agent approve %s, or deny|" % asked)
+
     def test_watch_prompts(self):
         """On a terminal: what is verified apart from what a host claims; No
         is the default."""
