@@ -8,6 +8,7 @@
 #include "agent/config.h"
 #include "agent/control.h"
 #include "agent/part.h"
+#include "agent/sandbox.h"
 #include "common/log.h"
 
 /*
@@ -71,6 +72,8 @@ part_api(const struct cli *cli, int argc, char **argv)
 		return cli_fail(&err);
 	log_open(STDERR_FILENO, (enum log_level)a.config.log_level,
 	    (enum log_format)a.config.log_format);
+	if (sandbox_api(&err) != 0)
+		log_warn(NULL, "%s", err.msg);
 	if (a.config.api_socket &&
 	    pthread_create(&thread, NULL, serve_unix, &a) != 0)
 		return CLI_FAILED;

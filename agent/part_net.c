@@ -218,19 +218,26 @@ start_keys(struct net *n, struct err *err)
 }
 
 /* From here on nobody but strangers is listened to. */
-static int
-confine(const struct net *n, struct err *err)
+static void
+confine(const struct net *n)
 {
-	const char *files[2];
+	/* Where OpenSSL looks for authorities if not in /etc. */
+	static const char *const elsewhere[] = { "SSL_CERT_FILE",
+		"SSL_CERT_DIR" };
+	const char *files[4];
+	struct err err = { 0 };
 	size_t count = 0;
+	size_t i;
 
+	for (i = 0; i < 2; i++)
+		if (getenv(elsewhere[i]) != NULL)
+			files[count++] = getenv(elsewhere[i]);
 	if (n->config.relay_ca[0] != '\0')
 		files[count++] = n->config.relay_ca;
 	if (n->config.key_ca[0] != '\0')
 		files[count++] = n->config.key_ca;
-	if (sandbox_net(files, count, err) != 0)
-		log_warn(NULL, "%s", err->msg);
-	return 0;
+	if (sandbox_net(files, count, &err) != 0)
+		log_warn(NULL, "%s", err.msg);
 }
 
 static int
@@ -281,13 +288,15 @@ start(struct net *n, const sigset_t *signals, struct err *err)
 	if (config_relays(n->relays, &relay_count, &n->config, err) != 0 ||
 	    worker_open(&n->worker, PART_PAIR_FD, err) != 0 ||
 	    key_remote(&n->key, worker_public(n->worker), sign, n, err) != 0 ||
-	    start_dialer(n, relay_count, err) != 0 || open_direct(n, err) != 0)
+	    open_direct(n, err) != 0)
+		return -1;
+	/* The dialer has a thread for names, which must not be left out. */
+	confine(n);
+	if (start_dialer(n, relay_count, err) != 0 || start_keys(n, err) != 0)
 		return -1;
 	if (n->dialer != NULL)
 		ops = dialer_worker_ops(n->dialer);
 	ops.lost = lost;
-	if (confine(n, err) != 0 || start_keys(n, err) != 0)
-		return -1;
 	if (n->keys != NULL) {
 		ops.wants_cek = wants_cek;
 		ops.cek_arg = n->keys;

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/landlock.h>
+#include <sched.h>
 #include <seccomp.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -61,19 +63,33 @@ static const char *const vault_calls[] = {
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
-/* What net has no use for, and whoever took it over would. */
+/* What net has no use for, and whoever took it over would.  Landlock knows
+ * nothing of modes, owners and attributes, and nothing of truncate() before
+ * its third version. */
 static const char *const net_denied[] = {
 	"add_key",
 	"bpf",
+	"chmod",
+	"chown",
 	"chroot",
 	"execve",
 	"execveat",
+	"fchmod",
+	"fchmodat",
+	"fchmodat2",
+	"fchown",
+	"fchownat",
 	"fork",
+	"fremovexattr",
+	"fsetxattr",
 	"io_uring_enter",
 	"io_uring_register",
 	"io_uring_setup",
 	"keyctl",
 	"kill",
+	"lchown",
+	"lremovexattr",
+	"lsetxattr",
 	"mount",
 	"open_by_handle_at",
 	"perf_event_open",
@@ -82,15 +98,25 @@ static const char *const net_denied[] = {
 	"pidfd_send_signal",
 	"process_vm_readv",
 	"process_vm_writev",
+	"removexattr",
 	"request_key",
+	"rt_sigqueueinfo",
 	"setns",
+	"setxattr",
+	"tkill",
+	"truncate",
 	"unshare",
 	"userfaultfd",
+	"utimensat",
 	"vfork",
 #ifndef SANDBOX_TRACED
 	"ptrace",
 #endif
 };
+
+/* The kernel looks at the lower half of an int's register alone, and a filter
+ * at all of it: what is not masked is let through with a bit above. */
+#define INT_BITS UINT32_MAX
 
 /* Where resolvers, TLS and the C library read. */
 static const char *const net_reads[] = { "/etc", "/usr", "/lib", "/lib64",
@@ -190,7 +216,10 @@ add_rule(scmp_filter_ctx ctx, uint32_t action, const char *name)
 static int
 load(scmp_filter_ctx ctx, int failed, struct err *err)
 {
-	if (ctx == NULL || failed != 0 || seccomp_load(ctx) != 0) {
+	/* Of all threads, or of none. */
+	if (ctx == NULL || failed != 0 ||
+	    seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1) != 0 ||
+	    seccomp_load(ctx) != 0) {
 		seccomp_release(ctx);
 		return err_set(err, ERR_UNSUPPORTED,
 		    "the kernel takes no filter of system calls");
@@ -260,23 +289,61 @@ confine_files(const char *const *files, size_t count, struct err *err)
 	return 0;
 }
 
+/* Of net's and of the API's.  A terminal lets whoever holds it type into the
+ * owner's shell. */
+static int
+deny(scmp_filter_ctx ctx)
+{
+	const uint32_t no = SCMP_ACT_ERRNO(EPERM);
+	int failed = 0;
+	size_t i;
+
+	for (i = 0; i < COUNT(net_denied); i++)
+		failed |= add_rule(ctx, no, net_denied[i]);
+	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(ioctl), 1,
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, INT_BITS, TIOCSTI));
+	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(ioctl), 1,
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, INT_BITS, TIOCLINUX));
+#ifndef SANDBOX_TRACED
+	/* Threads, but no process; what clone3() wants lies in memory, where
+	 * a filter cannot look, and the C library does without it. */
+	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(clone), 1,
+	    SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+	failed |=
+	    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+#endif
+	return failed;
+}
+
 int
 sandbox_net(const char *const *files, size_t count, struct err *err)
 {
 	scmp_filter_ctx ctx;
 	int failed = 0;
 	int rc;
-	size_t i;
 
 	drop_capabilities(false);
 	ctx = seccomp_init(SCMP_ACT_ALLOW);
-	for (i = 0; ctx != NULL && i < COUNT(net_denied); i++)
-		failed |= add_rule(ctx, SCMP_ACT_ERRNO(EPERM), net_denied[i]);
 	if (ctx != NULL)
-		failed |= seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
-		    SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+		failed = deny(ctx) |
+		    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
+			SCMP_SYS(socket), 1,
+			SCMP_A0(SCMP_CMP_MASKED_EQ, INT_BITS, AF_UNIX));
 	rc = confine_files(files, count, err);
 	if (load(ctx, failed, rc == 0 ? err : NULL) != 0)
 		rc = -1;
 	return rc;
+}
+
+int
+sandbox_api(struct err *err)
+{
+	scmp_filter_ctx ctx;
+	int failed = 0;
+
+	drop_capabilities(false);
+	ctx = seccomp_init(SCMP_ACT_ALLOW);
+	if (ctx != NULL)
+		failed = deny(ctx);
+	return load(ctx, failed, err);
 }

@@ -36,10 +36,20 @@ const char *const *sandbox_vault_calls(size_t *count);
 /**
  * sandbox_net(files, count, err):
  * No Unix socket (agent.sock is the owner's), no program, no other process,
- * and of the files only what resolvers and TLS read, and ${files}.
+ * no word typed into a terminal, and of the files only what resolvers and TLS
+ * read, and ${files}.  Before there is a second thread: Landlock holds the
+ * calling one, and those that it makes.
  *   errors  ERR_UNSUPPORTED: the kernel has no seccomp, or no Landlock: then
  *           net could read the state folder
  */
 int sandbox_net(const char *const *files, size_t count, struct err *err);
+
+/**
+ * sandbox_api(err):
+ * The same for the owner's API, which talks to agent.sock and reads the files
+ * that she names.
+ *   errors  ERR_UNSUPPORTED: the kernel has no seccomp
+ */
+int sandbox_api(struct err *err);
 
 #endif

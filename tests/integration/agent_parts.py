@@ -10,6 +10,7 @@ import tempfile
 import unittest
 
 import harness
+from agent_blocklist import fingerprint
 
 SANITIZED = b"__asan_init" in open(
     os.path.join(harness.BIN, "attest-agent"), "rb").read()
