@@ -208,19 +208,44 @@ release(struct vault_validate_answer *out, struct vault *v, struct vault_vm *vm,
 	}
 }
 
+/* Her word is for the guest that she was shown: another one that was started
+ * from the same launch blob (T6), or on other firmware, is another question. */
+static int
+ask_subject(uint8_t out[SEV_SHA256_LEN], const struct session *s,
+    const struct vault_validate *in, struct err *err)
+{
+	uint8_t text[sizeof(s->id.bytes) + sizeof(in->measure.mac) +
+	    sizeof(in->measure.nonce) + 3];
+	struct writer w = writer_of(text, sizeof(text));
+
+	writer_put(&w, span_of(s->id.bytes, sizeof(s->id.bytes)));
+	writer_put(&w, span_of(in->measure.mac, sizeof(in->measure.mac)));
+	writer_put(&w, span_of(in->measure.nonce, sizeof(in->measure.nonce)));
+	writer_u8(&w, in->build.api_major);
+	writer_u8(&w, in->build.api_minor);
+	writer_u8(&w, in->build.build_id);
+	return sev_hash_sha256(out, writer_span(&w), err);
+}
+
 /* True: the owner agrees, or need not be asked. */
 static bool
 ask_owner(struct vault_validate_answer *out, struct vault *v,
     struct vault_vm *vm, struct session *s, const struct vault_validate *in)
 {
 	bool over = vm->reg->then == THEN_CONFIRM && vault_over_limit(v, vm);
+	uint8_t subject[SEV_SHA256_LEN];
 	struct vault_ask ask;
+	struct err err = { 0 };
 	enum vault_word word;
 
 	if (!over && !vault_needs_word(vm, APPROVE_AT_RELEASE))
 		return true;
+	if (ask_subject(subject, s, in, &err) != 0) {
+		out->outcome = VAULT_INTERNAL;
+		return false;
+	}
 	vault_ask_fill(&ask, over ? ASK_LIMIT : ASK_RELEASE, &in->vm,
-	    span_of(s->id.bytes, sizeof(s->id.bytes)), &in->asker, "");
+	    span_of(subject, sizeof(subject)), &in->asker, "");
 	(void)snprintf(ask.facts, sizeof(ask.facts),
 	    "%s: the guest's measurement matches, platform firmware %u.%u "
 	    "build %u; %llu released so far%s",

@@ -428,6 +428,78 @@ no_secret_no_packet(void **state)
 	assert_int_equal(lab_released(&lab), 1);
 }
 
+static bool
+answer_all(bool yes)
+{
+	struct vault_ask *asks = calloc(VAULT_ASKS_MAX, sizeof(*asks));
+	struct err err = { 0 };
+	size_t count;
+
+	assert_non_null(asks);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	count = vault_asks(asks, lab.vault);
+	if (count == 1)
+		assert_int_equal(
+		    vault_answer(lab.vault, asks[0].id, yes, &err), 0);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	free(asks);
+	return count == 1;
+}
+
+/* T6, T30: her word is for the guest that was shown, not for a second one
+ * that was started from the same blob in the meantime. */
+static void
+word_is_for_one_guest(void **state)
+{
+	struct vault_validate_answer a;
+	struct vault_launch_answer launch;
+	struct vault_validate m[2];
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){
+		"approve", "always", "approve-at", "release", NULL });
+	(void)lab_begin(&lab, &launch, &m[0]);
+	lab_measure(&m[1], &lab, lab_start(&lab, &launch));
+	lab_validate(&a, &lab, &m[0]);
+	lab_outcome(a.outcome, VAULT_PENDING);
+	assert_true(answer_all(true));
+	lab_validate(&a, &lab, &m[1]);
+	lab_outcome(a.outcome, VAULT_PENDING);
+	assert_true(answer_all(false));
+	lab_validate(&a, &lab, &m[1]);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	lab_validate(&a, &lab, &m[0]);
+	lab_outcome(a.outcome, VAULT_OK);
+	lab_validate(&a, &lab, &m[1]);
+	lab_outcome(a.outcome, VAULT_BLOB_REUSED);
+	assert_int_equal(lab_released(&lab), 1);
+}
+
+/* What comes while it is locked is refused, and costs no batch. */
+static void
+locked_takes_nothing(void **state)
+{
+	struct secret cek = { 0 };
+	uint8_t cpu_id[VAULT_CPU_ID_LEN] = { 1 };
+	uint8_t key[SEV_SHA256_LEN] = { 2 };
+	struct err err = { 0 };
+
+	(void)state;
+	lab_file(&cek, "certs/synthetic-a/cek.cert");
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	vault_lock(lab.vault);
+	assert_int_equal(
+	    vault_put_cek(lab.vault, cpu_id, secret_span(&cek), &err), -1);
+	assert_int_equal(err.code, ERR_CLOSED);
+	assert_int_equal(
+	    vault_set_blocked(lab.vault, NULL, span_of(key, sizeof(key)), &err),
+	    -1);
+	assert_int_equal(err.code, ERR_CLOSED);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	secret_free(&cek);
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(wrong_policy_and_hints_are_refused),
@@ -442,6 +514,8 @@ static const struct CMUnitTest tests[] = {
 	T(no_secret_no_packet),
 	T(sessions_of_another_boot),
 	T(vms_are_capped),
+	T(word_is_for_one_guest),
+	T(locked_takes_nothing),
 };
 
 int
