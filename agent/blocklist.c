@@ -148,6 +148,7 @@ blocklists_drop(struct blocklists *b)
 		struct blocklist *l = *at;
 
 		if (l->for_all) {
+			l->looked = false;
 			at = &l->next;
 			continue;
 		}
@@ -205,6 +206,8 @@ blocklists_look(struct blocklists *b, struct err *err)
 
 		if (has_changed(l)) {
 			l->in_force = read_one(b, l, &why) == 0;
+			if (why.code == ERR_CLOSED)
+				continue; /* it comes again */
 			if (!l->in_force)
 				log_error(NULL,
 				    "CEK block-list %s: %s; what was read "

@@ -11,6 +11,7 @@
 struct keeper_lists {
 	int owner_fd; /* borrowed */
 	struct blocklists *lists;
+	bool none;   /* there is no list for all VMs */
 	bool relist; /* VMs have come or gone */
 	int64_t look_at_ms;
 };
@@ -37,6 +38,18 @@ give_list(void *arg, const struct uuid *vm, struct span keys, struct err *err)
 	secret_free(&in);
 	buf_free(&out);
 	return rc;
+}
+
+/* That of an earlier run counts no more. */
+static int
+give_none(struct keeper_lists *k, struct err *err)
+{
+	struct err why = { 0 };
+
+	if (give_list(k, NULL, (struct span){ 0 }, &why) == 0 ||
+	    why.code == ERR_CLOSED)
+		return 0;
+	return err_set(err, why.code, "%s", why.msg);
 }
 
 /* Which files the VMs want, as the vault has them now. */
@@ -67,7 +80,7 @@ list_lists(struct keeper_lists *k, struct err *err)
 	}
 	buf_free(&out);
 	k->relist = false;
-	return rc;
+	return rc != 0 || !k->none ? rc : give_none(k, err);
 }
 
 void
@@ -104,9 +117,8 @@ keeper_lists_start(
 	k->owner_fd = owner_fd;
 	if (blocklists_new(&k->lists, give_list, k, err) != 0)
 		return -1;
-	/* Without one, that of an earlier run counts no more. */
-	if (path[0] != '\0' ? blocklists_keep(k->lists, NULL, path, err) != 0
-			    : give_list(k, NULL, (struct span){ 0 }, err) != 0)
+	k->none = path[0] == '\0';
+	if (!k->none && blocklists_keep(k->lists, NULL, path, err) != 0)
 		return -1;
 	if (list_lists(k, err) != 0)
 		return -1;

@@ -134,6 +134,7 @@ seal_key_unwrap(struct secret *out, const struct state *state,
     struct span passphrase, struct err *err)
 {
 	struct secret stored = { 0 };
+	struct secret clear = { 0 };
 	struct secret kek = { 0 };
 	struct seal_wrap wrap;
 	int rc = -1;
@@ -151,8 +152,16 @@ seal_key_unwrap(struct secret *out, const struct state *state,
 		goto out;
 	}
 	rc = 0;
+	/* Left in the clear if seal_key_wrap() was killed half-way. */
+	if (state_read(
+		&clear, state, SEAL_KEY_FILE, STORE_SEAL_KEY_LEN, NULL) == 0 &&
+	    secret_equal(secret_span(&clear), secret_span(out)))
+		rc = state_remove(state, SEAL_KEY_FILE, err);
+	if (rc != 0)
+		secret_free(out);
 out:
 	secret_free(&kek);
+	secret_free(&clear);
 	secret_free(&stored);
 	return rc;
 }

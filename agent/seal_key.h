@@ -34,7 +34,8 @@ int seal_key_make(
 
 /**
  * seal_key_unwrap(out, state, passphrase, err):
- * Open seal.scrypt; takes a second and 128 MiB, by design.
+ * Open seal.scrypt; takes a second and 128 MiB, by design.  The same
+ * key in seal.key is taken away.
  *   errors  ERR_UNTRUSTED: another passphrase, or the file was altered;
  *           ERR_MALFORMED; ERR_NOT_FOUND; ERR_MEMORY
  *   source  RFC 7914

@@ -407,6 +407,8 @@ store_put(struct store *s, enum store_table table, struct span key,
 	s->dirty = true;
 	if (!s->open || key.len > STORE_KEY_MAX)
 		return err_set(err, ERR_INTERNAL, "store_put: no transaction");
+	if (store_is_locked(s))
+		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
 	if (store_seal(&sealed, secret_span(&s->seal),
 		aad_make(aad, sizeof(aad), (int)table, key, version), value,
 		err) != 0)

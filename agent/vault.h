@@ -205,7 +205,8 @@ void vault_validate(struct vault_validate_answer *out, struct vault *v,
  * good, and used for every chain whose CEK has its key, once it verifies
  * under AMD's ASKs or a registered root.  Anybody may call: only AMD's
  * signature counts.
- *   errors  ERR_UNTRUSTED, ERR_MALFORMED: the server lies; ERR_LIMIT; ERR_IO
+ *   errors  ERR_UNTRUSTED, ERR_MALFORMED: the server lies; ERR_CLOSED: it is
+ *           locked; ERR_LIMIT; ERR_IO
  */
 int vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
     struct span cert, struct err *err);
@@ -214,7 +215,8 @@ int vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
  * vault_set_blocked(v, vm, keys, err):
  * The CEK block-list of one VM, or of all (${vm} NULL), from now on: CEK
  * fingerprints of SEV_SHA256_LEN bytes each.  It is kept across restarts.
- *   errors  ERR_MALFORMED, ERR_LIMIT, ERR_NOT_FOUND: no such VM; ERR_IO
+ *   errors  ERR_MALFORMED, ERR_LIMIT, ERR_NOT_FOUND: no such VM; ERR_CLOSED: it
+ *           is locked, give it again once it is not; ERR_IO
  */
 int vault_set_blocked(
     struct vault *v, const struct uuid *vm, struct span keys, struct err *err);
@@ -239,7 +241,8 @@ struct vault_ask {
 	enum vault_ask_kind kind;
 	enum vault_word word;
 	struct uuid vm;
-	uint8_t subject[SEV_SHA256_LEN]; /* CEK's key, or session id */
+	/* CEK's key, or SHA-256 of session id, measurement and build */
+	uint8_t subject[SEV_SHA256_LEN];
 	int64_t since_ms;                /* boot time, of the last change */
 	char facts[VAULT_FACTS_MAX];     /* verified */
 	char asker[VAULT_ID_MAX + REGISTRATION_HOST_LEN_MAX + 16];

@@ -114,6 +114,9 @@ vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 	struct vault_cek cek;
 	size_t i;
 
+	/* It could not be kept, and must not cost the others their batch. */
+	if (vault_is_locked(v))
+		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
 	if (sev_cert_parse(&parsed, cert, err) != 0 ||
 	    judge_cek(v, &parsed, err) != 0 ||
 	    sev_cert_fingerprint(cek.key, &parsed, err) != 0)
@@ -215,6 +218,8 @@ vault_set_blocked(struct vault *v, const struct uuid *vm_id, struct span keys,
 	struct policy_blocklist *list = &v->blocked;
 	struct vault_vm *vm = NULL;
 
+	if (vault_is_locked(v))
+		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
 	if (vm_id != NULL) {
 		vm = vault_vm_find(v, vm_id);
 		if (vm == NULL)

@@ -85,6 +85,11 @@ class Parts(harness.LabTest):
             self.assertEqual(int(field(pid, "CapEff"), 16) & ~may, 0, name)
             with open("/proc/%d/limits" % pid, encoding="ascii") as f:
                 self.assertRegex(f.read(), r"Max core file size +0 +0")
+            # A thread left outside would be the way out of it.
+            for task in os.listdir("/proc/%d/task" % pid):
+                for what in ("Seccomp", "NoNewPrivs", "CapEff"):
+                    self.assertEqual(field(int(task), what),
+                                     field(pid, what), name)
             with open("/proc/%d/environ" % pid, "rb") as f:
                 self.assertNotIn(self.passphrase.encode(), f.read())
 
@@ -243,6 +248,34 @@ class Sealed(harness.LabTest):
         self.lab.host("step-validate", state, "--out", answer)
         done = self.lab.host("step-open", state, answer)
         self.assertIn(self.passphrase, done.stdout)
+
+    def test_killed_while_it_was_put_under_one(self):
+        """A seal.key that was left in the clear goes with the next unlock,
+        unless it is another one."""
+        clear = os.path.join(self.owner.state, "seal.key")
+        self.owner.start(ready=False)
+        self.owner.process.wait_line(r"ready: relay")
+        with open(os.open(clear, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as f:
+            f.write(b"\0" * 32)
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        self.assertTrue(os.path.exists(clear))
+        os.unlink(clear)
+
+    def test_block_list_behind_the_lock(self):
+        """A list that could not be taken while locked is in force after."""
+        blocked = self.lab.file("blocked", "")
+        config = self.lab.file(
+            "locked.yaml", "platform: {cek-blocklist: %s}\n" % blocked)
+        self.owner.start(ready=False, config=config)
+        self.owner.process.wait_line(r"ready: relay")
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        self.owner.cli("lock")
+        self.lab.file("blocked", "%s\n" % fingerprint(
+            os.path.join(harness.PLATFORM, "cek.cert")))
+        seen = self.owner.process.mark()
+        self.owner.cli("unlock", "--passphrase-file", self.word)
+        self.owner.process.wait_line("1 CEKs are blocked for all", seen)
+        self.lab.host("launch", *self.lab.guest(self.vm), ok=(1,))
 
     def test_disabled(self):
         self.owner.start(ready=False)
