@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/cli.h"
+#include "agent/plain.h"
 
 static const char usage[] =
     "usage: attest-agent status [--json]\n"
@@ -51,9 +52,28 @@ print_tunnel(const json_t *s)
 			  : "OFF at the relay: hellos are not bound to TLS");
 }
 
+/* Words of relays, through a process that may have fallen to one (T30). */
 static void
-print(const json_t *s)
+make_plain(json_t *v)
 {
+	const char *name;
+	char text[1024];
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(v, i, one) make_plain(one);
+	json_object_foreach(v, name, one) make_plain(one);
+	if (!json_is_string(v))
+		return;
+	(void)snprintf(text, sizeof(text), "%s", json_string_value(v));
+	(void)json_string_set(v, plain(text));
+}
+
+static void
+print(json_t *s)
+{
+	make_plain(s);
+
 	if (cli_text(s, "relay")[0] != '\0')
 		print_tunnel(s);
 	if (cli_text(s, "direct")[0] != '\0')

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "agent/cli.h"
@@ -178,6 +179,8 @@ show_asks(struct watch *w, const json_t *asks)
 		const json_t *ask = json_array_get(asks, i);
 
 		w->asking = (uint64_t)cli_number(ask, "id");
+		/* What was typed before it was shown is not meant for it. */
+		(void)tcflush(STDIN_FILENO, TCIFLUSH);
 		(void)printf("Approve question %llu? [y/N] ",
 		    (unsigned long long)w->asking);
 	}
@@ -226,8 +229,10 @@ take_line(struct watch *w)
 	char line[64];
 	bool yes;
 
-	if (fgets(line, sizeof(line), stdin) == NULL)
+	if (fgets(line, sizeof(line), stdin) == NULL) {
+		clearerr(stdin); /* ^D: there may be more words yet */
 		return;
+	}
 	line[strcspn(line, "\n")] = '\0';
 	yes = strcmp(line, "y") == 0 || strcmp(line, "yes") == 0;
 	if (w->asking == 0)
@@ -286,6 +291,8 @@ cli_watch(const struct cli *cli, int argc, char **argv)
 	(void)signal(SIGCHLD, SIG_IGN);
 	if (after == NULL && start_from_end(&w, &err) != 0)
 		return cli_fail_as(w.json, &err);
+	/* So that nothing waits where neither poll() nor tcflush() look. */
+	(void)setvbuf(stdin, NULL, _IONBF, 0);
 	if (w.tty)
 		(void)printf(
 		    "%-8s  %-10s  %-8s  %s\n", "TIME", "EVENT", "VM", "WHAT");

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import threading
 import unittest
 
@@ -31,6 +32,15 @@ class Ask(harness.LabTest):
     def events(self):
         lines = self.owner.cli("log", "show", "--json").stdout.splitlines()
         return [json.loads(line)["event"] for line in lines]
+
+    def watch(self, *args):
+        """On a terminal: the process, and the other end of that."""
+        child, fd = pty.fork()
+        if child == 0:
+            os.execv(os.path.join(harness.BIN, "attest-agent"),
+                     ["attest-agent", "--state", self.owner.state, "watch",
+                      "--no-notify", *args])
+        return child, fd
 
     def finish(self, host):
         self.assertEqual(host.wait(), 0, host.output())
@@ -68,8 +78,8 @@ class AtLaunch(Ask):
         self.lab.host("launch", *self.lab.guest(self.vm), ok=(1, 2, 3))
         self.assertEqual(self.events().count("asked"), 1)
 
-    def test_two_questions_at_once(self):
-        """Each has a number; the answers may come in any order."""
+    def ask_twice(self):
+        """Two hosts that wait, and the numbers of their questions."""
         other = self.owner.add("web2", self.passphrase, "--approve", "always",
                                vm="11111111-1111-4111-8111-111111111111")
         self.lab.relay.stop()
@@ -82,6 +92,11 @@ class AtLaunch(Ask):
         second = self.start_host(name="second")
         two = self.question(seen)
         self.vm = vm
+        return (first, one), (second, two)
+
+    def test_two_questions_at_once(self):
+        """Each has a number; the answers may come in any order."""
+        (first, one), (second, two) = self.ask_twice()
         self.assertNotEqual(one, two)
         self.owner.cli("approve", two)
         self.finish(second)
@@ -143,11 +158,7 @@ class AtLaunch(Ask):
     def test_watch_prompts(self):
         """On a terminal: what is verified apart from what a host claims; No
         is the default."""
-        child, fd = pty.fork()
-        if child == 0:
-            os.execv(os.path.join(harness.BIN, "attest-agent"),
-                     ["attest-agent", "--state", self.owner.state, "watch",
-                      "--no-notify"])
+        child, fd = self.watch()
         try:
             agent_case.read_until(fd, b"WHAT")
             host = self.start_host()
@@ -166,6 +177,28 @@ class AtLaunch(Ask):
             os.waitpid(child, 0)
             os.close(fd)
 
+    def test_typed_ahead(self):
+        """T30: a word typed before its question was shown is for no one."""
+        hosts = {number: host for host, number in self.ask_twice()}
+        child, fd = self.watch()
+        try:
+            first = self.prompted(fd)
+            os.write(fd, b"y\ny\n")
+            second = self.prompted(fd)
+            self.assertEqual({first, second}, set(hosts))
+            self.finish(hosts[first])
+            os.write(fd, b"\n")
+            self.owner.process.wait_line("denied: question " + second)
+            self.assertNotEqual(hosts[second].wait(), 0)
+        finally:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+        os.close(fd)
+
+    def prompted(self, fd):
+        shown = agent_case.read_until(fd, b"[y/N] ")
+        return re.search(rb"Approve question (\d+)", shown).group(1).decode()
+
     def test_terminal_escapes(self):
         """T30: what a host claims reaches no terminal as it is."""
         host = self.start_host("--out", self.lab.path("guest"),
@@ -178,11 +211,7 @@ class AtLaunch(Ask):
         seen = self.owner.process.mark()
         threading.Thread(target=self.post, args=(body,), daemon=True).start()
         self.question(seen)
-        child, fd = pty.fork()
-        if child == 0:
-            os.execv(os.path.join(harness.BIN, "attest-agent"),
-                     ["attest-agent", "--state", self.owner.state, "watch",
-                      "--no-notify", "--after", "0"])
+        child, fd = self.watch("--after", "0")
         shown = agent_case.read_until(fd, b"[y/N] ")
         os.kill(child, 9)
         os.waitpid(child, 0)
