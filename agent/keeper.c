@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/api_token.h"
 #include "agent/control.h"
 #include "agent/keeper_lists.h"
 #include "agent/part.h"
@@ -347,6 +348,20 @@ wait_for_vault(struct keeper *k)
 	return -1;
 }
 
+/* Better said now than every time its process is started. */
+static int
+check_token(const struct state *state, struct err *err)
+{
+	uint8_t hash[SEV_SHA256_LEN];
+
+	if (api_token_load(hash, state, err) == 0)
+		return 0;
+	if (err->code == ERR_NOT_FOUND)
+		(void)err_set(err, ERR_NOT_FOUND,
+		    "api.listen without a token: attest-agent api token");
+	return -1;
+}
+
 int
 keeper_run(int *status, const struct cli *cli, const struct state *state,
     const struct config *config, int argc, char **argv, struct err *err)
@@ -363,6 +378,8 @@ keeper_run(int *status, const struct cli *cli, const struct state *state,
 	const struct control_ops ops = { answer, signalled, tick, &k };
 	int rc = -1;
 
+	if (config->api_listen[0] != '\0' && check_token(state, err) != 0)
+		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k.pair) !=
 		0 ||
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, k.owner) != 0 ||

@@ -19,7 +19,8 @@
  * the flags of `run`, SIGTERM, SIGINT and SIGCHLD are blocked and the lock of
  * ${state} is held.
  *   returns  0: ${status} is that of the program
- *   errors   ERR_IO, ERR_INTERNAL: nothing runs
+ *   errors   ERR_IO, ERR_INTERNAL; ERR_NOT_FOUND: api.listen is there and no
+ *            token: nothing runs
  */
 int keeper_run(int *status, const struct cli *cli, const struct state *state,
     const struct config *config, int argc, char **argv, struct err *err);

@@ -181,6 +181,17 @@ class Api(harness.LabTest):
                 self.assertRegex(done.stderr,
                                  "not a loopback address|want 127.0.0.1:PORT")
 
+    def test_listen_wants_a_token(self):
+        """Refused at once, rather than tried again for ever."""
+        cert, key = self.lab.ca.issue("api", ["IP:127.0.0.1"])
+        self.owner.stop()
+        process = self.owner.start(
+            "--api-listen", "127.0.0.1:0", "--api-certificate", cert,
+            "--api-key", key, ready=False)
+        process.wait_line("without a token: attest-agent api token")
+        self.assertEqual(process.wait(), 1)
+        self.owner.process = None
+
     def test_nothing_by_default(self):
         self.assertNotIn("api.sock", os.listdir(self.owner.state))
         self.assertNotIn("owner's API", self.owner.process.output())
