@@ -102,7 +102,9 @@ plan_restart(struct keeper *k)
 static void
 over(struct keeper *k, int status)
 {
-	k->status = status;
+	/* Net ends in the wake of the vault, and may be reaped behind it. */
+	if (k->status != CLI_DIED)
+		k->status = status;
 	k->ending = true;
 	control_end(k->control);
 }
