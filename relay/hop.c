@@ -85,7 +85,8 @@ refuse(struct hop *h, enum frame_reset code, const char *text)
 
 /* The tunnel that the other relay means, and no other: it chose. */
 static bool
-find_tunnel(struct hop *h, const struct uuid *uuid, uint64_t session)
+find_tunnel(struct hop *h, const struct uuid *uuid, uint64_t session,
+    struct account **account)
 {
 	struct relay *r = h->link->worker->relay;
 	struct route routes[ROUTE_MAX];
@@ -95,6 +96,7 @@ find_tunnel(struct hop *h, const struct uuid *uuid, uint64_t session)
 		if (routes[i].session != session)
 			continue;
 		h->tunnel = routes[i].tunnel;
+		*account = routes[i].account;
 		h->job->tunnel = routes[i].tunnel;
 		h->job->session = session;
 		return true;
@@ -192,6 +194,8 @@ on_request(
 {
 	struct hop_link *l = arg;
 	struct hop *h = hop_new(l, stream, request);
+	struct account *account;
+	enum problem problem;
 	uint64_t session;
 	struct path path;
 	struct span text;
@@ -207,8 +211,13 @@ on_request(
 		refuse(h, FRAME_RESET_PROTOCOL, "not between relays");
 		return;
 	}
-	if (!find_tunnel(h, &path.uuid, session)) {
+	if (!find_tunnel(h, &path.uuid, session, &account)) {
 		refuse(h, FRAME_RESET_REFUSED, "no such tunnel here");
+		return;
+	}
+	/* The relay that the host asked does not know whose agent it is. */
+	if (!job_account(h->job, account, clock_us(), &problem)) {
+		refuse(h, FRAME_RESET_BUSY, "over a quota of the tenant");
 		return;
 	}
 	if (relay_overloaded(l->worker->relay) ||
