@@ -198,19 +198,32 @@ on_timer(void *arg)
 	side_touch(s);
 }
 
+/* Nodes come and go, and their names with them. */
+static bool
+make_place(struct peer_link *idle)
+{
+	if (idle == NULL)
+		return false;
+	LIST_REMOVE(idle, links);
+	release(idle);
+	return true;
+}
+
 static struct peer_link *
 find(struct worker *w, const char *node)
 {
-	struct peer_link *p;
+	struct peer_link *p, *idle = NULL;
 	size_t count = 0;
 
 	LIST_FOREACH(p, &w->links, links)
 	{
 		if (strcmp(p->node, node) == 0)
 			return p;
+		if (p->side.conn == NULL)
+			idle = p;
 		count++;
 	}
-	if (count >= LINKS_MAX)
+	if (count >= LINKS_MAX && !make_place(idle))
 		return NULL;
 	p = calloc(1, sizeof(*p));
 	if (p == NULL)
