@@ -185,8 +185,9 @@ static const struct conf_key relay_keys[] = {
 	{ "cluster.lease", CONF_MS, AT(cluster.lease), "10s", 1000, 600000,
 	  "How long a UUID is this relay's without a renewal." },
 	{ "cluster.fence", CONF_MS, AT(cluster.fence), "1h", 10000, 604800000,
-	  "How long after that it is kept from other agents' keys, as this "
-	  "relay may live and just not reach the Redis." },
+	  "How long after its last renewal it is kept from other agents' keys, "
+	  "as this relay may live and just not reach the Redis; at least three "
+	  "leases." },
 
 	{ "limits.connections", CONF_INT, AT(limits.connections), "65536", 1,
 	  4000000, "Connections in all; agents have at most seven eighths." },

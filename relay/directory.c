@@ -3,7 +3,7 @@
 #include "common/clock.h"
 #include "common/hex.h"
 #include "common/log.h"
-#include "common/secret.h"
+#include "common/siphash.h"
 #include "relay/directory_impl.h"
 #include "relay/directory_read.h"
 #include "relay/worker.h"
@@ -89,6 +89,7 @@ directory_call(struct directory *d, const struct directory_call *call,
 	if (copy == NULL)
 		return false;
 	*copy = *call;
+	copy->sent_ms = clock_ms();
 	hex_encode(key, sizeof(key),
 	    span_of(call->uuid.bytes, sizeof(call->uuid.bytes)));
 	if (!redis_run(d->redis, call->script, key, args, count, copy)) {
@@ -113,12 +114,14 @@ found(struct directory_op *op, const struct redis_answer *a)
 static void
 find(struct directory *d, struct directory_op *op)
 {
-	const char *args[] = { d->node };
+	char most[16];
+	const char *args[] = { d->node, most };
 	struct directory_call call = {
 		.script = SCRIPT_FIND, .op = op, .uuid = op->uuid
 	};
 
-	if (!directory_call(d, &call, args, 1))
+	snprintf(most, sizeof(most), "%d", DIRECTORY_FOUND_MAX);
+	if (!directory_call(d, &call, args, 2))
 		directory_home(op);
 }
 
@@ -140,11 +143,16 @@ prefer(struct directory *d, struct directory_op *op)
 static void
 unbind(struct directory *d, struct directory_op *op)
 {
+	char key[DIRECTORY_KEY_TEXT] = "";
+	const char *args[] = { key };
 	struct directory_call call = { .script = SCRIPT_RELEASE,
 		.uuid = op->uuid };
 
-	directory_unbind(d, &op->uuid);
-	if (!directory_call(d, &call, NULL, 0))
+	if (op->of_key)
+		hex_encode(key, sizeof(key), span_of(op->key, sizeof(op->key)));
+	else
+		directory_unbind(d, &op->uuid);
+	if (!directory_call(d, &call, args, 1))
 		log_warn(&subject,
 		    "a released UUID stays bound here: release it again");
 	directory_op_free(op);
@@ -154,6 +162,29 @@ unbind(struct directory *d, struct directory_op *op)
  * What Redis says.
  */
 
+/* ${again}: only if it does not know us any more, as its data was lost while
+ * we were connected. */
+static void
+join(struct directory *d, bool again)
+{
+	const char *args[] = { d->node, d->incarnation, d->address,
+		again ? "1" : "0" };
+	struct directory_call call = { .script = SCRIPT_JOIN,
+		.renewal = again };
+
+	directory_call(d, &call, args, 4);
+}
+
+static void
+joined(struct directory *d, const struct directory_call *call,
+    const struct redis_answer *a)
+{
+	if (!call->renewal || a == NULL || !a->is_number || a->number != 2)
+		return;
+	log_warn(&subject, "its data was lost: claiming anew what is ours");
+	directory_again(d);
+}
+
 static void
 on_answer(void *arg, void *user, const struct redis_answer *a)
 {
@@ -162,6 +193,9 @@ on_answer(void *arg, void *user, const struct redis_answer *a)
 
 	d->calls--;
 	switch (call->script) {
+	case SCRIPT_JOIN:
+		joined(d, call, a);
+		break;
 	case SCRIPT_CLAIM:
 		directory_claimed(d, call, a);
 		break;
@@ -184,13 +218,11 @@ static void
 on_up(void *arg)
 {
 	struct directory *d = arg;
-	const char *args[] = { d->node, d->incarnation, d->address };
-	struct directory_call call = { .script = SCRIPT_JOIN };
 
-	d->down_ms = 0;
+	d->up_now = true;
 	atomic_store(&d->up, true);
 	log_info(&subject, "reached");
-	directory_call(d, &call, args, 3);
+	join(d, false);
 	directory_again(d);
 }
 
@@ -199,7 +231,7 @@ on_down(void *arg, const char *why)
 {
 	struct directory *d = arg;
 
-	d->down_ms = clock_ms();
+	d->up_now = false;
 	atomic_store(&d->up, false);
 	log_error(&subject,
 	    "not reached: %s; tunnels here are served on, UUIDs of other "
@@ -223,6 +255,7 @@ on_clock(void *arg, uint64_t wall_ms, uint64_t took_ms)
 	int64_t ahead = (int64_t)wall_ms - (int64_t)clock_wall_ms() + half;
 	int64_t differs = ahead - atomic_load(&d->ahead_ms);
 
+	join(d, true);
 	if (ahead > AHEAD_MAX_MS || ahead < -AHEAD_MAX_MS) {
 		log_warn(&subject, "its clock is %lld s from ours: not used",
 		    (long long)ahead / 1000);
@@ -294,11 +327,7 @@ on_timer(void *arg)
 	struct directory *d = arg;
 
 	loop_timer_set(&d->timer, d->lease_ms / 10);
-	if (d->down_ms != 0 &&
-	    clock_ms() - d->down_ms > d->fence_ms - d->fence_ms / 10) {
-		d->down_ms = clock_ms();
-		directory_give_up(d);
-	}
+	directory_give_up(d);
 	directory_renew(d);
 }
 
@@ -343,7 +372,7 @@ directory_open(struct directory **out, struct relay *relay,
 {
 	struct directory *d = calloc(1, sizeof(*d));
 	char channel[DIRECTORY_NODE_MAX + 32];
-	uint8_t random[8];
+	uint64_t incarnation;
 	struct redis_url url;
 
 	*out = NULL;
@@ -352,20 +381,23 @@ directory_open(struct directory **out, struct relay *relay,
 	d->relay = relay;
 	d->lease_ms = settings->lease_ms;
 	d->fence_ms = settings->fence_ms;
-	d->down_ms = clock_ms();
 	TAILQ_INIT(&d->waiting);
 	TAILQ_INIT(&d->leases);
 	snprintf(d->node, sizeof(d->node), "%s", settings->node);
 	snprintf(d->address, sizeof(d->address), "%s", settings->address);
 	snprintf(channel, sizeof(channel), DIRECTORY_PREFIX "lost:%s", d->node);
 	if (redis_url_parse(&url, settings->url, err) != 0 ||
-	    secret_random(random, sizeof(random), err) != 0 ||
 	    loop_new(&d->loop, on_mail, d, err) != 0 ||
 	    redis_new(&d->redis, d->loop, &url, settings->password, channel,
 		&redis_ops, d, err) != 0)
 		goto fail;
-	hex_encode(d->incarnation, sizeof(d->incarnation),
-	    span_of(random, sizeof(random)));
+	/* Who takes our place has our ticket keys, and so is us: what we hold
+	 * is not void before the agents have moved. */
+	incarnation =
+	    siphash(relay->ticket_keys + TLS_TICKET_KEYS_LEN - SIPHASH_KEY_LEN,
+		span_str("attest-relay incarnation"));
+	snprintf(d->incarnation, sizeof(d->incarnation), "%016llx",
+	    (unsigned long long)incarnation);
 	loop_timer_init(&d->timer, d->loop, on_timer, d);
 	loop_timer_init(&d->last_timer, d->loop, on_last_timer, d);
 	if (start(d, err) != 0)

@@ -80,6 +80,7 @@ struct directory_claim {
 	struct uuid uuid;
 	bool certain; /* made of the key, or bound to it: nobody else's */
 	bool bind;    /* claimed first: bind it to the key for good */
+	bool fresh;   /* it was not bound before */
 	bool settled; /* asked, or judged; the directory's own */
 	enum directory_verdict verdict;
 };
@@ -109,7 +110,8 @@ struct directory_op {
 	/* FIND, PREFER, RELEASE */
 	struct handle host;
 	struct uuid uuid;
-	uint8_t key[UUID_KEY_LEN]; /* PREFER */
+	uint8_t key[UUID_KEY_LEN]; /* PREFER; RELEASE of_key */
+	bool of_key;               /* RELEASE: only if bound to ${key} */
 	struct directory_found found;
 };
 

@@ -32,6 +32,7 @@ struct directory_lease {
 	bool owed; /* its withdrawal is, and the tunnel is gone */
 	bool sent; /* the withdrawal was, and may have been done */
 	uint64_t renew_ms;
+	uint64_t sure_ms; /* when the directory was last asked, and had it */
 };
 
 /* A script under way. */
@@ -43,6 +44,7 @@ struct directory_call {
 	struct uuid uuid;
 	uint8_t key[UUID_KEY_LEN];
 	uint64_t session;
+	uint64_t sent_ms;
 };
 
 struct directory {
@@ -53,14 +55,14 @@ struct directory {
 	struct redis *redis;
 	char node[DIRECTORY_NODE_MAX + 1];
 	char address[DIRECTORY_ADDRESS_MAX + 1];
-	char incarnation[17]; /* random for each start */
+	char incarnation[17]; /* another one for each start */
 	uint32_t lease_ms;
 	uint32_t fence_ms;
 	struct directory_ops waiting; /* CLAIMs that cannot be judged yet */
 	void *tree;                   /* of leases, by UUID and key; owned */
 	struct directory_leases leases;
-	size_t calls;     /* under way */
-	uint64_t down_ms; /* since; 0: it is up */
+	size_t calls; /* under way */
+	bool up_now;
 	bool closing;
 	struct loop_timer timer;
 	struct loop_timer last_timer;
@@ -101,8 +103,8 @@ void directory_again(struct directory *d);
 /** directory_renew(d): what is due. */
 void directory_renew(struct directory *d);
 
-/** directory_give_up(d): the fence is near: what others may soon take is not
- * ours any more. */
+/** directory_give_up(d): the fence of a claim is near, as its renewals failed:
+ * what others may soon take is not ours any more. */
 void directory_give_up(struct directory *d);
 
 /** directory_leases_free(d): forget all. */

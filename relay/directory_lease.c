@@ -16,7 +16,7 @@
 #define RENEW_TURN 4096 /* renewals of one turn */
 
 /* What SCRIPT_CLAIM says. */
-enum said { SAID_NO, SAID_YES, SAID_OLDER, SAID_LATER };
+enum said { SAID_NO, SAID_YES, SAID_OLDER, SAID_LATER, SAID_FRESH };
 
 static int
 compare(const void *a, const void *b)
@@ -49,9 +49,10 @@ drop_lease(struct directory *d, struct directory_lease *l)
 }
 
 /* The claim is granted: its lease, new or taken over from an older tunnel.
- * NULL: no memory. */
+ * ${sure_ms}: when the directory was asked; 0: it was not.  NULL: no memory. */
 static struct directory_lease *
-keep(struct directory *d, const struct directory_op *op, size_t at)
+keep(struct directory *d, const struct directory_op *op, size_t at,
+    uint64_t sure_ms)
 {
 	const struct directory_claim *c = &op->claims[at];
 	struct directory_lease *l = find_lease(d, &c->uuid, op->tunnel.key);
@@ -62,6 +63,7 @@ keep(struct directory *d, const struct directory_op *op, size_t at)
 			return NULL;
 		l->uuid = c->uuid;
 		l->tunnel = op->tunnel;
+		l->sure_ms = clock_ms();
 		if (tsearch(l, &d->tree, compare) == NULL) {
 			free(l);
 			return NULL;
@@ -78,6 +80,8 @@ keep(struct directory *d, const struct directory_op *op, size_t at)
 	l->certain = c->certain;
 	l->bind = c->bind;
 	l->lost = l->owed = l->sent = false;
+	if (sure_ms != 0)
+		l->sure_ms = sure_ms;
 	l->renew_ms = clock_ms() + d->lease_ms / 3;
 	TAILQ_INSERT_TAIL(&d->leases, l, link);
 	return l;
@@ -120,9 +124,9 @@ settle(struct directory_op *op)
 
 static void
 decide(struct directory *d, struct directory_op *op, size_t at,
-    enum directory_verdict verdict)
+    enum directory_verdict verdict, uint64_t sure_ms)
 {
-	if (verdict == DIRECTORY_YES && keep(d, op, at) == NULL)
+	if (verdict == DIRECTORY_YES && keep(d, op, at, sure_ms) == NULL)
 		verdict = DIRECTORY_NO;
 	op->claims[at].verdict = verdict;
 	settle(op);
@@ -156,7 +160,7 @@ claim_one(struct directory *d, struct directory_op *op, size_t at)
 		return true;
 	if ((held == NULL || held->sent) && !c->certain)
 		return false;
-	decide(d, op, at, DIRECTORY_YES);
+	decide(d, op, at, DIRECTORY_YES, 0);
 	return true;
 }
 
@@ -230,7 +234,9 @@ renewed(struct directory *d, const struct directory_call *call,
 	if (l == NULL || l->tunnel.session != call->session || a == NULL ||
 	    !a->is_number)
 		return;
-	if (a->number == SAID_OLDER)
+	if (a->number == SAID_YES || a->number == SAID_FRESH)
+		l->sure_ms = call->sent_ms;
+	else if (a->number == SAID_OLDER)
 		supersede(d, l);
 	else if (a->number == SAID_NO)
 		unsettle(d, l);
@@ -253,10 +259,12 @@ directory_claimed(struct directory *d, const struct directory_call *call,
 		op->waits = true;
 		return;
 	}
+	op->claims[call->index].fresh = a->number == SAID_FRESH;
 	decide(d, op, call->index,
-	    a->number == SAID_YES         ? DIRECTORY_YES
-		: a->number == SAID_OLDER ? DIRECTORY_OLDER
-					  : DIRECTORY_NO);
+	    a->number == SAID_YES || a->number == SAID_FRESH ? DIRECTORY_YES
+		: a->number == SAID_OLDER                    ? DIRECTORY_OLDER
+							     : DIRECTORY_NO,
+	    call->sent_ms);
 }
 
 /*
@@ -373,7 +381,7 @@ directory_renew(struct directory *d)
 	struct directory_lease *l;
 	uint64_t now = clock_ms();
 
-	if (d->down_ms != 0)
+	if (!d->up_now)
 		return;
 	for (int i = 0; i < RENEW_TURN; i++) {
 		l = TAILQ_FIRST(&d->leases);
@@ -401,10 +409,13 @@ void
 directory_give_up(struct directory *d)
 {
 	struct directory_lease *l, *next;
+	uint64_t now = clock_ms(), most = d->fence_ms - d->fence_ms / 10;
 
+	/* By each claim's own renewals, not by the connection: a Redis that
+	 * takes us and refuses to write looks well in between. */
 	for (l = TAILQ_FIRST(&d->leases); l != NULL; l = next) {
 		next = TAILQ_NEXT(l, link);
-		if (!l->certain)
+		if (!l->certain && now - l->sure_ms > most)
 			unsettle(d, l);
 	}
 }

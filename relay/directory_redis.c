@@ -453,7 +453,10 @@ on_answer(redisAsyncContext *ac, void *reply, void *user)
 		good = take_texts(&a, v);
 	}
 	r->ops.answer(r->arg, user, good ? &a : NULL);
-	if (!good && v != NULL)
+	/* A key of another form is the fault of its UUID alone. */
+	if (!good && v != NULL &&
+	    (v->type != REDIS_REPLY_ERROR ||
+		strncmp(v->str, "WRONGTYPE", 9) != 0))
 		fall(r,
 		    v->type == REDIS_REPLY_ERROR
 			? v->str

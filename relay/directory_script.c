@@ -20,11 +20,15 @@
 	"end\n"                                                                \
 	"local form = '^(%d+) (%S+) (%S+) (%d+) (%d) (%d+) (%d+) (%d+)$'\n"
 
-static const char join[] =
-    SCRIPT_HEAD "redis.call('HSET', prefix .. 'nodes', ARGV[1],\n"
-		"  ARGV[2] .. ' ' .. ARGV[3])\n"
-		"redis.call('SET', prefix .. 'born', text(now), 'NX')\n"
-		"return 1\n";
+static const char join[] = SCRIPT_HEAD
+    "if ARGV[4] == '1' and\n"
+    "    redis.call('HEXISTS', prefix .. 'nodes', ARGV[1]) == 1 then\n"
+    "  return 1\n"
+    "end\n"
+    "redis.call('HSET', prefix .. 'nodes', ARGV[1],\n"
+    "  ARGV[2] .. ' ' .. ARGV[3])\n"
+    "redis.call('SET', prefix .. 'born', text(now), 'NX')\n"
+    "return 2\n";
 
 static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "local node, inc, session, key = ARGV[1], ARGV[2], ARGV[3], ARGV[4]\n"
@@ -61,11 +65,11 @@ static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  end\n"
     "end\n"
     "if #all > 64 then return 0 end\n"
+    "local name, fresh = prefix .. 'bind:' .. KEYS[1], false\n"
     "if bind then\n"
-    "  local name = prefix .. 'bind:' .. KEYS[1]\n"
     "  local bound = redis.call('GET', name)\n"
     "  if bound and bound ~= key then return 0 end\n"
-    "  if not bound then redis.call('SET', name, key) end\n"
+    "  fresh = not bound\n"
     "end\n"
     /* Data that has just begun may be data that was lost: let those who held
      * something come back first. */
@@ -73,6 +77,7 @@ static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  local born = redis.call('GET', prefix .. 'born')\n"
     "  if not born or now < tonumber(born) + grace then return 3 end\n"
     "end\n"
+    "if fresh then redis.call('SET', name, key) end\n"
     "if #drop > 0 then redis.call('HDEL', KEYS[1], unpack(drop)) end\n"
     "redis.call('HSET', KEYS[1], own, table.concat({ session, inc, boot, slot,\n"
     "  mode, ARGV[8], ARGV[9], text(now + lease) }, ' '))\n"
@@ -82,7 +87,7 @@ static const char claim[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  redis.call('PUBLISH', prefix .. 'lost:' .. v[1],\n"
     "    KEYS[1] .. ' ' .. v[2] .. ' ' .. v[3])\n"
     "end\n"
-    "return 1\n";
+    "return fresh and 4 or 1\n";
 
 static const char withdraw[] = "local own = ARGV[1] .. ' ' .. ARGV[2]\n"
 			       "local at = redis.call('HGET', KEYS[1], own)\n"
@@ -92,7 +97,8 @@ static const char withdraw[] = "local own = ARGV[1] .. ' ' .. ARGV[2]\n"
 			       "return 0\n";
 
 static const char find[] = SCRIPT_HEAD SCRIPT_ALIVE
-    "local out = { redis.call('GET', prefix .. 'prefer:' .. KEYS[1]) or '' }\n"
+    "local first = redis.call('GET', prefix .. 'prefer:' .. KEYS[1]) or ''\n"
+    "local out, list = { first }, {}\n"
     "local all = redis.call('HGETALL', KEYS[1])\n"
     "for i = 1, #all, 2 do\n"
     "  local node, key = all[i]:match('^(%S+) (%S+)$')\n"
@@ -101,11 +107,17 @@ static const char find[] = SCRIPT_HEAD SCRIPT_ALIVE
     "  if node and session and node ~= ARGV[1] and\n"
     "      tonumber(expiry) > now and alive(node, inc) then\n"
     "    local at = redis.call('HGET', prefix .. 'nodes', node)\n"
-    "    for _, v in ipairs({ node, at:match('^%S+ (%S+)$') or '', session,\n"
-    "        key, mode, rank, caps }) do\n"
-    "      out[#out + 1] = v\n"
-    "    end\n"
+    "    list[#list + 1] = { node, at:match('^%S+ (%S+)$') or '', session,\n"
+    "      key, mode, rank, caps }\n"
     "  end\n"
+    "end\n"
+    /* More than are taken: those that would be asked first. */
+    "table.sort(list, function(a, b)\n"
+    "  if (a[4] == first) ~= (b[4] == first) then return a[4] == first end\n"
+    "  return tonumber(a[6]) < tonumber(b[6])\n"
+    "end)\n"
+    "for i = 1, math.min(#list, tonumber(ARGV[2])) do\n"
+    "  for _, v in ipairs(list[i]) do out[#out + 1] = v end\n"
     "end\n"
     "return out\n";
 
@@ -115,7 +127,11 @@ static const char prefer[] =
     "return 1\n";
 
 static const char release[] =
-    "return redis.call('DEL', 'attest-relay:bind:' .. KEYS[1])\n";
+    "local name = 'attest-relay:bind:' .. KEYS[1]\n"
+    "if ARGV[1] ~= '' and redis.call('GET', name) ~= ARGV[1] then\n"
+    "  return 0\n"
+    "end\n"
+    "return redis.call('DEL', name)\n";
 
 const char *
 directory_script_text(enum directory_script s)

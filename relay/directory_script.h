@@ -8,20 +8,22 @@
  */
 
 enum directory_script {
-	/* node, incarnation, address -> 1 */
+	/* node, incarnation, address, again -> 2, or 1: again, and it is there
+	 * still */
 	SCRIPT_JOIN,
 	/* node, incarnation, session, key, boot, slot, mode, rank,
 	 * capabilities, lease-ms, fence-ms, certain, bind, grace-ms
-	 * -> 0 no, 1 yes, 2 older, 3 ask again soon */
+	 * -> 0 no, 1 yes, 2 older, 3 ask again soon, 4 yes, and bound just
+	 * now */
 	SCRIPT_CLAIM,
 	/* node, key, session -> 1, or 0: it was not there */
 	SCRIPT_WITHDRAW,
-	/* node -> preferred key or "", then node, address, session, key, mode,
-	 * rank, capabilities of each other relay that serves it */
+	/* node, most -> preferred key or "", then node, address, session, key,
+	 * mode, rank, capabilities of each other relay that serves it */
 	SCRIPT_FIND,
 	/* key, ms -> 1 */
 	SCRIPT_PREFER,
-	/* -> 1, or 0: it was not bound */
+	/* key, or "" for whosever it is -> 1, or 0: it was not bound to it */
 	SCRIPT_RELEASE,
 	DIRECTORY_SCRIPTS
 };

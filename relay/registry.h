@@ -97,6 +97,7 @@ struct registry_op {
 	struct registry_token token;
 	struct registry_key key;
 	struct uuid uuids[REGISTRY_UUIDS_MAX];
+	bool fresh[REGISTRY_UUIDS_MAX]; /* CLAIM_FIRST: the caller's own note */
 	size_t uuid_count;
 	uint32_t limit; /* UUIDs that the tenant may bind; lines of the trail */
 

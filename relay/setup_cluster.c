@@ -28,6 +28,9 @@ check_fields(const struct relay_cluster *c, struct conf_report *report)
 	uint16_t port;
 	struct err err;
 
+	if (c->fence < 3 * c->lease)
+		conf_complain(report, "cluster.fence",
+		    "must be at least three times cluster.lease");
 	for (size_t i = 0; i < sizeof(needed) / sizeof(needed[0]); i++)
 		if (!needed[i].given)
 			conf_complain(report, needed[i].key,

@@ -46,27 +46,33 @@ side_withdraw(struct side *s, const struct uuid *uuid)
 	withdraw(s->worker, &tunnel, uuid);
 }
 
+void
+side_unbind(
+    struct worker *w, const uint8_t key[FRAME_KEY_LEN], const struct uuid *uuid)
+{
+	struct directory_op *op = directory_op_new(w, DIRECTORY_RELEASE);
+
+	if (op == NULL)
+		return; /* then the operator has to release it */
+	op->uuid = *uuid;
+	op->of_key = true;
+	memcpy(op->key, key, sizeof(op->key));
+	directory_send(w->relay->directory, op);
+}
+
 /* Nobody is there any more to whom it was granted. */
 static void
 withdraw_granted(struct worker *w, const struct directory_op *op)
 {
-	for (size_t i = 0; i < op->count; i++)
-		if (op->claims[i].verdict == DIRECTORY_YES)
-			withdraw(w, &op->tunnel, &op->claims[i].uuid);
-}
+	for (size_t i = 0; i < op->count; i++) {
+		const struct directory_claim *c = &op->claims[i];
 
-bool
-side_must_ask(const struct side *s)
-{
-	return s->worker->relay->directory != NULL &&
-	    (s->asked == NULL || s->asked->granted == NULL);
-}
-
-bool
-side_is_granted(const struct side *s, size_t at)
-{
-	return s->asked == NULL || s->asked->granted == NULL ||
-	    s->asked->granted->claims[at].verdict == DIRECTORY_YES;
+		if (c->verdict != DIRECTORY_YES)
+			continue;
+		withdraw(w, &op->tunnel, &c->uuid);
+		if (c->fresh)
+			side_unbind(w, op->tunnel.key, &c->uuid);
+	}
 }
 
 static void
@@ -76,10 +82,18 @@ answer(struct side *s, const struct directory_op *op)
 		.names = span_of(op->raw, op->raw_len),
 		.mode = op->mode,
 		.rank = op->rank };
+	struct side_grant grant = { 0 };
 
-	s->asked->granted = op;
-	side_claim_bound(s, op->number, &claim);
-	s->asked->granted = NULL;
+	for (size_t i = 0; i < op->count; i++) {
+		const struct directory_claim *c = &op->claims[i];
+
+		if (c->verdict != DIRECTORY_YES)
+			continue;
+		grant.yes |= UINT64_C(1) << i;
+		if (c->fresh)
+			grant.fresh |= UINT64_C(1) << i;
+	}
+	side_claim_granted(s, op->number, &claim, &grant);
 }
 
 /* A newer tunnel of the key stands at another relay. */

@@ -189,13 +189,28 @@ claim_one(struct side *s, const struct frame_claim *claim,
 void
 side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
 {
-	if (!side_first(arg, number, claim))
-		side_claim_bound(arg, number, claim);
+	static const struct side_grant all = { .yes = UINT64_MAX };
+	struct side *s = arg;
+
+	/* Other relays first: what is bound to a key on the disk is granted
+	 * without asking them. */
+	if (s->worker->relay->directory != NULL)
+		side_ask(s, number, claim);
+	else
+		side_claim_granted(s, number, claim, &all);
 }
 
 void
-side_claim_bound(
-    struct side *s, uint32_t number, const struct frame_claim *claim)
+side_claim_granted(struct side *s, uint32_t number,
+    const struct frame_claim *claim, const struct side_grant *grant)
+{
+	if (!side_first(s, number, claim, grant))
+		side_claim_bound(s, number, claim, grant);
+}
+
+void
+side_claim_bound(struct side *s, uint32_t number,
+    const struct frame_claim *claim, const struct side_grant *grant)
 {
 	uint8_t results[FRAME_NAMES_MAX * RESULT_LEN];
 	struct writer w = writer_of(results, sizeof(results));
@@ -205,14 +220,10 @@ side_claim_bound(
 	unsigned ok = 0, denied = 0;
 	struct err err;
 
-	if (side_must_ask(s)) {
-		side_ask(s, number, claim);
-		return;
-	}
 	while (frame_next_name(&rest, &name)) {
 		enum frame_result result = FRAME_CLAIM_DENIED;
 
-		if (side_is_granted(s, ok + denied)) {
+		if ((grant->yes >> (ok + denied) & 1) != 0) {
 			result = claim_one(s, claim, &name);
 			if (result == FRAME_CLAIM_DENIED)
 				side_withdraw(s, &name.uuid);
@@ -267,6 +278,7 @@ side_leave(struct side *s)
 	free(s->claims);
 	s->claims = NULL;
 	s->claim_count = s->claim_cap = 0;
+	side_first_leave(s);
 	side_asked_free(s);
 	if (s->joined)
 		keyring_leave(

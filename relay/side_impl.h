@@ -17,9 +17,17 @@ struct side_asked {
 	uint32_t numbers[TUNNEL_CLAIMS_OPEN_MAX]; /* oldest first */
 	size_t count;
 	struct directory_op
-	    *back[TUNNEL_CLAIMS_OPEN_MAX];  /* owned; NULL: not */
-	const struct directory_op *granted; /* the one being answered */
+	    *back[TUNNEL_CLAIMS_OPEN_MAX]; /* owned; NULL: not */
 };
+
+/* What the directory granted of a CLAIM: bit i is of its name i. */
+struct side_grant {
+	uint64_t yes;
+	uint64_t
+	    fresh; /* bound there just now: given back if it stays unused */
+};
+
+_Static_assert(FRAME_NAMES_MAX <= 64, "a bit for each name");
 
 struct side {
 	TAILQ_ENTRY(side) link;
@@ -73,22 +81,26 @@ struct account *side_known_as(const struct side *s, const char **why);
 /** side_forget(s, uuid): no route of it leads here any more.  False: none did. */
 bool side_forget(struct side *s, const struct uuid *uuid);
 /* The directory's part (side_cluster.c).
- * side_must_ask(s): a CLAIM is to be judged there first.  side_ask(s, number,
- * claim): do so; side_claim() follows.  side_is_granted(s, at): may the name
- * ${at} of the CLAIM be claimed, as far as other relays go?  side_withdraw(s,
- * uuid): a name is given back; NULL: none waits any more. */
-bool side_must_ask(const struct side *s);
+ * side_ask(s, number, claim): a CLAIM is judged there first;
+ * side_claim_granted() follows.  side_withdraw(s, uuid): a name is given back;
+ * NULL: none waits any more.  side_unbind(w, key, uuid): it is not bound to the
+ * key there any more. */
 void side_ask(struct side *s, uint32_t number, const struct frame_claim *claim);
-bool side_is_granted(const struct side *s, size_t at);
 void side_withdraw(struct side *s, const struct uuid *uuid);
+void side_unbind(struct worker *w, const uint8_t key[FRAME_KEY_LEN],
+    const struct uuid *uuid);
 void side_asked_free(struct side *s);
+void side_claim_granted(struct side *s, uint32_t number,
+    const struct frame_claim *claim, const struct side_grant *grant);
 
-/** side_first(s, number, claim): true: it has names that are bound on the disk
- * first, or waits behind such a one; side_claim_bound() follows. */
-bool side_first(
-    struct side *s, uint32_t number, const struct frame_claim *claim);
-void side_claim_bound(
-    struct side *s, uint32_t number, const struct frame_claim *claim);
+/** side_first(s, number, claim, grant): true: it has names that are bound on
+ * the disk first, or waits behind such a one; side_claim_bound() follows. */
+bool side_first(struct side *s, uint32_t number,
+    const struct frame_claim *claim, const struct side_grant *grant);
+void side_claim_bound(struct side *s, uint32_t number,
+    const struct frame_claim *claim, const struct side_grant *grant);
+/** side_first_leave(s): what waits for the disk is given back. */
+void side_first_leave(struct side *s);
 void side_first_free(struct side *s);
 
 /** side_leave(s): no new request finds the way here. */

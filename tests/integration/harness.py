@@ -263,7 +263,7 @@ class Lab:
     # -- relay ------------------------------------------------------------
 
     def relay_config(self, tenants, extra=""):
-        """Write relay.yaml for {tenant: (agent, [uuid, ...])}."""
+        """Write relay.yaml for {tenant: (agent, [uuid, ...], line, ...)}."""
         cert, key = self.server
         text = [
             "name: " + self.name, "base: /sev", "public:",
@@ -277,9 +277,10 @@ class Lab:
             "    - name: cn-17",
             "      sha256: " + hashlib.sha256(self.token.encode()).hexdigest(),
             "tenants:"]
-        for tenant, (agent, vms) in tenants.items():
+        for tenant, (agent, vms, *more) in tenants.items():
             text += ["  - name: " + tenant, '    keys: ["%s"]' % agent.key,
                      "    vms: [%s]" % ", ".join(vms)]
+            text += ["    " + line for line in more]
         if "admin:" not in extra:
             text += ["admin:",
                      "  socket: " + os.path.join(self.folder, "admin.sock")]

@@ -518,6 +518,138 @@ class RedisForgets(RedisDown):
         self.assertEqual(self.who(a), "one")
 
 
+class FirstClaims(Case):
+    """T11: what is nobody's yet, and each relay with a disk of its own."""
+
+    count = 2
+
+    def new_relay(self, i):
+        relay = super().new_relay(i)
+        relay.tenants = {
+            "acme": (Keys(self.k1), [], "first-claim: yes", "claims: 1"),
+            "zeta": (Keys(self.k2), [], "first-claim: yes")}
+        relay.extra += "\nstate: " + self.lab.path("state-%d" % i)
+        return relay
+
+    def test_a_loser_is_not_bound_anywhere(self):
+        a, b = self.relays
+        self.agent(a, self.k1, "one")
+        self.agent(b, self.k2, "two", result=DENIED)
+        # Without the Redis the disk decides, and must not know the loser.
+        mark = b.process.mark()
+        self.redis.kill()
+        b.process.wait_line("directory: not reached", mark)
+        t = self.tunnel(b, self.k2)
+        t.ws.sock.settimeout(1)
+        with self.assertRaises(TimeoutError):
+            t.claim(self.uuid)
+        t.ws.sock.settimeout(fake_agent.PATIENCE)
+        self.redis.start()
+        kind, _, _, payload = t.recv()
+        self.assertEqual((kind, payload[-1]), (fake_agent.CLAIMED, DENIED))
+        # Nor is the owner shut out where the loser was.
+        self.agent(b, self.k1, "one")
+        self.assertEqual(self.who(b), "one")
+
+    def test_over_the_quota_nothing_stays_bound(self):
+        a, b = self.relays
+        t = self.tunnel(a, self.k1)
+        other = str(uuid.uuid4())
+        self.assertEqual(t.claim(other), [OK])
+        self.assertEqual(t.claim(self.uuid), [DENIED])
+        self.wait_until("nobody has it", lambda: self.tunnel(
+            b, self.k2).claim(self.uuid) == [OK])
+        self.assertEqual(self.tunnel(b, self.k2).claim(other), [DENIED])
+
+
+class Strained(Case):
+    """The directory goes on, whatever a tenant, a key or Redis does."""
+
+    count = 2
+    lease = "3s\n  fence: 10s"
+
+    def new_relay(self, i):
+        relay = super().new_relay(i)
+        self.keys = getattr(self, "keys", None) or [
+            fake_agent.Key() for _ in range(12)]
+        relay.tenants = {"acme": (
+            Keys(self.k1, self.k2, *self.keys), [self.uuid],
+            *(["requests: 1"] if "quota" in self.id() else []))}
+        relay.extra += "\ntakeover: {socket: %s}" % self.lab.path(
+            "takeover-%d" % i)
+        return relay
+
+    def stays_up(self, relay, mark):
+        self.assertNotIn("not reached", "\n".join(relay.process.lines[mark:]))
+
+    def test_many_ordered_agents(self):
+        """More than one answer tells: those that would be asked first."""
+        a, b = self.relays
+        mark = b.process.mark()
+        # Of one boot each, and in the way of no other.
+        for rank, key in enumerate(self.keys[:8]):
+            t = self.tunnel(a, key)
+            t.claim(self.uuid, mode=ORDERED, rank=100 - rank)
+            fake_agent.Echo(t, lambda request, rank=rank: {
+                "body": b"%d" % rank})
+        name = self.uuid.replace("-", "")
+        entry = self.redis.ask("-n", "1", "HGETALL", name).split("\n")
+        for i in range(20):
+            self.redis.ask("-n", "1", "HSET", name, "node-0 %064x" % i,
+                           entry[1].replace(" 1 93 ", " 1 900 "))
+        self.assertEqual(self.who(b), "7")
+        self.stays_up(b, mark)
+
+    def test_a_key_of_another_kind(self):
+        a, b = self.relays
+        mark = b.process.mark()
+        self.redis.ask("-n", "1", "SET", self.uuid.replace("-", ""), "x")
+        self.unavailable(b)
+        self.stays_up(b, mark)
+
+    def test_all_is_deleted(self):
+        """While the connections stand."""
+        a, b = self.relays
+        self.agent(a, self.k1, "one")
+        self.redis.ask("FLUSHALL")
+        self.wait_until("it is found again",
+                        lambda: self.ask(b).body == b"one")
+        self.agent(b, self.k2, "two", result=DENIED)
+
+    def test_a_redis_that_does_not_write(self):
+        """It lets us in all the time; others may own the UUID soon."""
+        a, _ = self.relays
+        one = self.agent(a, self.k1, "one")
+        self.redis.ask("REPLICAOF", "127.0.0.1", "1")
+        one.join(harness.PATIENCE)
+        self.assertEqual(one.code, 1001)
+
+    def test_quota_over_the_hop(self):
+        a, b = self.relays
+        self.agent(a, self.k1, "one")
+        got = [self.ask(b).status for _ in range(30)]
+        self.assertIn(200, got)
+        self.assertIn(503, got)
+
+    def test_take_over(self):
+        """While an agent has not moved, its UUID is its own."""
+        a, b = self.relays
+        self.agent(a, self.k1, "one")
+        self.assertEqual(self.who(b), "one")
+        old = a.process
+        new = harness.Process("new", [
+            os.path.join(harness.BIN, "attest-relay"), "--config",
+            self.lab.path(a.name + ".yaml"), "--takeover"],
+            self.lab.path("new.log"))
+        self.addCleanup(new.kill)
+        new.wait_line("directory: reached")
+        old.wait_line("takes over: agents move there")
+        self.agent(b, self.k2, "two", result=DENIED)
+        new.kill()
+        old.wait_line("who took over is gone: serving on")
+        self.assertEqual(self.who(b), "one")
+
+
 class Configuration(unittest.TestCase):
     def test_all_that_is_wrong(self):
         lab = harness.Lab()
@@ -534,6 +666,8 @@ class Configuration(unittest.TestCase):
                 ("cluster: {directory: 'redis://h/x'}", "want redis://"),
                 ("cluster: {directory: 'redis://u:p@h'}", "want redis://"),
                 ("cluster: {directory: 'redis://h'}", "cluster.node"),
+                ("cluster: {directory: 'redis://h', lease: 10s, fence: 29s}",
+                 "three times cluster.lease"),
                 ("cluster: {directory: 'redis://h', node: a, listen: "
                  "['0.0.0.0:1']}", "cluster.advertise"),
                 ("cluster: {directory: 'redis://h', node: a, advertise: "
