@@ -331,6 +331,19 @@ linger(struct conn *c)
 	loop_soon(c->loop, &c->read);
 }
 
+/* Who closed its end may have said something before, and an answer among it
+ * is one that need not be asked for again. */
+static void
+last_words(struct conn *c)
+{
+	buf_consume(&c->out, buf_len(&c->out));
+	c->lost = false;
+	if (c->state == OPEN)
+		read_some(c);
+	if (c->state != CLOSED)
+		conn_close(c, "connection lost");
+}
+
 static void
 on_flush(void *arg)
 {
@@ -343,7 +356,7 @@ on_flush(void *arg)
 		return;
 	}
 	if (c->lost || !write_some(c)) {
-		conn_close(c, "connection lost");
+		last_words(c);
 		return;
 	}
 	buf_trim(&c->out);
