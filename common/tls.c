@@ -489,6 +489,12 @@ tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id)
 	return good;
 }
 
+bool
+tls_same_clients(const struct tls_identity *a, const struct tls_identity *b)
+{
+	return memcmp(a->scope, b->scope, sizeof(a->scope)) == 0;
+}
+
 int
 tls_exporter(struct ssl_st *ssl, uint8_t *out, size_t len, const char *label,
     struct err *err)

@@ -84,6 +84,10 @@ bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
  * the connection was made, be so by the authorities of ${id}, too? */
 bool tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id);
 
+/** tls_same_clients(a, b): do both trust the same authorities of clients? */
+bool tls_same_clients(
+    const struct tls_identity *a, const struct tls_identity *b);
+
 /**
  * tls_exporter(ssl, out, len, label, err):
  * Keying material (RFC 8446 7.5) without context.

@@ -96,9 +96,10 @@ admin_listen(struct admin *a, struct err *err)
 	char *const *texts = c->admin.listen.items;
 	char where[ADDRESS_TEXT_LEN];
 
-	if (c->admin_socket[0] != '\0' &&
+	a->path = c->admin_socket;
+	if (a->path[0] != '\0' &&
 	    (make_folder(c, err) != 0 ||
-		bind_unix(add_socket(a, false), c->admin_socket, err) != 0))
+		bind_unix(add_socket(a, false), a->path, err) != 0))
 		return -1;
 	for (size_t i = 0; i < c->admin.listen.count; i++) {
 		struct admin_socket *s = add_socket(a, true);
@@ -140,6 +141,28 @@ count_calls(const struct admin *a)
 	return n;
 }
 
+/* Certificates and authorities of the newest setup.  False: there are none, and
+ * so nobody comes in. */
+static bool
+renew(struct admin *a)
+{
+	const struct relay *r = a->relay;
+	struct span keys = span_of(r->ticket_keys, sizeof(r->ticket_keys));
+	struct err err;
+
+	if (a->tls != NULL && a->number == r->setup->number)
+		return true;
+	tls_server_free(a->tls);
+	a->tls = NULL;
+	a->number = r->setup->number;
+	if (r->setup->admin == NULL)
+		return false;
+	if (tls_server(&a->tls, r->setup->admin, false, keys, &err) == 0)
+		return true;
+	log_error(NULL, "admin: %s", err.msg);
+	return false;
+}
+
 static void
 on_accept(void *arg, unsigned events)
 {
@@ -152,30 +175,48 @@ on_accept(void *arg, unsigned events)
 	if (fd < 0)
 		return;
 	/* Strangers at the TCP port cannot shut out the Unix socket. */
-	if (s->tls ? count_calls(s->admin) >= CALLS_MAX
+	if (s->tls ? count_calls(s->admin) >= CALLS_MAX || !renew(s->admin)
 		   : !is_allowed(s->admin, fd, who))
 		close(fd);
 	else
 		admin_accept(s, fd, who);
 }
 
-int
-admin_start(struct admin *a, struct loop *loop, struct err *err)
+static int
+watch(struct admin_socket *s, struct loop *loop, struct err *err)
 {
-	const struct relay *r = a->relay;
-	struct span keys = span_of(r->ticket_keys, sizeof(r->ticket_keys));
-
-	if (r->setup->admin != NULL &&
-	    tls_server(&a->tls, r->setup->admin, false, keys, err) != 0)
+	if (loop_fd_init(&s->watch, loop, s->fd, on_accept, s, err) != 0)
 		return -1;
-	a->loop = loop;
+	loop_fd_want(&s->watch, LOOP_READ);
+	return 0;
+}
+
+int
+admin_again(struct admin *a, struct err *err)
+{
 	for (size_t i = 0; i < a->socket_count; i++) {
 		struct admin_socket *s = &a->sockets[i];
 
-		if (loop_fd_init(&s->watch, loop, s->fd, on_accept, s, err) !=
-		    0)
+		if (s->tls)
+			continue;
+		loop_fd_free(&s->watch);
+		if (s->fd >= 0)
+			close(s->fd);
+		s->fd = -1;
+		if (bind_unix(s, a->path, err) != 0 ||
+		    watch(s, a->loop, err) != 0)
 			return -1;
-		loop_fd_want(&s->watch, LOOP_READ);
+	}
+	return 0;
+}
+
+int
+admin_start(struct admin *a, struct loop *loop, struct err *err)
+{
+	a->loop = loop;
+	for (size_t i = 0; i < a->socket_count; i++) {
+		if (watch(&a->sockets[i], loop, err) != 0)
+			return -1;
 	}
 	return 0;
 }

@@ -33,6 +33,10 @@ int admin_listen(struct admin *a, struct err *err);
 /** admin_start(a, loop, err): serve, once the workers are there. */
 int admin_start(struct admin *a, struct loop *loop, struct err *err);
 
+/** admin_again(a, err): after somebody took the name of admin.socket and did
+ * not serve: have it again.  errors ERR_IO */
+int admin_again(struct admin *a, struct err *err);
+
 /** admin_mail(a, m): MESSAGE_REGISTRY and MESSAGE_TUNNELS come home; takes
  * ${m}. */
 void admin_mail(struct admin *a, struct message *m);

@@ -288,12 +288,17 @@ on_open(void *arg)
 static bool
 is_named(struct admin_call *c)
 {
+	const struct relay_setup *setup = c->admin->relay->setup;
+	struct ssl_st *ssl = conn_ssl(http_conn(c->http));
 	char name[TLS_NAME_MAX + 1];
 
-	if (c->who[0] != '\0')
-		return true;
-	if (!tls_peer_name(conn_ssl(http_conn(c->http)), name, sizeof(name)))
+	if (ssl == NULL)
+		return true; /* the kernel said */
+	/* A connection outlives reloads, its authority may not. */
+	if (!tls_peer_name(ssl, name, sizeof(name)) || setup->admin == NULL ||
+	    (c->number != setup->number && !tls_peer_stands(ssl, setup->admin)))
 		return false;
+	c->number = setup->number;
 	snprintf(c->who, sizeof(c->who), "mtls:%.*s",
 	    (int)(sizeof(c->who) - sizeof("mtls:")), name);
 	return true;
@@ -407,6 +412,7 @@ admin_accept(struct admin_socket *s, int fd, const char *who)
 		return;
 	}
 	c->admin = a;
+	c->number = s->tls ? a->number : 0;
 	snprintf(c->who, sizeof(c->who), "%s", who);
 	if (http_server_accept(&c->http, a->loop, s->tls ? a->tls : NULL, fd,
 		&settings, &ops, c, &err) != 0) {

@@ -27,6 +27,7 @@ struct admin_call {
 	struct handle handle; /* generation 0: no request is under way */
 	json_t *list;         /* owned; of an answer that is being collected */
 	size_t waiting;       /* parts still to come */
+	uint64_t number;      /* of the setup that let the peer in */
 	char token[ADMIN_TOKEN_TEXT]; /* wiped at the end of the request */
 	struct loop_grave grave;
 };
@@ -47,12 +48,14 @@ struct admin {
 	const struct admin_ops *ops;
 	void *arg;
 	struct loop *loop;      /* NULL: not started */
-	struct ssl_ctx_st *tls; /* owned */
+	struct ssl_ctx_st *tls; /* owned; NULL: not made yet */
+	uint64_t number;        /* of the setup that it is of */
 	struct slab calls;      /* -> struct admin_call */
 	struct admin_calls all;
 	struct admin_socket sockets[ADMIN_SOCKETS_MAX];
 	size_t socket_count;
-	uid_t owner; /* who bound the socket */
+	uid_t owner;      /* who bound the socket */
+	const char *path; /* of it; borrowed of the setup of the start */
 };
 
 /* ${in}: the body, an object; NULL if there is none. */

@@ -126,7 +126,6 @@ wire_watch(struct wire *w, struct err *err)
  * The taking end.
  */
 
-static void send_offer(struct handover *h);
 static int watch_ask(struct handover *h, struct err *err);
 
 static void
@@ -143,7 +142,7 @@ from_got(struct handover *h, const struct parcel *p)
 	if (was_taking)
 		h->ops->handed(h->arg);
 	if (h->asked)
-		send_offer(h);
+		handover_offer(h);
 	if (p == NULL)
 		h->ops->quiet(h->arg);
 }
@@ -285,47 +284,15 @@ handover_take(struct handover *h, struct inherit *inherit, const char *path,
  * The giving end.
  */
 
+/* Unless somebody else's has its name by now. */
 static void
-send_offer(struct handover *h)
+remove_name(const struct handover *h)
 {
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(INHERIT_MAX * sizeof(int))];
-	} control = { .bytes = { 0 } };
-	struct inherit_one list[INHERIT_MAX];
-	size_t count = listeners_fds(h->listeners, list);
-	uint8_t kinds[INHERIT_MAX];
-	struct parcel offer = { .kind = PARCEL_OFFER,
-		.ticket_keys = span_of(
-		    h->relay->ticket_keys, sizeof(h->relay->ticket_keys)),
-		.session = atomic_load(&h->relay->next_session),
-		.kinds = span_of(kinds, count) };
-	struct writer w = writer_of(h->buffer, PARCEL_MAX);
-	struct iovec part = { h->buffer, 0 };
-	struct msghdr msg = { .msg_iov = &part,
-		.msg_iovlen = 1,
-		.msg_control = control.bytes,
-		.msg_controllen = CMSG_SPACE(count * sizeof(int)) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-	ssize_t sent;
+	struct stat st;
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(count * sizeof(int));
-	for (size_t i = 0; i < count; i++) {
-		kinds[i] = (uint8_t)list[i].kind;
-		memcpy(
-		    CMSG_DATA(c) + i * sizeof(int), &list[i].fd, sizeof(int));
-	}
-	parcel_put(&w, &offer);
-	part.iov_len = w.len;
-	sent = sendmsg(h->to.fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
-	secret_wipe(h->buffer, w.len);
-	h->asked = false;
-	h->giving = OFFERED;
-	atomic_store(&h->relay->offered, true);
-	if (sent < 0)
-		log_error(NULL, "handing over: %s", strerror(errno));
+	if (h->fd >= 0 && h->path != NULL && lstat(h->path, &st) == 0 &&
+	    st.st_dev == h->name.st_dev && st.st_ino == h->name.st_ino)
+		unlink(h->path);
 }
 
 static void
@@ -346,15 +313,31 @@ to_lost(struct handover *h)
 	atomic_store(&h->relay->successor, false);
 	handover_jobs_lost(h);
 	h->asked = false;
+	loop_timer_cancel(&h->patience);
 	if (was == GIVEN)
 		return;
 	atomic_store(&h->relay->offered, false);
 	h->giving = GIVING_NOTHING;
-	if (was != GIVING)
+	if (was != OFFERED && was != GIVING)
 		return;
+	/* It may have taken our names already, and left them to nobody. */
+	unlisten(h);
 	if (handover_listen(h, h->path, &err) != 0 || watch_ask(h, &err) != 0)
 		log_warn(NULL, "nobody can take over from us: %s", err.msg);
-	h->ops->stay(h->arg);
+	h->ops->alone(h->arg);
+	if (was == GIVING)
+		h->ops->stay(h->arg);
+}
+
+/* A new relay that hangs keeps changes and others from us. */
+static void
+on_patience(void *arg)
+{
+	struct handover *h = arg;
+
+	log_warn(NULL, "who asked to take over does not go on: refused");
+	wire_close(&h->to);
+	to_lost(h);
 }
 
 static void
@@ -377,12 +360,13 @@ to_got(struct handover *h, const struct parcel *p)
 		else if (h->giving == GIVING_NOTHING && h->taking)
 			h->asked = true;
 		else if (h->giving == GIVING_NOTHING)
-			send_offer(h);
+			handover_offer(h);
 		break;
 	case PARCEL_GO:
 		if (h->giving != OFFERED)
 			break;
 		h->giving = GIVING;
+		loop_timer_cancel(&h->patience);
 		unlisten(h); /* the path is the other's by now */
 		if (check_peer(h->to.fd, &pid, &err) != 0)
 			pid = 0;
@@ -422,6 +406,8 @@ on_ask(void *arg, unsigned events)
 	h->to.fd = fd;
 	if (wire_watch(&h->to, &err) != 0)
 		wire_close(&h->to);
+	else
+		handover_wait(h);
 }
 
 static int
@@ -455,7 +441,8 @@ handover_listen(struct handover *h, const char *path, struct err *err)
 	mask = umask(077);
 	n = bind(h->fd, (struct sockaddr *)&sa, sizeof(sa));
 	umask(mask);
-	if (n != 0 || listen(h->fd, 4) != 0 || rename(temp, path) != 0) {
+	if (n != 0 || listen(h->fd, 4) != 0 || lstat(temp, &h->name) != 0 ||
+	    rename(temp, path) != 0) {
 		err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
 		close(h->fd);
 		h->fd = -1;
@@ -499,18 +486,21 @@ int
 handover_start(struct handover *h, struct loop *loop,
     const struct listeners *listeners, struct err *err)
 {
-	struct parcel go = { .kind = PARCEL_GO };
+	const uint8_t go = PARCEL_GO;
 
 	h->loop = loop;
 	h->listeners = listeners;
+	loop_timer_init(&h->patience, loop, on_patience, h);
 	if (h->fd >= 0 && watch_ask(h, err) != 0)
 		return -1;
 	if (h->from.fd < 0)
 		return 0;
-	if (wire_watch(&h->from, err) != 0)
-		return -1;
-	wire_send(&h->from, &go);
-	return 0;
+	/* Two relays that serve the same without knowing of each other are
+	 * worse than one that does not start. */
+	if (send(h->from.fd, &go, sizeof(go), MSG_NOSIGNAL) < 0)
+		return err_set(
+		    err, ERR_CONFLICT, "the other relay did not wait for us");
+	return wire_watch(&h->from, err);
 }
 
 bool
@@ -545,9 +535,9 @@ handover_free(struct handover *h)
 {
 	if (h == NULL)
 		return;
-	/* The name is ours unless it was given away. */
-	if (h->fd >= 0 && h->path != NULL)
-		unlink(h->path);
+	if (h->loop != NULL)
+		loop_timer_free(&h->patience);
+	remove_name(h);
 	unlisten(h);
 	wire_close(&h->from);
 	wire_close(&h->to);

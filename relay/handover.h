@@ -23,6 +23,9 @@ struct handover_ops {
 	 * we were done. */
 	void (*give)(void *arg, long pid);
 	void (*stay)(void *arg);
+	/* Before that, or if it went before it served: names of sockets that
+	 * it may have taken are to be ours again. */
+	void (*alone)(void *arg);
 	/* The taking end: nobody else accepts hosts any more. */
 	void (*handed)(void *arg);
 	/* Nobody hands us errands any more. */

@@ -4,8 +4,10 @@
 #include "relay/handover.h"
 #include "relay/parcel.h"
 
+#include <sys/stat.h>
+
 /*
- * What handover.c (sockets and states) and handover_job.c (requests) share.
+ * What handover.c (sockets and states), handover_offer.c (the offer) and handover_job.c (requests) share.
  */
 
 struct packet;
@@ -23,7 +25,7 @@ struct wire {
 	void (*got)(struct handover *h, const struct parcel *p);
 };
 
-enum giving { GIVING_NOTHING, OFFERED, GIVING, GIVEN };
+enum giving { GIVING_NOTHING, FLUSHING, OFFERED, GIVING, GIVEN };
 
 struct handover {
 	struct relay *relay;
@@ -33,18 +35,26 @@ struct handover {
 	const struct listeners *listeners;
 	const char *path; /* borrowed; NULL: nobody can ask us */
 	int fd;           /* owned: listens at path */
+	struct stat name; /* of the socket, there */
 	struct loop_fd watch;
 	struct wire from; /* the relay whose place we take */
 	struct wire to;   /* the one that takes ours */
 	bool taking;
 	enum giving giving;
-	bool asked;       /* an offer is owed */
-	struct slab sent; /* jobs that are errands over there */
-	uint8_t *buffer;  /* owned, PARCEL_MAX: one at a time */
+	bool asked;                 /* an offer is owed */
+	uint32_t flush;             /* of the registry, before the last offer */
+	struct loop_timer patience; /* with who asked, until its GO */
+	struct slab sent;           /* jobs that are errands over there */
+	uint8_t *buffer;            /* owned, PARCEL_MAX: one at a time */
 };
 
 /** wire_send(w, p): false: no memory, or no wire. */
 bool wire_send(struct wire *w, const struct parcel *p);
+
+/** handover_offer(h): once the registry has done what it has in hand. */
+void handover_offer(struct handover *h);
+/** handover_wait(h): for the other's next step, but not for ever. */
+void handover_wait(struct handover *h);
 
 /** handover_job_came(h, p): JOB or CANCEL, from the relay before us. */
 void handover_job_came(struct handover *h, const struct parcel *p);

@@ -112,6 +112,7 @@ ask_registry(struct host *h, const struct enrol_request *in,
 	struct relay *r = h->worker->relay;
 	char text[SOURCE_TEXT_LEN], key[TENANT_KEY_TEXT_LEN];
 	struct registry_token token;
+	struct tenant_rules rules;
 	struct registry_op *op;
 
 	if (!registry_find_token(r->registry, REGISTRY_TOKEN_ENROL, hash,
@@ -119,8 +120,19 @@ ask_registry(struct host *h, const struct enrol_request *in,
 		refuse(h, "unknown token, or one that is over");
 		return;
 	}
+	if (!claim_tenant(h->worker->setup->tenants, r->registry, token.account,
+		&rules)) {
+		refuse(h, "its tenant is gone");
+		return;
+	}
 	if (tenants_of_key(h->worker->setup->tenants, in->key) != NULL) {
 		refuse(h, "the key is in relay.yaml");
+		return;
+	}
+	/* It has read the registry, and would not know the key. */
+	if (atomic_load(&r->offered)) {
+		http_close_after(h->http);
+		host_fail(h, PROBLEM_DRAINING, FRAME_RESET_CANCELLED);
 		return;
 	}
 	op = registry_op_new(REGISTRY_ENROL, h->worker->loop, enrolled);

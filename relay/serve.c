@@ -196,6 +196,18 @@ on_stay(void *arg)
 }
 
 static void
+on_alone(void *arg)
+{
+	struct server *s = arg;
+	struct err err;
+
+	if (admin_again(s->admin, &err) != 0)
+		log_error(NULL, "nobody can reach us: %s", err.msg);
+	else
+		log_info(NULL, "our sockets have their names again");
+}
+
+static void
 on_handed(void *arg)
 {
 	struct server *s = arg;
@@ -215,6 +227,7 @@ on_quiet(void *arg)
 static const struct handover_ops handover_ops = {
 	.give = on_give,
 	.stay = on_stay,
+	.alone = on_alone,
 	.handed = on_handed,
 	.quiet = on_quiet,
 };
@@ -365,8 +378,8 @@ start(struct server *s, bool takeover, struct err *err)
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
 	    confine(c, s->relay.file, err) != 0 ||
-	    relay_open_state(&s->relay, err) != 0 || join_cluster(s, err) != 0 ||
-	    start_workers(s, err) != 0 ||
+	    relay_open_state(&s->relay, err) != 0 ||
+	    join_cluster(s, err) != 0 || start_workers(s, err) != 0 ||
 	    admin_start(s->admin, s->loop, err) != 0 ||
 	    listeners_start(s->listeners, s->loop, err) != 0 ||
 	    handover_start(s->handover, s->loop, s->listeners, err) != 0)

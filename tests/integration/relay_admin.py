@@ -292,6 +292,33 @@ class Certificates(relay_case.RelayCase):
         trail = json.loads(self.lab.ctl("--json", "trail").stdout)["trail"]
         self.assertEqual(trail[0]["who"], "mtls:op.example")
 
+    def test_t29_an_authority_taken_away(self):
+        """A reload is for this door, too, and for who is inside."""
+        cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
+                                      usage="clientAuth")
+        client = relay_case.Client(self.port, self.lab.ca.cert, cert, key)
+        self.open.append(client)
+        request = b"GET /v1/status HTTP/1.1\r\nHost: relay\r\n\r\n"
+        client.send(request)
+        self.assertEqual(client.answer().status, 200)
+        other = harness.Ca(self.lab.folder, "other")
+        config = self.lab.path("relay.yaml")
+        with open(config, encoding="ascii") as file:
+            head, tail = file.read().split("admin:\n", 1)
+        # Whoever it has become reads them.
+        os.chmod(self.lab.folder, 0o755)
+        os.chmod(self.lab.server[1], 0o644)
+        with open(config, "w", encoding="ascii") as out:
+            out.write(head + "admin:\n" + tail.replace(
+                self.lab.ca.cert, other.cert))
+        self.lab.ctl("reload")
+        client.send(request)
+        self.assertEqual(client.answer().status, 401)
+        self.remote(cert, key, "status", ok=(3,))
+        cert, key = other.issue("operator", ["DNS:op.example"],
+                                usage="clientAuth")
+        self.remote(cert, key, "status")
+
     def test_t29_no_certificate_no_answer(self):
         other = harness.Ca(self.lab.folder, "other")
         cert, key = other.issue("stranger", ["DNS:op.example"],

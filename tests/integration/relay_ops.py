@@ -3,9 +3,12 @@ service manager's part."""
 
 import os
 import re
+import shutil
 import signal
 import socket
+import sqlite3
 import ssl
+import struct
 import unittest
 
 import fake_agent
@@ -242,6 +245,91 @@ class ReloadUnderLoad(harness.LabTest):
         self.assertEqual(bad, [])
         self.assertNotRegex(relay.output(), r"tunnel \S+: down")
         print("%d reloads, %d requests" % (RELOADS, len(lines)))
+
+
+class TakeOver(OpsCase):
+    """New relays that do not come to serve: the old one loses nothing."""
+
+    def start(self, extra=None):
+        # Its own, as systemd and packages make the folder of its sockets.
+        if os.geteuid() == 0:
+            shutil.chown(self.lab.folder, "nobody")
+        self.config = self.lab.relay_config(
+            self.tenants(), "channel-binding: off\ntimeouts: {drain: 0ms}\n")
+        self.lab.run_relay(self.config)
+
+    def ask(self):
+        """HELLO, as a new relay says it; the socket, with an offer."""
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.open.append(s)
+        s.settimeout(harness.PATIENCE)
+        s.connect(self.lab.path("takeover.sock"))
+        s.send(struct.pack(">BI", 1, 1))
+        self.assertGreater(len(s.recv(65536)), 80)
+        return s
+
+    def stands(self):
+        """It has its names, and may be changed and asked again."""
+        self.lab.ctl("log-level", "debug")
+        self.ask().close()
+
+    def test_one_that_fails(self):
+        state = self.lab.path("other.state")
+        os.mkdir(state, 0o755)
+        with open(os.path.join(state, "relay.db"), "wb") as out:
+            out.write(b"no database " * 400)
+        os.chmod(os.path.join(state, "relay.db"), 0o600)
+        with open(self.config, encoding="ascii") as file:
+            text = file.read()
+        bad = self.lab.file("bad.yaml", text.replace(
+            self.lab.path("relay.state"), state))
+        new = harness.Process(
+            "bad", [os.path.join(harness.BIN, "attest-relay"), "--config",
+                    bad, "--takeover"], self.lab.path("bad.log"))
+        self.assertEqual(new.wait(), 1)
+        self.lab.relay.wait_line("have their names again")
+        self.stands()
+
+    def test_one_that_goes(self):
+        self.ask().close()
+        self.lab.relay.wait_line("have their names again")
+        self.stands()
+
+    def test_one_that_hangs(self):
+        """Meanwhile nothing may be changed that it would not know of."""
+        hangs = self.ask()
+        self.assertIn("another relay takes over", self.lab.ctl(
+            "log-level", "debug", ok=(1,)).stderr)
+        self.lab.relay.wait_line("does not go on")
+        self.assertEqual(hangs.recv(1), b"")
+        self.stands()
+
+    def test_nothing_is_under_way_at_an_offer(self):
+        """What was sent to the registry before is on the disk by then."""
+        for i in range(20):
+            one = socket.socket(socket.AF_UNIX)
+            self.open.append(one)
+            one.connect(self.lab.path("admin.sock"))
+            body = b'{"tenant":"t%d"}' % i
+            one.sendall(b"POST /v1/tenants HTTP/1.1\r\nHost: x\r\n"
+                        b"Content-Length: %d\r\n\r\n" % len(body) + body)
+            asked = self.ask()
+            names = self.names()
+            asked.close()
+            one.settimeout(harness.PATIENCE)
+            good = b" 200 " in one.recv(4096)
+            self.assertEqual(good, "t%d" % i in names)
+            self.lab.relay.wait_line("have their names again",
+                                     self.mark)
+            self.mark = self.lab.relay.mark()
+
+    mark = 0
+
+    def names(self):
+        with sqlite3.connect(self.lab.path("relay.state/relay.db")) as db:
+            found = {row[0] for row in db.execute("SELECT name FROM tenants")}
+        db.close()
+        return found
 
 
 class ServiceManager(OpsCase):
