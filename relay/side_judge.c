@@ -1,6 +1,7 @@
 #include "relay/side_impl.h"
 
 #include "common/clock.h"
+#include "common/tls.h"
 #include "relay/claim.h"
 
 #include <stdlib.h>
@@ -9,6 +10,19 @@
 /* What another setup, or a change of the registry, means for the tunnels that
  * stand. */
 
+/* A tenant that left the configuration leaves keys and tokens behind. */
+static struct account *
+standing(const struct side *s, struct account *account)
+{
+	struct tenant_rules rules;
+
+	return account != NULL &&
+		claim_tenant(s->worker->setup->tenants,
+		    s->worker->relay->registry, account, &rules)
+	    ? account
+	    : NULL;
+}
+
 struct account *
 side_known_as(const struct side *s, const char **why)
 {
@@ -16,6 +30,7 @@ side_known_as(const struct side *s, const char **why)
 	struct registry *registry = s->worker->relay->registry;
 	struct account *owner, *shown = NULL;
 	struct registry_token token;
+	unsigned auth = setup->config.agent_auth;
 	bool revoked;
 
 	owner = claim_key_owner(setup->tenants, registry, s->key, &revoked);
@@ -24,20 +39,20 @@ side_known_as(const struct side *s, const char **why)
 		return NULL;
 	*why = "the key is no tenant's (tenants[].keys, enrolment)";
 	if (s->token == NULL && s->certificate == NULL)
-		return (setup->config.agent_auth & RELAY_AGENT_KEY) != 0 ? owner
-									 : NULL;
+		return (auth & RELAY_AGENT_KEY) != 0 ? standing(s, owner)
+						     : NULL;
 	*why = "the token is no tenant's, or over";
-	if (s->token != NULL &&
+	if (s->token != NULL && (auth & RELAY_AGENT_TOKEN) != 0 &&
 	    registry_find_token(registry, REGISTRY_TOKEN_AGENT, s->token,
 		clock_wall_ms(), &token))
 		shown = token.account;
-	if (s->certificate != NULL) {
+	if (s->certificate != NULL && (auth & RELAY_AGENT_MTLS) != 0) {
 		*why = "the certificate is no tenant's "
 		       "(tenants[].certificates)";
 		shown = tenants_of_certificate(setup->tenants, s->certificate);
 	}
 	if (shown == NULL || owner == NULL || owner == shown)
-		return shown;
+		return standing(s, shown);
 	*why = "the key is another tenant's";
 	return NULL;
 }
@@ -64,19 +79,34 @@ judge_claims(struct side *s)
 	}
 }
 
-static void
-judge(struct side *s, bool differs)
+/* What another setup changes for those that are here already. */
+struct change {
+	bool greeting;
+	bool authorities; /* of agents' certificates */
+};
+
+static bool
+is_disowned(const struct side *s, const struct change *change)
 {
-	const char *why;
+	return change->authorities && s->certificate != NULL &&
+	    s->conn != NULL &&
+	    !tls_peer_stands(conn_ssl(s->conn), s->worker->setup->public);
+}
+
+static void
+judge(struct side *s, const struct change *change)
+{
+	const char *why = "the certificate's authority is none any more";
+	bool disowned = is_disowned(s, change);
 
 	/* It signs what the challenge said, and a wrong signature is final for
 	 * an agent. */
-	if (!s->joined && differs)
+	if (!s->joined && (change->greeting || disowned))
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_DRAINING,
 		    "the configuration changed");
 	if (!s->joined)
 		return;
-	if (side_known_as(s, &why) == s->account) {
+	if (!disowned && side_known_as(s, &why) == s->account) {
 		judge_claims(s);
 		return;
 	}
@@ -88,13 +118,18 @@ judge(struct side *s, bool differs)
 void
 side_judge_all(struct worker *w, const struct relay_setup *old)
 {
-	bool differs =
-	    old != NULL && greeting_differs(&w->setup->config, &old->config);
+	const struct relay_setup *new = w->setup;
+	const struct change change = {
+		.greeting =
+		    old != NULL && greeting_differs(&new->config, &old->config),
+		.authorities =
+		    old != NULL && !tls_same_clients(new->public, old->public),
+	};
 	struct side *s, *next;
 
 	for (s = TAILQ_FIRST(&w->all_sides); s != NULL; s = next) {
 		next = TAILQ_NEXT(s, link);
-		judge(s, differs);
+		judge(s, &change);
 	}
 }
 

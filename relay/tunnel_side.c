@@ -309,7 +309,8 @@ take_shown(struct side *s, const struct http_head *head, struct conn *conn)
 		return 0;
 	}
 	if ((auth & RELAY_AGENT_MTLS) != 0 &&
-	    tls_peer_name(conn_ssl(conn), name, sizeof(name))) {
+	    tls_peer_name(conn_ssl(conn), name, sizeof(name)) &&
+	    tls_peer_stands(conn_ssl(conn), s->worker->setup->public)) {
 		s->certificate = strdup(name);
 		return s->certificate != NULL ? 0 : -1;
 	}

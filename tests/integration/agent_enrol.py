@@ -7,6 +7,8 @@ import json
 import os
 import re
 import secrets
+import socket
+import struct
 import unittest
 
 from cryptography.hazmat.primitives import serialization
@@ -137,6 +139,21 @@ class Enrol(relay_case.RelayCase):
         owner.run().wait_line("next try|certificate is refused")
         self.assertNotIn("ready: relay", owner.process.output())
 
+    def test_not_while_another_relay_takes_over(self):
+        """It has read the registry already, and would not know the key."""
+        owner, link = self.owner(), self.link()
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        s.settimeout(harness.PATIENCE)
+        s.connect(self.lab.path("takeover.sock"))
+        s.send(struct.pack(">BI", 1, 1))
+        self.assertGreater(len(s.recv(65536)), 80)
+        said = owner.cli("enrol", link, ok=(1,)).stderr
+        self.assertNotIn("used or is over", said)
+        s.close()
+        # With or without its names, as the folder lets it.
+        self.lab.relay.wait_line("names again|nobody can reach us")
+        owner.cli("enrol", link)
+
     def test_links_that_are_none(self):
         owner = self.owner()
         link = self.link()
@@ -263,9 +280,24 @@ class OtherWays(relay_case.RelayCase):
                             self.lab.ca.cert, 1)
         text = text.replace("    vms:", "    certificates: [agent.test]\n"
                             "    self-certifying: yes\n    vms:")
-        with open(config, "w", encoding="ascii") as f:
-            f.write(text)
+        # Whoever it becomes reads its files again.
+        os.chmod(self.lab.folder, 0o755)
+        os.chmod(self.lab.server[1], 0o644)
+        self.config, self.text = config, text
+        self.write(text)
         self.lab.run_relay(config)
+
+    def write(self, text):
+        with open(self.config, "w", encoding="ascii") as f:
+            f.write(text)
+
+    def reload(self, *changes):
+        text = self.text
+        for old, new in changes:
+            self.assertIn(old, text)
+            text = text.replace(old, new, 1)
+        self.write(text)
+        self.lab.ctl("reload")
 
     def refused(self, *args, **kwargs):
         with self.assertRaises(fake_agent.Closed) as caught:
@@ -382,6 +414,54 @@ class OtherWays(relay_case.RelayCase):
                 agent = owner.start(*flags, ready=False)
                 self.assertEqual(agent.wait(), status)
                 self.assertIn(want, agent.output())
+
+    def test_t43_an_authority_taken_away(self):
+        """Tunnels that its certificates made end with the reload."""
+        good = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                 usage="clientAuth")
+        tunnel = self.tunnel(fake_agent.Key(), claim=[self.vm], cert=good)
+        known = self.tunnel()
+        self.reload()
+        self.assertEqual(
+            self.lab.ctl("tunnels").stdout.count("ed25519:"), 2)
+        other = harness.Ca(self.lab.folder, "other")
+        self.reload(("client-ca: " + self.lab.ca.cert,
+                     "client-ca: " + other.cert))
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.assertEqual(
+            self.lab.ctl("tunnels").stdout.count("ed25519:"), 1)
+        known.close()
+
+    def test_t43_a_way_taken_away(self):
+        """agents.auth without token and mtls."""
+        good = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                 usage="clientAuth")
+        token = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent").stdout.strip()
+        one = self.tunnel(fake_agent.Key(), cert=good)
+        two = self.tunnel(fake_agent.Key(),
+                          extra="Authorization: Bearer %s\r\n" % token)
+        self.reload(("[key, token, mtls]", "[key]"))
+        self.assertEqual(one.wait_close(), 4402)
+        self.assertEqual(two.wait_close(), 4402)
+
+    def test_t43_a_tenant_taken_away(self):
+        """What was given out for it, keys and tokens, opens nothing."""
+        key, last = fake_agent.Key(), fake_agent.Key()
+        self.lab.ctl("keys", "add", "--tenant", "acme", key.text())
+        token = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent").stdout.strip()
+        header = "Authorization: Bearer %s\r\n" % token
+        link = self.lab.ctl("token", "create", "--tenant", "acme").stdout
+        one, two = self.tunnel(key), self.tunnel(last, extra=header)
+        self.reload(("name: acme", "name: other"))
+        self.assertEqual(one.wait_close(), 4402)
+        self.assertEqual(two.wait_close(), 4402)
+        self.refused(key)
+        self.refused(last, extra=header)
+        owner = Owner(self.lab, "late")
+        owner.cli("enrol", link.strip(), ok=(1,))
+        self.lab.relay.wait_line("enrolment refused: its tenant is gone")
 
 
 if __name__ == "__main__":
