@@ -2,6 +2,7 @@
 
 #include "common/secret.h"
 #include "common/siphash.h"
+#include "relay/account.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -175,6 +176,17 @@ place_of(const struct entry *e, const struct route *route)
 	    : FRAME_CLAIM_STANDBY;
 }
 
+/* A key that is another tenant's by now takes its UUIDs along: they no longer
+ * count where they did. */
+static enum route_change
+moved(const struct route *from, const struct route *to)
+{
+	if (from->account == NULL || from->account == to->account)
+		return ROUTE_MOVED;
+	account_give(from->account, ACCOUNT_CLAIMS);
+	return ROUTE_NEW;
+}
+
 static enum frame_result
 add_to_entry(
     struct entry *e, const struct route *route, enum route_change *change)
@@ -188,7 +200,7 @@ add_to_entry(
 		    (e->count > 1 && route->mode != FRAME_MODE_ORDERED))
 			return FRAME_CLAIM_DENIED;
 		if (!handle_equal(e->routes[i].tunnel, route->tunnel))
-			*change = ROUTE_MOVED;
+			*change = moved(&e->routes[i], route);
 		drop_at(e, i);
 		insert_sorted(e, route);
 		return place_of(e, route);

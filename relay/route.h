@@ -43,7 +43,8 @@ void route_table_free(struct route_table *t);
  * route_add(t, uuid, route, fresh):
  * Serve ${uuid} by ${route}.  A newer tunnel of the same key takes over what
  * an older one holds, at once; an agent with another key is denied unless all
- * of them claim in the ordered mode.  ${change} tells what the table did.
+ * of them claim in the ordered mode.  ${change} tells what the table did; what
+ * another tenant's account counted until now, it counts no longer.
  * Denied too: no memory, more than ROUTE_MAX.
  *   source  docs/protocol.md 12.3, 12.5
  */

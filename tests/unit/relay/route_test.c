@@ -64,6 +64,28 @@ a_route_comes_and_goes(void **state)
 }
 
 static void
+a_key_of_another_tenant_now_counts_there(void **state)
+{
+	struct account was = { .max = { 1, 1, 1 } },
+		       is = { .max = { 1, 1, 1 } };
+	struct route old = route_of(1, 1, 1, 0, 0);
+	struct route new = route_of(2, 2, 1, 0, 0);
+	enum route_change change;
+
+	(void)state;
+	old.account = &was;
+	new.account = &is;
+	assert_int_equal(add(old, &change), FRAME_CLAIM_OK);
+	assert_true(account_take(&was, ACCOUNT_CLAIMS));
+	assert_int_equal(add(new, &change), FRAME_CLAIM_OK);
+	assert_int_equal(change, ROUTE_NEW);
+	assert_int_equal(was.held[ACCOUNT_CLAIMS], 0);
+	/* Who comes late finds nothing to give back. */
+	assert_false(route_remove(table, &uuid, old.tunnel));
+	assert_true(route_remove(table, &uuid, new.tunnel));
+}
+
+static void
 a_newer_tunnel_of_the_key_takes_over(void **state)
 {
 	struct route out[ROUTE_MAX], old = route_of(1, 1, 1, 0, 0);
@@ -258,6 +280,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 		    a_route_comes_and_goes, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    a_key_of_another_tenant_now_counts_there, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    a_newer_tunnel_of_the_key_takes_over, setup, teardown),
 		cmocka_unit_test_setup_teardown(
