@@ -158,6 +158,9 @@ class Tunnels(unittest.TestCase):
             self.tunnel.goaway(1, 1, 60000, 60000)
         self.tunnel.request(1, self.path("launch"), b"{}")
         self.assertEqual(self.tunnel.response(1)[0], 422)
+        # Lines may be read after the answer that they came before.
+        harness.eventually(lambda: self.agent.output().count("notice") >= 16)
+        self.agent.wait_line("going away")
         self.assertEqual(self.agent.output().count("notice"), 16)
         self.assertEqual(self.agent.output().count("going away"), 1)
         for why in (b"\x1b[2Jgone\x07", b"gone \xff\xfe",
