@@ -229,6 +229,84 @@ class Admin(relay_case.RelayCase):
         self.assertGreater(row[0]["refused"], 0)
         self.assertEqual(row[0]["streams"], 0)
 
+    def noisy(self, *limits):
+        """A tunnel of a tenant with these limits, its VM, and beside it a
+        tenant that must not notice."""
+        key, vm = fake_agent.Key(), str(uuid.uuid4())
+        self.ctl("tenants", "add", "noisy", *limits)
+        self.ctl("keys", "add", "--tenant", "noisy", key.text())
+        self.ctl("claims", "add", "--tenant", "noisy", vm)
+        self.echo()
+        return self.tunnel(key, claim=[vm]), vm
+
+    def begin(self, vm, body=b"{}"):
+        """A request whose answer is not there yet."""
+        client = self.client()
+        client.send(self.head(vm=vm, length=len(body)).encode() + body)
+        return client
+
+    def overloaded(self, answer):
+        self.problem(answer, 503, "overloaded")
+        self.assertIn(int(answer.fields["retry-after"]), range(1, 7))
+
+    def counted(self):
+        row, = [t for t in self.js("tenants")["tenants"]
+                if t["tenant"] == "noisy"]
+        return row["refused"], row["streams"]
+
+    def test_t28_streams_of_a_tenant(self):
+        tunnel, vm = self.noisy("--streams", "2")
+        hosts = [self.begin(vm), self.begin(vm)]
+        streams = [tunnel.request()[0] for _ in hosts]
+        for count in 1, 2:
+            self.overloaded(self.ask(vm=vm))
+            self.assertEqual(self.counted(), (count, 2))
+        self.assertEqual(self.ask().status, 200)
+        # The owner is told, once in a while: the second refusal was silent.
+        kind, _, stream, payload = tunnel.recv()
+        self.assertEqual((kind, stream), (fake_agent.NOTICE, 0))
+        notice = fake_agent.parse_tlvs(payload)
+        self.assertEqual(notice[fake_agent.T_CODE], b"\0\0\0\3")
+        self.assertIn(b"over its quota", notice[fake_agent.T_TEXT])
+        # One ends, one more may come.
+        tunnel.respond(streams[0])
+        self.assertEqual(hosts[0].answer().status, 200)
+        more = self.begin(vm)
+        kind, _, stream, _ = tunnel.recv()
+        self.assertEqual(kind, fake_agent.REQUEST)
+        for host, stream in (hosts[1], streams[1]), (more, stream):
+            tunnel.respond(stream)
+            self.assertEqual(host.answer().status, 200)
+        harness.eventually(lambda: self.counted() == (2, 0))
+        # A host that goes gives its stream back, too.
+        for _ in range(3):
+            host = self.begin(vm)
+            tunnel.request()
+            host.close()
+            harness.eventually(lambda: self.counted()[1] == 0)
+
+    def test_t28_bytes_of_a_tenant(self):
+        tunnel, vm = self.noisy("--memory", "64KiB")
+        body = b"x" * 40000
+        host = self.begin(vm, body)
+        stream = tunnel.request()[0]
+        self.overloaded(self.ask(body, vm=vm))
+        self.assertEqual(self.counted(), (1, 1))
+        self.assertEqual(self.ask(body).body, body)
+        # What is small still fits beside it.
+        small = self.begin(vm)
+        tunnel.respond(tunnel.request()[0])
+        self.assertEqual(small.answer().status, 200)
+        # Request and answer count together while both are here ...
+        tunnel.respond(stream, body=body)
+        self.overloaded(host.answer())
+        # ... and are given back with the stream.
+        for _ in range(3):
+            host = self.begin(vm, body)
+            tunnel.respond(tunnel.request()[0], body=b"y" * 20000)
+            self.assertEqual(len(host.answer().body), 20000)
+            harness.eventually(lambda: self.counted()[1] == 0)
+
     def test_t29_changes_are_told_with_who_and_when(self):
         self.ctl("tenants", "add", "zeta")
         self.lab.ctl("tenants", "add", "zeta", ok=(1,))
