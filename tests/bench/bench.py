@@ -151,10 +151,18 @@ class Bench:
 
     # -- ours -------------------------------------------------------------
 
-    def relay_config(self, agents, extra=""):
+    def relay_config(self, agents, extra="", quotas=("",)):
+        """Of that many agents in turn for each tenant, which has keys of its
+        own in relay.yaml, as "requests: 20"."""
         keys = subprocess.run(
             [DRIVER, "keys", "--count", str(agents)], check=True,
             capture_output=True, text=True).stdout.split()
+        tenants = "\n".join("""  - name: bench%d
+    keys: [%s]
+    vms: [%s]
+    %s""" % (i, ", ".join('"%s"' % k for k in keys[2 * i::2 * len(quotas)]),
+             ", ".join(keys[2 * i + 1::2 * len(quotas)]), quota)
+                            for i, quota in enumerate(quotas))
         limits = "\n".join("  %s: %s" % item for item in
                            AGENT_LIMITS.items())
         return self.write("relay.yaml", """name: localhost
@@ -179,9 +187,7 @@ hosts:
     - name: bench
       sha256: %s
 tenants:
-  - name: bench
-    keys: [%s]
-    vms: [%s]
+%s
 log:
   access: no
   level: warn
@@ -189,8 +195,7 @@ limits:
 %s
 %s""" % (self.path("admin.sock"), self.path("takeover.sock"), self.public, self.cert, self.key, self.internal, self.cert, self.key,
          hashlib.sha256(TOKEN.encode()).hexdigest(),
-         ", ".join('"%s"' % k for k in keys[0::2]), ", ".join(keys[1::2]),
-         limits, extra))
+         tenants, limits, extra))
 
     def start_relay(self, config, *args):
         relay = self.start([os.path.join(BIN, "attest-relay"), "--config",

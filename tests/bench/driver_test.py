@@ -11,8 +11,8 @@ class DriverTest(unittest.TestCase):
         self.b = bench.Bench()
         self.addCleanup(self.b.close)
 
-    def start(self, tunnels, *args):
-        self.b.start_relay(self.b.relay_config(tunnels))
+    def start(self, tunnels, *args, quotas=("",)):
+        self.b.start_relay(self.b.relay_config(tunnels, quotas=quotas))
         agents = self.b.agents(tunnels, *args)
         agents.say("add %d" % tunnels)
         self.assertEqual(agents.event()["tunnels"], tunnels)
@@ -51,6 +51,16 @@ class DriverTest(unittest.TestCase):
         got = self.load(self.b.internal, "--token", "other")
         self.assertEqual(got["ok"], 0)
         self.assertGreater(got["refused"] + got["lost"], 0)
+
+    def test_a_tenant_over_its_quota_is_refused_and_no_other(self):
+        """What scale.py neighbours is about."""
+        self.start(2, quotas=("requests: 1", "requests: 0"))
+        flags = ["--connections", 4, "--rate", 100]
+        got = self.load(self.b.internal, *flags)
+        self.assertGreater(got["refused"], 0)
+        self.assertEqual((got["status"], got["wrong"], got["lost"]),
+                         (429, 0, 0))
+        self.all_right(self.b.internal, "--first", 1, *flags)
 
 
 if __name__ == "__main__":

@@ -172,30 +172,58 @@ def owner(tunnels=500):
         b.close()
 
 
+def beside(b, noise, reps, *flags):
+    """Medians of a load's p99 alone and beside another, by turns."""
+    p99 = {False: [], True: []}
+    for rep in range(reps):
+        for loud in (False, True) if rep % 2 == 0 else (True, False):
+            if loud:
+                other = b.start([bench.DRIVER, "load", "--to", "127.0.0.1:%d" %
+                                 b.internal, "--token", bench.TOKEN, *noise])
+                time.sleep(0.3)
+            p99[loud].append(b.load(b.internal, *flags)["p99_us"])
+            if loud:
+                b.end(other)
+    return median(p99[False]), median(p99[True])
+
+
+def told(alone, loud):
+    return "%d us, without %d us: %+.0f %%" % (
+        loud, alone, 100 * (loud / alone - 1))
+
+
 def stuck(reps=7):
     """One stream that never ends beside others on its tunnel."""
     b = bench.Bench()
     try:
         b.start_relay(b.relay_config(1, PINGS_OFF))
         add(b.agents(1, "--stuck"), 1)
-        p99 = {False: [], True: []}
-        for _ in range(reps):
-            for hung in False, True:
-                if hung:
-                    hang = b.start([
-                        bench.DRIVER, "load", "--to", "127.0.0.1:%d" %
-                        b.internal, "--token", bench.TOKEN, "--action",
-                        "validate", "--seconds", 60])
-                    time.sleep(0.3)
-                p99[hung].append(b.load(
-                    b.internal, "--rate", 2000, "--connections", 64,
-                    "--seconds", 3)["p99_us"])
-                if hung:
-                    b.end(hang)
-        free, held = median(p99[False]), median(p99[True])
+        free, held = beside(
+            b, ["--action", "validate", "--seconds", 60], reps,
+            "--rate", 2000, "--connections", 64, "--seconds", 3)
         row("p99 beside a stuck stream, of 2,000 requests a second",
-            "<= 10 % more", "%d us, without %d us: %+.0f %%" % (
-                held, free, 100 * (held / free - 1)), held <= 1.1 * free)
+            "<= 10 % more", told(free, held), held <= 1.1 * free)
+    finally:
+        b.close()
+
+
+def neighbours(reps=9, quota=20):
+    """A tenant that asks for 100 times its quota, and one that does not."""
+    b = bench.Bench()
+    try:
+        b.start_relay(b.relay_config(2, PINGS_OFF, (
+            "requests: %d" % quota, "requests: 0")))
+        add(b.agents(2), 2)
+        noise = ["--rate", 100 * quota, "--connections", 16]
+        got = b.load(b.internal, *noise, "--seconds", 3)
+        asked = (got["ok"] + got["refused"]) / got["seconds"]
+        alone, loud = beside(
+            b, [*noise, "--seconds", 60], reps, "--first", 1, "--rate", 500,
+            "--connections", 16, "--seconds", 4)
+        row("p99 of 500 requests a second beside another tenant that may "
+            "make %d, and makes %.0f, with %.0f answered" % (
+                quota, asked, got["rps"]),
+            "< 10 % more", told(alone, loud), loud < 1.1 * alone)
     finally:
         b.close()
 
@@ -235,7 +263,8 @@ def launch():
 
 
 MODES = {"idle": idle, "storm": storm, "restart": restart, "owner": owner,
-         "stuck": stuck, "overload": overload, "launch": launch}
+         "stuck": stuck, "neighbours": neighbours, "overload": overload,
+         "launch": launch}
 
 
 def main():
@@ -249,6 +278,7 @@ def main():
         restart(seconds=30)
         owner()
         stuck(3)
+        neighbours(3)
         overload()
     elif mode == "all":
         for run in MODES.values():
