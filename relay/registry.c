@@ -48,6 +48,36 @@ registry_op_free(struct registry_op *op)
 	free(op);
 }
 
+struct registry_keep
+registry_keep_at(uint64_t now_ms)
+{
+	struct registry_keep keep = { .lines = REGISTRY_TRAIL_LINES_MAX };
+
+	/* A clock that was never set must not turn these around. */
+	if (now_ms > REGISTRY_TRAIL_KEEP_MS) {
+		keep.tokens_ms = now_ms - REGISTRY_TOKEN_KEEP_MS;
+		keep.trail_ms = now_ms - REGISTRY_TRAIL_KEEP_MS;
+	}
+	return keep;
+}
+
+static void
+pruned(struct registry_op *op, void *where)
+{
+	(void)where;
+	registry_op_free(op);
+}
+
+struct registry_op *
+registry_op_prune(struct loop *home)
+{
+	struct registry_op *op = registry_op_new(REGISTRY_PRUNE, home, pruned);
+
+	if (op != NULL)
+		op->keep = registry_keep_at(clock_wall_ms());
+	return op;
+}
+
 void
 registry_send(struct registry *r, struct registry_op *op)
 {
@@ -114,6 +144,9 @@ apply(struct registry_table *t, const struct registry_op *op, struct err *err)
 
 			registry_table_drop(t, REGISTRY_CLAIMS, &c);
 		}
+		return 0;
+	case REGISTRY_PRUNE:
+		registry_table_end_tokens(t, op->keep.tokens_ms);
 		return 0;
 	default:
 		return 0;

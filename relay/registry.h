@@ -74,7 +74,19 @@ enum registry_verb {
 	REGISTRY_CLAIM_RELEASE, /* all of uuids[], or none */
 	REGISTRY_NOTE,          /* a line of the trail and nothing else */
 	REGISTRY_TRAIL,         /* the last lines of the trail, into text */
+	REGISTRY_PRUNE,         /* what is older than keep */
 	REGISTRY_VERBS
+};
+
+#define REGISTRY_TOKEN_KEEP_MS UINT64_C(86400000)    /* a day, once ended */
+#define REGISTRY_TRAIL_KEEP_MS UINT64_C(34560000000) /* 400 days */
+#define REGISTRY_TRAIL_LINES_MAX 100000
+
+/* What stays in the file, which must not grow for ever. */
+struct registry_keep {
+	uint64_t tokens_ms; /* tokens that end later, by the wall clock */
+	uint64_t trail_ms;  /* lines written later; the last one in any case */
+	uint32_t lines;     /* of the trail, the last ones */
 };
 
 /*
@@ -100,6 +112,7 @@ struct registry_op {
 	bool fresh[REGISTRY_UUIDS_MAX]; /* CLAIM_FIRST: the caller's own note */
 	size_t uuid_count;
 	uint32_t limit; /* UUIDs that the tenant may bind; lines of the trail */
+	struct registry_keep keep;
 
 	/* What came of it. */
 	struct err err;                 /* code ERR_NONE: good */
@@ -124,6 +137,13 @@ void registry_close(struct registry *r);
 struct registry_op *registry_op_new(enum registry_verb verb, struct loop *home,
     void (*done)(struct registry_op *op, void *where));
 void registry_op_free(struct registry_op *op);
+
+/** registry_keep_at(now_ms): the bounds above. */
+struct registry_keep registry_keep_at(uint64_t now_ms);
+
+/** registry_op_prune(home): one that ends by itself, for now and then.  NULL: no
+ * memory. */
+struct registry_op *registry_op_prune(struct loop *home);
 
 /** registry_send(r, op): takes ${op}; it comes home with its outcome. */
 void registry_send(struct registry *r, struct registry_op *op);

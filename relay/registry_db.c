@@ -11,7 +11,6 @@
 #define APPLICATION_ID 0x61747231 /* "atr1" */
 #define FORMAT 1
 #define BUSY_MS 5000
-#define KEEP_OLD_TOKENS_MS INT64_C(86400000)
 
 static const char schema[] =
     "PRAGMA application_id=1635021361;"
@@ -69,6 +68,11 @@ static const char *const queries[REGISTRY_QUERIES] = {
 	[REGISTRY_Q_CLAIM_COUNT] =
 	    "SELECT count(*) FROM claims WHERE tenant=?1",
 	[REGISTRY_Q_TRAIL_PUT] = "INSERT INTO trail VALUES(NULL,?1,?2,?3)",
+	/* The last line stays, so that no number comes twice. */
+	[REGISTRY_Q_TRAIL_OLD_DROP] =
+	    "DELETE FROM trail WHERE"
+	    " (at<?1 AND seq<(SELECT max(seq) FROM trail)) OR"
+	    " seq<=(SELECT max(seq) FROM trail)-?2",
 	[REGISTRY_Q_TRAIL] =
 	    "SELECT json_group_array(json_object('seq',seq,'at',at,'who',who,"
 	    "'what',what)) FROM (SELECT * FROM (SELECT * FROM trail"
@@ -308,12 +312,23 @@ load_set(struct registry_db *db, struct registry_table *table,
 }
 
 int
+registry_db_prune(
+    struct registry_db *db, const struct registry_keep *keep, struct err *err)
+{
+	if (registry_db_run(db, REGISTRY_Q_TOKENS_OLD_DROP, err, "i",
+		(int64_t)keep->tokens_ms) != 0)
+		return -1;
+	return registry_db_run(db, REGISTRY_Q_TRAIL_OLD_DROP, err, "ii",
+	    (int64_t)keep->trail_ms, (int64_t)keep->lines);
+}
+
+int
 registry_db_load(
     struct registry_db *db, struct registry_table *table, struct err *err)
 {
-	int64_t old = (int64_t)clock_wall_ms() - KEEP_OLD_TOKENS_MS;
+	struct registry_keep keep = registry_keep_at(clock_wall_ms());
 
-	if (registry_db_run(db, REGISTRY_Q_TOKENS_OLD_DROP, err, "i", old) != 0)
+	if (registry_db_prune(db, &keep, err) != 0)
 		return -1;
 	for (int s = 0; s < REGISTRY_SETS; s++)
 		if (load_set(db, table, s, err) != 0)

@@ -22,6 +22,10 @@ int registry_db_open(struct registry_db **out, const char *file,
     struct accounts *accounts, struct err *err);
 void registry_db_close(struct registry_db *db);
 
+/** registry_db_prune(db, keep, err): drop the rest.  errors ERR_IO */
+int registry_db_prune(
+    struct registry_db *db, const struct registry_keep *keep, struct err *err);
+
 /** registry_db_load(db, table, err): all rows into the empty ${table}. */
 int registry_db_load(
     struct registry_db *db, struct registry_table *table, struct err *err);

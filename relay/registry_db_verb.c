@@ -352,6 +352,13 @@ trail(struct registry_db *db, struct registry_op *op, int64_t now)
 	return 0;
 }
 
+static int
+prune(struct registry_db *db, struct registry_op *op, int64_t now)
+{
+	(void)now;
+	return registry_db_prune(db, &op->keep, &op->err);
+}
+
 static verb_fn *const verbs[REGISTRY_VERBS] = {
 	[REGISTRY_TENANT_ADD] = tenant_add,
 	[REGISTRY_TENANT_REMOVE] = tenant_remove,
@@ -365,6 +372,7 @@ static verb_fn *const verbs[REGISTRY_VERBS] = {
 	[REGISTRY_CLAIM_RELEASE] = claim_release,
 	[REGISTRY_NOTE] = note,
 	[REGISTRY_TRAIL] = trail,
+	[REGISTRY_PRUNE] = prune,
 };
 
 static int

@@ -126,25 +126,61 @@ registry_table_each(const struct registry_table *t, enum registry_set set,
 	twalk_r(t->trees[set], visit, &w);
 }
 
-/* Some rows of a set that are the tenant's; dropping is for afterwards. */
+/* Some rows of a set that are to go; dropping is for afterwards. */
 struct hunt {
-	const struct account *account;
-	size_t at; /* of the owner in the row */
+	const struct account *account; /* the owner's, or tokens ... */
+	size_t at;                     /* of the owner in the row */
+	uint64_t until_ms;             /* ... that ended before */
 	const void *found[1024];
 	size_t count;
 };
 
 static void
-hunt_row(void *arg, const void *row)
+keep_row(struct hunt *h, const void *row)
+{
+	if (h->count < sizeof(h->found) / sizeof(h->found[0]))
+		h->found[h->count++] = row;
+}
+
+static void
+hunt_owned(void *arg, const void *row)
 {
 	struct hunt *h = arg;
 	const struct account *owner;
 
-	if (h->count == sizeof(h->found) / sizeof(h->found[0]))
-		return;
 	memcpy(&owner, (const char *)row + h->at, sizeof(struct account *));
 	if (owner == h->account)
-		h->found[h->count++] = row;
+		keep_row(h, row);
+}
+
+static void
+hunt_ended(void *arg, const void *row)
+{
+	const struct registry_token *token = row;
+	struct hunt *h = arg;
+
+	if (token->expires_ms != 0 && token->expires_ms < h->until_ms)
+		keep_row(h, row);
+}
+
+static void
+drop_all(struct registry_table *t, enum registry_set set, struct hunt *h,
+    void (*fn)(void *arg, const void *row))
+{
+	do {
+		h->count = 0;
+		registry_table_each(t, set, fn, h);
+		for (size_t i = 0; i < h->count; i++)
+			registry_table_drop(t, set, h->found[i]);
+	} while (h->count > 0);
+}
+
+void
+registry_table_end_tokens(struct registry_table *t, uint64_t until_ms)
+{
+	struct hunt h = { .until_ms = until_ms };
+
+	drop_all(t, REGISTRY_TOKENS, &h, hunt_ended);
 }
 
 void
@@ -153,11 +189,6 @@ registry_table_forget(struct registry_table *t, const struct account *account)
 	for (int s = 0; s < REGISTRY_SETS; s++) {
 		struct hunt h = { .account = account, .at = sets[s].account };
 
-		do {
-			h.count = 0;
-			registry_table_each(t, s, hunt_row, &h);
-			for (size_t i = 0; i < h.count; i++)
-				registry_table_drop(t, s, h.found[i]);
-		} while (h.count > 0);
+		drop_all(t, s, &h, hunt_owned);
 	}
 }

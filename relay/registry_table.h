@@ -32,6 +32,9 @@ void registry_table_drop(
 void registry_table_each(const struct registry_table *t, enum registry_set set,
     void (*fn)(void *arg, const void *row), void *arg);
 
+/** registry_table_end_tokens(t, until_ms): drop those that ended before. */
+void registry_table_end_tokens(struct registry_table *t, uint64_t until_ms);
+
 /** registry_table_forget(t, account): the tenant with all that is its. */
 void registry_table_forget(
     struct registry_table *t, const struct account *account);

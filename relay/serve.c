@@ -21,6 +21,7 @@
 
 #define DRAIN_SLACK_MS 2000
 #define TRIM_MS 5000
+#define PRUNE_MS 3600000
 #define TRIM_LEAST 128 /* connections */
 #define READY_MAX 2048
 #define CERT_WARN_DAYS 14
@@ -38,7 +39,8 @@ struct server {
 	bool draining;
 	struct loop_timer deadline;
 	struct loop_timer trim;
-	uint32_t trimmed_at; /* connections at the last look */
+	struct loop_timer prune; /* of the registry */
+	uint32_t trimmed_at;     /* connections at the last look */
 	char ready[READY_MAX];
 };
 
@@ -357,6 +359,18 @@ on_trim(void *arg)
 	loop_timer_set(&s->trim, TRIM_MS);
 }
 
+static void
+on_prune(void *arg)
+{
+	struct server *s = arg;
+	struct registry_op *op = registry_op_prune(s->loop);
+
+	/* Without memory for it, an hour later will do. */
+	if (op != NULL)
+		registry_send(s->relay.registry, op);
+	loop_timer_set(&s->prune, PRUNE_MS);
+}
+
 static int
 start(struct server *s, bool takeover, struct err *err)
 {
@@ -368,6 +382,8 @@ start(struct server *s, bool takeover, struct err *err)
 	loop_timer_init(&s->deadline, s->loop, on_deadline, s);
 	loop_timer_init(&s->trim, s->loop, on_trim, s);
 	loop_timer_set(&s->trim, TRIM_MS);
+	loop_timer_init(&s->prune, s->loop, on_prune, s);
+	loop_timer_set(&s->prune, PRUNE_MS);
 	if (handover_new(&s->handover, &s->relay, &handover_ops, s, err) != 0 ||
 	    loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
@@ -429,6 +445,7 @@ stop(struct server *s)
 		watchdog_stop(&s->watchdog);
 		loop_timer_free(&s->deadline);
 		loop_timer_free(&s->trim);
+		loop_timer_free(&s->prune);
 		for (struct mail *m = loop_take(s->loop), *next; m != NULL;
 		     m = next) {
 			next = m->next;

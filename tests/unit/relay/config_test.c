@@ -111,6 +111,34 @@ static const struct {
 		"tenant a is listed twice" } },
 	{ "a tenant with a space", GOOD "tenants:\n  - name: a b\n",
 	    { "relay.yaml:11:11: error: " } },
+	/* T29: no administration over TCP without certificates. */
+	{ "admin.listen alone", GOOD "admin: {listen: [\"127.0.0.1:0\"]}\n",
+	    { "relay.yaml:10:17: error: admin.listen: needs "
+	      "admin.certificate, admin.key and admin.client-ca" } },
+	{ "admin.listen without a CA",
+	    GOOD "admin:\n  listen: [\"127.0.0.1:0\"]\n"
+		 "  certificate: $/a.crt\n  key: $/a.key\n",
+	    { "relay.yaml:11:11: error: admin.listen: needs" } },
+	{ "admin.listen without a key",
+	    GOOD "admin:\n  listen: [\"127.0.0.1:0\"]\n"
+		 "  certificate: $/a.crt\n  client-ca: $/a.crt\n",
+	    { "relay.yaml:11:11: error: admin.listen: needs" } },
+	{ "admin.listen without a certificate",
+	    GOOD "admin:\n  listen: [\"127.0.0.1:0\"]\n"
+		 "  key: $/a.key\n  client-ca: $/a.crt\n",
+	    { "relay.yaml:11:11: error: admin.listen: needs" } },
+	{ "admin.listen with another's key",
+	    GOOD "admin:\n  listen: [\"127.0.0.1:0\"]\n"
+		 "  certificate: $/a.crt\n  key: $/b.key\n"
+		 "  client-ca: $/a.crt\n",
+	    { "relay.yaml:13:8: error: admin.key",
+		"the key does not belong to the certificate" } },
+	{ "admin.listen with a CA that is none",
+	    GOOD "admin:\n  listen: [\"127.0.0.1:0\"]\n"
+		 "  certificate: $/a.crt\n  key: $/a.key\n"
+		 "  client-ca: $/leaf.crt\n",
+	    { "relay.yaml:14:14: error: admin.client-ca",
+		"has a certificate that is no CA's" } },
 	{ "pending under request",
 	    GOOD "timeouts: {request: 60s, pending: 30s}\n",
 	    { "relay.yaml:10:35: error: timeouts.pending" } },
