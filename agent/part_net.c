@@ -224,7 +224,10 @@ confine(const struct net *n)
 	/* Where OpenSSL looks for authorities if not in /etc. */
 	static const char *const elsewhere[] = { "SSL_CERT_FILE",
 		"SSL_CERT_DIR" };
-	const char *files[4];
+	const char *const named[] = { n->config.relay_ca,
+		n->config.relay_certificate, n->config.relay_key,
+		n->config.relay_token_file, n->config.key_ca };
+	const char *files[2 + sizeof(named) / sizeof(named[0])];
 	struct err err = { 0 };
 	size_t count = 0;
 	size_t i;
@@ -232,10 +235,9 @@ confine(const struct net *n)
 	for (i = 0; i < 2; i++)
 		if (getenv(elsewhere[i]) != NULL)
 			files[count++] = getenv(elsewhere[i]);
-	if (n->config.relay_ca[0] != '\0')
-		files[count++] = n->config.relay_ca;
-	if (n->config.key_ca[0] != '\0')
-		files[count++] = n->config.key_ca;
+	for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
+		if (named[i][0] != '\0')
+			files[count++] = named[i];
 	if (sandbox_net(files, count, &err) != 0)
 		log_warn(NULL, "%s", err.msg);
 }

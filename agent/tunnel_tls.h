@@ -6,7 +6,7 @@
 
 /*
  * Who may be the relay, and what the agent shows it besides its key
- * (docs/protocol.md 12.3).  Files are read once, before the sandbox.
+ * (docs/protocol.md 12.3).  Files are read once, at the start.
  */
 
 struct ssl_ctx_st;
