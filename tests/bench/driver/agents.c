@@ -97,7 +97,7 @@ static const struct link_ops agent_link = {
 	.gone = on_gone,
 };
 
-/* As agent/backoff.h: under a cap that doubles from 0.5 s. */
+/* As agent/backoff.h: under a cap of 0.5 s six times, which doubles then. */
 static uint64_t
 wait_ms(struct agent *agent)
 {
@@ -106,8 +106,9 @@ wait_ms(struct agent *agent)
 
 	if (o->backoff) {
 		least = 20;
-		cap = 500u << (agent->tries < 7 ? agent->tries : 7);
-		agent->tries++;
+		if (agent->tries < 12)
+			agent->tries++;
+		cap = 500u << (agent->tries > 6 ? agent->tries - 6 : 0);
 	}
 	return least + (cap > 0 ? (uint32_t)random() % cap : 0);
 }
