@@ -111,6 +111,7 @@ class Restart(unittest.TestCase):
     def test_a_new_one_that_dies(self):
         """The old one goes on, and can be taken over again."""
         old = self.lab.relay
+        self.old.append(old)
         for agent in self.lab.agents.values():
             agent.process.child.send_signal(signal.SIGSTOP)
         dying = self.lab.run_relay(self.config, "--takeover")
