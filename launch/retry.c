@@ -10,7 +10,8 @@ retry_worth(const struct retry_try *t)
 	if (t->hopeless)
 		return false;
 	return t->status == 0 || t->status == 429 || t->status == 502 ||
-	    t->status == 503 || t->status == 504;
+	    t->status == 503 || t->status == 504 ||
+	    (t->status == 409 && t->in_progress);
 }
 
 uint64_t

@@ -13,9 +13,11 @@ struct retry_try {
 	long status;        /* 0: the connection was lost */
 	long retry_after_s; /* -1: not said */
 	bool hopeless;      /* another try would come to the same */
+	bool in_progress;   /* of a 409: the first try still waits there */
 };
 
-/** retry_worth(t): connection loss, 502, 503, 504, 429; nothing else. */
+/** retry_worth(t): connection loss, 502, 503, 504, 429 and 409 in-progress;
+ * nothing else. */
 bool retry_worth(const struct retry_try *t);
 
 /**

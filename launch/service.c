@@ -320,6 +320,8 @@ service_perform(struct service_answer *out, struct service *s, const char *path,
 		if (out->tried.status != 200)
 			answer_problem_read(
 			    &out->problem, secret_span(&out->body));
+		out->tried.in_progress =
+		    answer_problem_is(&out->problem, "in-progress");
 		return;
 	}
 	out->tried.hopeless = hopeless(code);

@@ -80,10 +80,12 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
 		}
 		service_tell(out, err);
 		/* A try that our own time cut off says nothing new: the next
-		 * one waits for the owner as the last one did. */
+		 * one waits for the owner as the last one did.  In progress is
+		 * one that waits for her already (docs/protocol.md 7). */
 		if (out->tried.status != 0)
-			pending = answer_problem_is(
-			    &out->problem, "approval-pending");
+			pending = out->tried.in_progress ||
+			    answer_problem_is(
+				&out->problem, "approval-pending");
 		(void)secret_random(&dice, sizeof(dice), NULL);
 		wait = retry_pause_ms(&out->tried, tries, dice);
 		if (now_ms() - start + wait >= allowed) {

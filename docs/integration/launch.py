@@ -28,9 +28,10 @@ def post(verb, body, seconds=120):
             with urllib.request.urlopen(request, None, 60, context=TLS) as answer:
                 return json.loads(answer.read(65536))
         except urllib.error.HTTPError as e:
-            pause = float(e.headers.get("Retry-After", 1))
-            if e.code not in (429, 502, 503, 504) or time.monotonic() + pause > end:
-                sys.exit("%s: %d %s" % (verb, e.code, e.read(65536).decode()))
+            pause, said = float(e.headers.get("Retry-After", 1)), e.read(65536).decode()
+            again = e.code in (429, 502, 503, 504) or ":in-progress" in said
+            if not again or time.monotonic() + pause > end:
+                sys.exit("%s: %d %s" % (verb, e.code, said))
             time.sleep(pause)
 
 

@@ -228,7 +228,7 @@ class Retries(ServiceTest):
         for status, name in ((400, "bad-request"), (401, "host-unauthenticated"),
                              (403, "refused"), (403, "measurement-mismatch"),
                              (404, "not-found"), (409, "launch-blob-reused"),
-                             (409, "in-progress"), (410, "session-closed"),
+                             (410, "session-closed"),
                              (422, "invalid-field"), (413, "http-413"),
                              (500, "odd"), (501, "http-501")):
             with self.subTest(name=name):
@@ -273,6 +273,24 @@ class Retries(ServiceTest):
         self.step("launch", FACTS,
                   [problem(503, "approval-pending", **{"Retry-After": "1"}),
                    good(SESSION)])
+
+    def test_in_progress(self):
+        """A connection is lost while the owner thinks: the same request
+        again meets the first one, which still waits for her."""
+        waits = problem(409, "in-progress", **{"Retry-After": "1"})
+        _, seen, _ = self.step("launch", FACTS, ["close", waits, waits,
+                                                 good(SESSION)])
+        self.assertEqual(len(seen), 4)
+        self.assertEqual(len({headers["Idempotency-Key"]
+                              for _, headers, _ in seen}), 1)
+        out, seen, _ = self.step("launch", FACTS, ["close", waits],
+                                 "--timeout", "3", ok=75)
+        self.assertGreaterEqual(len(seen), 2)
+        self.assertEqual(out["status"], 409)
+        # Another 409 is final, whatever its fields ask for.
+        reused = problem(409, "launch-blob-reused", **{"Retry-After": "1"})
+        _, seen, _ = self.step("launch", FACTS, [waits, reused], ok=1)
+        self.assertEqual(len(seen), 2)
 
 
 class OldTls(ServiceTest):

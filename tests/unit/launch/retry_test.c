@@ -13,6 +13,8 @@ only_what_the_protocol_names(void **state)
 		    status == 503 || status == 504;
 
 		assert_int_equal(retry_worth(&t), want);
+		t.in_progress = true;
+		assert_int_equal(retry_worth(&t), want || status == 409);
 		t.hopeless = true;
 		assert_false(retry_worth(&t));
 	}
