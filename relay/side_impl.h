@@ -54,6 +54,7 @@ struct side {
 	struct account *account; /* its tenant's */
 	uint8_t *token;    /* owned; hash of the bearer token shown, or NULL */
 	char *certificate; /* owned; name in the one shown, or NULL */
+	uint64_t until_ms; /* of the wall clock: the token's end; 0: none */
 	uint64_t session;
 	uint64_t since_ms;                 /* of the wall clock */
 	STAILQ_HEAD(, first_claim) firsts; /* CLAIMs that wait for the disk */
@@ -75,8 +76,12 @@ void side_claim(void *arg, uint32_t number, const struct frame_claim *claim);
 void side_unclaim(void *arg, const struct frame_unclaim *unclaim);
 
 /** side_known_as(s, why): the tenant of its key, token or certificate, by what
- * is known now.  NULL: of none, *${why} tells the log. */
-struct account *side_known_as(const struct side *s, const char **why);
+ * is known now.  NULL: of none, *${why} tells the log.  Notes how long that
+ * holds. */
+struct account *side_known_as(struct side *s, const char **why);
+
+/** side_check_end(s): send it away if what let it in has ended. */
+void side_check_end(struct side *s);
 
 /** side_forget(s, uuid): no route of it leads here any more.  False: none did. */
 bool side_forget(struct side *s, const struct uuid *uuid);

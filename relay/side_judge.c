@@ -24,7 +24,7 @@ standing(const struct side *s, struct account *account)
 }
 
 struct account *
-side_known_as(const struct side *s, const char **why)
+side_known_as(struct side *s, const char **why)
 {
 	const struct relay_setup *setup = s->worker->setup;
 	struct registry *registry = s->worker->relay->registry;
@@ -44,8 +44,10 @@ side_known_as(const struct side *s, const char **why)
 	*why = "the token is no tenant's, or over";
 	if (s->token != NULL && (auth & RELAY_AGENT_TOKEN) != 0 &&
 	    registry_find_token(registry, REGISTRY_TOKEN_AGENT, s->token,
-		clock_wall_ms(), &token))
+		clock_wall_ms(), &token)) {
 		shown = token.account;
+		s->until_ms = token.expires_ms;
+	}
 	if (s->certificate != NULL && (auth & RELAY_AGENT_MTLS) != 0) {
 		*why = "the certificate is no tenant's "
 		       "(tenants[].certificates)";
@@ -55,6 +57,24 @@ side_known_as(const struct side *s, const char **why)
 		return standing(s, shown);
 	*why = "the key is another tenant's";
 	return NULL;
+}
+
+static void
+send_away(struct side *s, const char *why)
+{
+	log_info(&s->subject, "sent away: %s", why);
+	tunnel_close(
+	    s->tunnel, TUNNEL_CLOSE_UNTRUSTED, "unknown key or bad signature");
+}
+
+void
+side_check_end(struct side *s)
+{
+	if (s->until_ms == 0 || clock_wall_ms() < s->until_ms)
+		return;
+	s->until_ms = 0;
+	if (s->joined)
+		send_away(s, "its token has ended");
 }
 
 static bool
@@ -110,9 +130,7 @@ judge(struct side *s, const struct change *change)
 		judge_claims(s);
 		return;
 	}
-	log_info(&s->subject, "sent away: %s", why);
-	tunnel_close(
-	    s->tunnel, TUNNEL_CLOSE_UNTRUSTED, "unknown key or bad signature");
+	send_away(s, why);
 }
 
 void

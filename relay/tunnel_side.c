@@ -98,14 +98,21 @@ static const struct tunnel_ops tunnel_ops = {
 void
 side_touch(struct side *s)
 {
-	uint64_t due = tunnel_deadline(s->tunnel), now;
+	uint64_t due = tunnel_deadline(s->tunnel), now, wait, left;
 
 	if (s->conn == NULL || due == TUNNEL_NEVER)
 		return;
 	if (s->stay_until_ms != 0 && s->stay_until_ms < due)
 		due = s->stay_until_ms;
 	now = clock_ms();
-	loop_timer_set(&s->timer, due > now ? due - now : 0);
+	wait = due > now ? due - now : 0;
+	/* A wall clock that was set anew counts from the next frame on. */
+	if (s->until_ms != 0) {
+		now = clock_wall_ms();
+		left = s->until_ms > now ? s->until_ms - now : 0;
+		wait = left < wait ? left : wait;
+	}
+	loop_timer_set(&s->timer, wait);
 }
 
 static void
@@ -114,6 +121,7 @@ on_timer(void *arg)
 	struct side *s = arg;
 
 	tunnel_tick(s->tunnel, clock_ms());
+	side_check_end(s);
 	if (s->stay_until_ms != 0 && clock_ms() >= s->stay_until_ms)
 		side_close_drained(s);
 	side_touch(s);

@@ -9,6 +9,7 @@ import re
 import secrets
 import socket
 import struct
+import time
 import unittest
 
 from cryptography.hazmat.primitives import serialization
@@ -324,6 +325,23 @@ class OtherWays(relay_case.RelayCase):
         self.lab.ctl("tokens", "revoke", str(row[0]["id"]))
         self.assertEqual(tunnel.wait_close(), 4402)
         self.refused(key, extra=header % token)
+
+    def test_t13_a_token_takes_its_tunnels_along(self):
+        """At the end of its ttl, though nobody asks and nothing moves."""
+        before = time.time()
+        token = self.lab.ctl("token", "create", "--tenant", "acme",
+                             "--agent", "--ttl", "4s").stdout.strip()
+        made = time.time()
+        header = "Authorization: Bearer %s\r\n" % token
+        key, known = fake_agent.Key(), self.tunnel()
+        tunnel = self.tunnel(key, claim=[self.vm], extra=header)
+        self.assertEqual(tunnel.wait_close(), 4402)
+        self.assertGreaterEqual(time.time(), before + 4)
+        self.assertLess(time.time(), made + 4 + 1)
+        self.lab.relay.wait_line("sent away: its token has ended")
+        self.refused(key, extra=header)
+        # Who needs none stays.
+        self.assertEqual(known.claim(self.vm), [0])
 
     def test_t13_certificates(self):
         key = fake_agent.Key()
