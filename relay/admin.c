@@ -226,10 +226,12 @@ admin_mail(struct admin *a, struct message *m)
 {
 	struct registry_op *op = (struct registry_op *)m;
 
+	if (m->kind == MESSAGE_REGISTRY) {
+		registry_op_home(op, a);
+		return;
+	}
 	if (m->kind == MESSAGE_TUNNELS)
 		admin_tunnels_came(a, (struct message_tunnels *)m);
-	else if (m->kind == MESSAGE_REGISTRY)
-		op->done(op, a);
 	message_free(m);
 }
 

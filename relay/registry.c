@@ -48,6 +48,14 @@ registry_op_free(struct registry_op *op)
 	free(op);
 }
 
+void
+registry_op_home(struct registry_op *op, void *where)
+{
+	if (op->done != NULL)
+		op->done(op, where);
+	registry_op_free(op);
+}
+
 struct registry_keep
 registry_keep_at(uint64_t now_ms)
 {
@@ -61,17 +69,10 @@ registry_keep_at(uint64_t now_ms)
 	return keep;
 }
 
-static void
-pruned(struct registry_op *op, void *where)
-{
-	(void)where;
-	registry_op_free(op);
-}
-
 struct registry_op *
 registry_op_prune(struct loop *home)
 {
-	struct registry_op *op = registry_op_new(REGISTRY_PRUNE, home, pruned);
+	struct registry_op *op = registry_op_new(REGISTRY_PRUNE, home, NULL);
 
 	if (op != NULL)
 		op->keep = registry_keep_at(clock_wall_ms());

@@ -97,7 +97,8 @@ struct registry_op {
 	enum registry_verb verb;
 	STAILQ_ENTRY(registry_op) next; /* while it waits */
 	struct loop *home;
-	/* Called in the loop of ${home} with its worker, or with the server. */
+	/* Called in the loop of ${home} with its worker, or with the admin;
+	 * the op is freed behind it.  NULL: nobody wants to know. */
 	void (*done)(struct registry_op *op, void *where);
 	struct handle handle; /* the caller's */
 	void *arg;
@@ -138,11 +139,15 @@ struct registry_op *registry_op_new(enum registry_verb verb, struct loop *home,
     void (*done)(struct registry_op *op, void *where));
 void registry_op_free(struct registry_op *op);
 
+/** registry_op_home(op, where): for the loop of its home, with which it came
+ * back: let ${op} be done, and free it. */
+void registry_op_home(struct registry_op *op, void *where);
+
 /** registry_keep_at(now_ms): the bounds above. */
 struct registry_keep registry_keep_at(uint64_t now_ms);
 
-/** registry_op_prune(home): one that ends by itself, for now and then.  NULL: no
- * memory. */
+/** registry_op_prune(home): forget what is over by the bounds above, now.
+ * NULL: no memory. */
 struct registry_op *registry_op_prune(struct loop *home);
 
 /** registry_send(r, op): takes ${op}; it comes home with its outcome. */

@@ -10,19 +10,16 @@
 #include "relay/listen.h"
 #include "relay/privileges.h"
 #include "relay/reload.h"
+#include "relay/upkeep.h"
 #include "relay/watchdog.h"
 #include "relay/worker.h"
 
 #include <sched.h>
-#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #define DRAIN_SLACK_MS 2000
-#define TRIM_MS 5000
-#define PRUNE_MS 3600000
-#define TRIM_LEAST 128 /* connections */
 #define READY_MAX 2048
 #define CERT_WARN_DAYS 14
 
@@ -38,9 +35,7 @@ struct server {
 	size_t drained;
 	bool draining;
 	struct loop_timer deadline;
-	struct loop_timer trim;
-	struct loop_timer prune; /* of the registry */
-	uint32_t trimmed_at;     /* connections at the last look */
+	struct upkeep upkeep;
 	char ready[READY_MAX];
 };
 
@@ -341,36 +336,6 @@ start_workers(struct server *s, struct err *err)
 	return 0;
 }
 
-/*
- * The allocator keeps what connections leave behind, between those that stay.
- * Once there are half as many, or twice, it is worth a walk through it.
- */
-static void
-on_trim(void *arg)
-{
-	struct server *s = arg;
-	uint32_t now = atomic_load(&s->relay.connections);
-
-	if (now + TRIM_LEAST < s->trimmed_at / 2 ||
-	    now / 2 > s->trimmed_at + TRIM_LEAST) {
-		malloc_trim(0);
-		s->trimmed_at = now;
-	}
-	loop_timer_set(&s->trim, TRIM_MS);
-}
-
-static void
-on_prune(void *arg)
-{
-	struct server *s = arg;
-	struct registry_op *op = registry_op_prune(s->loop);
-
-	/* Without memory for it, an hour later will do. */
-	if (op != NULL)
-		registry_send(s->relay.registry, op);
-	loop_timer_set(&s->prune, PRUNE_MS);
-}
-
 static int
 start(struct server *s, bool takeover, struct err *err)
 {
@@ -380,10 +345,7 @@ start(struct server *s, bool takeover, struct err *err)
 		return -1;
 	s->relay.main_loop = s->loop;
 	loop_timer_init(&s->deadline, s->loop, on_deadline, s);
-	loop_timer_init(&s->trim, s->loop, on_trim, s);
-	loop_timer_set(&s->trim, TRIM_MS);
-	loop_timer_init(&s->prune, s->loop, on_prune, s);
-	loop_timer_set(&s->prune, PRUNE_MS);
+	upkeep_start(&s->upkeep, &s->relay, s->loop, UPKEEP_PRUNE_MS);
 	if (handover_new(&s->handover, &s->relay, &handover_ops, s, err) != 0 ||
 	    loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
@@ -444,8 +406,7 @@ stop(struct server *s)
 	if (s->loop != NULL) {
 		watchdog_stop(&s->watchdog);
 		loop_timer_free(&s->deadline);
-		loop_timer_free(&s->trim);
-		loop_timer_free(&s->prune);
+		upkeep_stop(&s->upkeep);
 		for (struct mail *m = loop_take(s->loop), *next; m != NULL;
 		     m = next) {
 			next = m->next;

@@ -225,8 +225,8 @@ handle_message(struct worker *w, struct message *m)
 		loop_post(w->relay->main_loop, &m->mail);
 		return;
 	case MESSAGE_REGISTRY:
-		((struct registry_op *)m)->done((struct registry_op *)m, w);
-		break;
+		registry_op_home((struct registry_op *)m, w);
+		return; /* taken */
 	case MESSAGE_BEAT:
 		atomic_store(&w->beat, ((struct message_beat *)m)->number);
 		break;
