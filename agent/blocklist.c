@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 
 #include "agent/file.h"
-#include "agent/vault.h"
+#include "agent/vault/vault.h"
 #include "common/hex.h"
 #include "common/log.h"
 

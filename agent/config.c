@@ -6,8 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/api_serve.h"
-#include "agent/keyserver.h"
+#include "agent/api/api_serve.h"
+#include "agent/net/keyserver.h"
 #include "agent/relay_url.h"
 #include "common/address.h"
 #include "common/base64.h"

@@ -1,8 +1,8 @@
 #ifndef AGENT_CONFIG_H
 #define AGENT_CONFIG_H
 
-#include "agent/dialer.h"
-#include "agent/direct.h"
+#include "agent/net/dialer.h"
+#include "agent/net/direct.h"
 #include "common/conf.h"
 #include "common/err.h"
 

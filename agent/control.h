@@ -1,8 +1,8 @@
 #ifndef AGENT_CONTROL_H
 #define AGENT_CONTROL_H
 
-#include "agent/owner.h"
 #include "agent/state.h"
+#include "agent/vault/owner.h"
 #include "common/buf.h"
 #include "common/err.h"
 #include "common/secret.h"

@@ -2,7 +2,7 @@
 #define AGENT_DOOR_H
 
 #include "agent/key.h"
-#include "agent/vault.h"
+#include "agent/vault/vault.h"
 #include "common/err.h"
 #include "common/span.h"
 

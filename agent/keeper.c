@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "agent/api_token.h"
+#include "agent/api/api_token.h"
 #include "agent/control.h"
 #include "agent/keeper_lists.h"
 #include "agent/part.h"

@@ -1,7 +1,7 @@
 #ifndef AGENT_KEEPER_H
 #define AGENT_KEEPER_H
 
-#include "agent/cli.h"
+#include "agent/cli/cli.h"
 #include "agent/config.h"
 #include "agent/state.h"
 #include "common/err.h"

@@ -9,7 +9,7 @@
 /*
  * The agent's identity: an Ed25519 key, agent.key of the state folder (PEM,
  * PKCS #8).  It signs hellos (docs/protocol.md 12.3), receipts and exports
- * (agent/move_seal.h), each behind a label of its own.
+ * (agent/vault/move_seal.h), each behind a label of its own.
  */
 struct key;
 

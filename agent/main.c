@@ -1,11 +1,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/cli.h"
-#include "agent/cli_chain.h"
-#include "agent/cli_digest.h"
-#include "agent/cli_ovmf.h"
-#include "agent/cli_verify.h"
+#include "agent/cli/cli.h"
+#include "agent/cli/cli_chain.h"
+#include "agent/cli/cli_digest.h"
+#include "agent/cli/cli_ovmf.h"
+#include "agent/cli/cli_verify.h"
 #include "agent/json.h"
 #include "agent/part.h"
 #include "agent/sandbox.h"

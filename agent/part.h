@@ -3,7 +3,7 @@
 
 #include <sys/types.h>
 
-#include "agent/cli.h"
+#include "agent/cli/cli.h"
 #include "common/err.h"
 
 /*

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "agent/file.h"
-#include "agent/store_seal.h"
+#include "agent/vault/store_seal.h"
 
 #define SEAL_KEY_FILE "seal.key"
 #define SEAL_WRAP_FILE "seal.scrypt"

@@ -1,8 +1,8 @@
 #include <stdlib.h>
 
-#include "agent/api.h"
+#include "agent/api/api.h"
 #include "agent/json.h"
-#include "agent/owner.h"
+#include "agent/vault/owner.h"
 #include "common/http_head.h"
 
 /* The owner's API: a head and a body of anybody's making.  Whatever comes,

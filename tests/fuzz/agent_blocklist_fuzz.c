@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #include "agent/blocklist.h"
-#include "agent/secret_command.h"
+#include "agent/cli/secret_command.h"
 
 /* A CEK block-list: whole fingerprints or none.  And as text lies at hand, a
  * command line for secrets. */

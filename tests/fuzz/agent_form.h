@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "agent/json.h"
-#include "agent/register.h"
+#include "agent/register/register.h"
 
 /* A registration in some form, with files that all hold the same few bytes:
  * what is accepted obeys the rules of every registration. */

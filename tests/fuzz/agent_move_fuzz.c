@@ -1,8 +1,8 @@
 #include <string.h>
 
-#include "agent/move.h"
-#include "agent/move_seal.h"
 #include "agent/registration.h"
+#include "agent/vault/move.h"
+#include "agent/vault/move_seal.h"
 #include "tests/fuzz/fuzz.h"
 
 /* An export file, and what one says that was opened. */

@@ -2,8 +2,8 @@
 #include <string.h>
 
 #include "agent/registration.h"
-#include "agent/session.h"
-#include "agent/store_seal.h"
+#include "agent/vault/session.h"
+#include "agent/vault/store_seal.h"
 
 /* Stored records: what decodes encodes to the same bytes. */
 

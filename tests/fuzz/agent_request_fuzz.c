@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "agent/json.h"
-#include "agent/service.h"
+#include "agent/net/service.h"
 
 /* The JSON of /launch and /validate: a good one gives whole messages, a bad
  * one a problem, and a pointer only where protocol.md 9 has one. */

@@ -1,7 +1,7 @@
 /* A certificate file (raw, base64, QMP, virsh), and texts of the owner. */
 #include <assert.h>
 
-#include "agent/offline_chain.h"
+#include "agent/cli/offline_chain.h"
 #include "agent/sev/sev.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -26,7 +26,18 @@ DIRECTIONS = (
     ("agent/sev/", r"agent/sev/\w+\.h|common/(%s)\.h" % "|".join(
         b for b in BASE if b != "utf8")),
     # sev.h is the one door into agent/sev.
-    ("agent/", r"agent/\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
+    # What an attacker reaches knows the vault by the messages of door.h.
+    ("agent/net/", r"agent/(net/)?\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
+    ("agent/vault/", r"agent/(vault/)?\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
+    ("agent/register/",
+     r"agent/(register/)?\w+\.h|agent/sev/sev\.h|common/\w+\.h"),
+    ("agent/api/", r"agent/(api/)?\w+\.h|agent/(register/register|vault/owner|"
+     r"sev/sev)\.h|common/\w+\.h"),
+    ("agent/cli/", r"agent/(cli/)?\w+\.h|agent/(api/api_token|register/register|"
+     r"vault/owner|vault/move_seal|sev/sev)\.h|common/\w+\.h"),
+    # The parent and what all parts share.
+    ("agent/", r"agent/((api|cli|net|vault)/)?\w+\.h|agent/sev/sev\.h|"
+     r"common/\w+\.h"),
     ("relay/", r"relay/\w+\.h|common/\w+\.h"),
     ("relayctl/", r"relayctl/\w+\.h|common/\w+\.h"),
     ("launch/", r"launch/\w+\.h|common/\w+\.h"),
@@ -47,28 +58,29 @@ HALVES = {"http_put": "http_head", "ws_handshake": "ws", "frame_list": "frame",
 
 # Doors: a library's headers, and the only product files that may name them.
 DOORS = (
-    (r"yaml\.h", r"common/conf(_foreign)?\.c|agent/register_yaml\.c"),
-    (r"libxml/.*", r"agent/register_xml\.c|launch/domain_xml\.c"),
-    (r"libwebsockets\.h", r"agent/tunnel_ws\.c"),
+    (r"yaml\.h", r"common/conf(_foreign)?\.c|agent/register/register_yaml\.c"),
+    (r"libxml/.*", r"agent/register/register_xml\.c|launch/domain_xml\.c"),
+    (r"libwebsockets\.h", r"agent/net/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
-     r"common/(tls|conn|conn_io)\.c|agent/tunnel_(tls|ws)\.c"),
+     r"common/(tls|conn|conn_io)\.c|agent/net/tunnel_(tls|ws)\.c"),
     (r"openssl/.*",
      r"common/(admit|secret|uuid|ws_handshake|tls|tls_memory|conn|conn_io)\.c|"
      r"agent/sev/\w+\.[ch]|"
-     r"agent/(tunnel_tls|tunnel_ws|key|move_seal|seal_key|store_seal)\.c|"
+     r"agent/(net/tunnel_tls|net/tunnel_ws|key|vault/move_seal|seal_key|"
+     r"vault/store_seal)\.c|"
      r"relay/(keyring|main)\.c"),
     (r"sqlite3\.h",
-     r"agent/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
+     r"agent/vault/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"(agent|relay)/sandbox\.c"),
     (r"jansson\.h",
-     r"agent/(json|part_net|owner_impl|service|service_\w+|register|register_\w+|cli|cli_\w+|"
-     r"offline_\w+|chain_print)\.[ch]|"
+     r"agent/(json|net/part_net|vault/owner_impl|net/service(_\w+)?|"
+     r"register/\w+|cli/(cli(_\w+)?|offline_\w+|chain_print))\.[ch]|"
      r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
      r"request|selftest|step)"
      r"\.[ch]|relay/(admin_\w+|enrol)\.[ch]|relayctl/\w+\.[ch]|"
-     r"agent/enrol\.c"),
-    (r"curl/.*", r"agent/(keyserver|enrol|cli_enrol|probe)\.c|launch/service\.c|"
+     r"agent/cli/enrol\.c"),
+    (r"curl/.*", r"agent/(net/keyserver|cli/(enrol|cli_enrol|probe))\.c|launch/service\.c|"
      r"relayctl/(call|main)\.c"),
     (r"hiredis/.*", r"relay/directory_redis\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),
@@ -100,27 +112,27 @@ BANNED = {
 # memcmp() tells by its time how many bytes agree.  In agent/ it is allowed
 # for what is no secret, line by line.
 MEMCMP = (
-    ("agent/policy.c", r"SEV_SHA256_LEN",
+    ("agent/vault/policy.c", r"SEV_SHA256_LEN",
      "digests of firmware and keys, which the host sends or knows"),
-    ("agent/register_digest.c", r"SEV_SHA256_LEN",
+    ("agent/register/register_digest.c", r"SEV_SHA256_LEN",
      "the owner's own digests, at registration"),
-    ("agent/register_near.c", r"SEV_SHA256_LEN",
+    ("agent/register/register_near.c", r"SEV_SHA256_LEN",
      "the owner's own digests, at registration"),
-    ("agent/session.c", r"\(boot, ", "an id of this start of the agent"),
-    ("agent/vault_launch.c", r"list->key, in->key|s->body, in->body",
+    ("agent/vault/session.c", r"\(boot, ", "an id of this start of the agent"),
+    ("agent/vault/vault_launch.c", r"list->key, in->key|s->body, in->body",
      "the host's own idempotency key and the hash of its own body"),
-    ("agent/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
-    ("agent/keyplan.c", r"KEYPLAN_CHIP_LEN", "chip ids, which hosts show"),
-    ("agent/vault_move.c", r"own, recipient|moved->id, of->id",
+    ("agent/vault/vault_judge.c", r"e->id, id", "hash of a chip's public id"),
+    ("agent/net/keyplan.c", r"KEYPLAN_CHIP_LEN", "chip ids, which hosts show"),
+    ("agent/vault/vault_move.c", r"own, recipient|moved->id, of->id",
      "public keys, and ids that the owner reads"),
-    ("agent/vault_cek.c", r"key, key|cpu_id, cpu_id|list->keys, keys",
+    ("agent/vault/vault_cek.c", r"key, key|cpu_id, cpu_id|list->keys, keys",
      "fingerprints of CEKs and chip ids, which hosts show"),
-    ("agent/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
+    ("agent/vault/vault_validate.c", r"s->measure\.(mac|nonce), m->(mac|nonce)",
      "a measurement that the host sent against one that it sent before; "
      "the trial MAC itself is compared by secret_equal()"),
-    ("agent/store_audit.c", r"row->(prev|hash)|v->head",
+    ("agent/vault/store_audit.c", r"row->(prev|hash)|v->head",
      "hashes of the audit chain, which stand in the file"),
-    ("agent/tunnel_tls.c", r"url->pin", "hash of a public key"),
+    ("agent/net/tunnel_tls.c", r"url->pin", "hash of a public key"),
     ("agent/sev/guid.c", r"SEV_GUID_LEN", "GUIDs of the firmware"),
 )
 

@@ -37,13 +37,18 @@ class Lint(unittest.TestCase):
                 ("relay/a.c", "agent/b.h"), ("agent/a.c", "relay/b.h"),
                 ("agent/a.c", "agent/sev/cert.h"), ("common/a.c", "relay/b.h"),
                 ("agent/sev/a.c", "common/log.h"),
-                ("agent/sev/a.c", "agent/vault.h"),
+                ("agent/sev/a.c", "agent/vault/vault.h"),
+                ("agent/net/a.c", "agent/vault/vault.h"),
+                ("agent/vault/a.c", "agent/net/link.h"),
+                ("agent/cli/a.c", "agent/vault/vault.h"),
                 ("launch/a.c", "agent/b.h"), ("relay/a.c", "b.h")):
             self.finds("includes", path, '#include "%s"\n' % name,
                        "may not include")
         for path, name in (
                 ("relay/a.c", "common/b.h"), ("agent/a.c", "agent/sev/sev.h"),
                 ("agent/sev/a.c", "common/err.h"),
+                ("agent/net/a.c", "agent/door.h"),
+                ("agent/cli/a.c", "agent/vault/owner.h"),
                 ("tests/a.c", "relay/b.h")):
             self.passes("includes", path, '#include "%s"\n' % name)
 
@@ -60,9 +65,9 @@ class Lint(unittest.TestCase):
     def test_doors(self):
         for path, name in (
                 ("relay/a.c", "yaml.h"), ("common/log.c", "event2/event.h"),
-                ("agent/vault.c", "openssl/ssl.h"),
+                ("agent/vault/vault.c", "openssl/ssl.h"),
                 ("relay/route.c", "openssl/evp.h"),
-                ("agent/vault.c", "sqlite3.h"),
+                ("agent/vault/vault.c", "sqlite3.h"),
                 ("relay/config.c", "jansson.h")):
             self.finds("includes", path, "#include <%s>\n" % name, "doors")
         self.passes("includes", "common/conf.c", "#include <yaml.h>\n")
@@ -81,7 +86,7 @@ class Lint(unittest.TestCase):
                      "\tmy_system(a);\n", "\tv->random(a);\n",
                      "\tCRYPTO_memcmp(a, b, 3);\n"):
             self.passes("banned", "agent/a.c", text)
-        self.passes("banned", "agent/tunnel_tls.c",
+        self.passes("banned", "agent/net/tunnel_tls.c",
                     "\tmemcmp(a,\n\t    l->url->pin, 3);\n")
 
     def test_headers(self):

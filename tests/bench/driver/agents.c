@@ -97,7 +97,7 @@ static const struct link_ops agent_link = {
 	.gone = on_gone,
 };
 
-/* As agent/backoff.h: under a cap of 0.5 s six times, which doubles then. */
+/* As agent/net/backoff.h: under a cap of 0.5 s six times, which doubles then. */
 static uint64_t
 wait_ms(struct agent *agent)
 {

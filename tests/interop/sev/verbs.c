@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "agent/cli_chain.h"
-#include "agent/cli_digest.h"
-#include "agent/cli_ovmf.h"
-#include "agent/cli_verify.h"
+#include "agent/cli/cli_chain.h"
+#include "agent/cli/cli_digest.h"
+#include "agent/cli/cli_ovmf.h"
+#include "agent/cli/cli_verify.h"
 
 int
 main(int argc, char **argv)

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/vault_receipt.h"
+#include "agent/vault/vault_receipt.h"
 
 /*
  * kill -9 of the vault at each call that changes a file: SQLite's are ours

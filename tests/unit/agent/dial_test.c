@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/backoff.h"
-#include "agent/bucket.h"
 #include "agent/config.h"
 #include "agent/control.h"
+#include "agent/net/backoff.h"
 #include "agent/relay_url.h"
+#include "agent/vault/bucket.h"
 
 #define PIN "sha256/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU="
 

@@ -1,4 +1,4 @@
-#include "agent/enrol.h"
+#include "agent/cli/enrol.h"
 
 #include <stdlib.h>
 

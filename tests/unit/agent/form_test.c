@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/cli/secret_command.h"
 #include "agent/file.h"
 #include "agent/json.h"
 #include "agent/near.h"
-#include "agent/secret_command.h"
 
 /* Registration from a libvirt domain and from YAML, kernels in numbers, and
  * secrets from commands. */

@@ -10,7 +10,7 @@
 
 #include "agent/control.h"
 #include "agent/door.h"
-#include "agent/gate.h"
+#include "agent/vault/gate.h"
 
 /* A net that was taken over, in front of the vault (T14). */
 

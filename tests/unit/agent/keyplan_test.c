@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "agent/keyplan.h"
-#include "agent/keyserver.h"
+#include "agent/net/keyplan.h"
+#include "agent/net/keyserver.h"
 
 static const uint8_t one[KEYPLAN_CHIP_LEN] = { 1 };
 static const uint8_t two[KEYPLAN_CHIP_LEN] = { 2 };

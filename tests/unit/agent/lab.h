@@ -8,9 +8,9 @@
 
 #include <cmocka.h>
 
-#include "agent/register.h"
-#include "agent/service.h"
-#include "agent/vault.h"
+#include "agent/net/service.h"
+#include "agent/register/register.h"
+#include "agent/vault/vault.h"
 #include "tests/psp/psp.h"
 
 /*

@@ -2,8 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/move.h"
-#include "agent/vault_move.h"
+#include "agent/vault/move.h"
+#include "agent/vault/vault_move.h"
 #include "tests/unit/agent/lab.h"
 
 /* Two agents, and files between them. */

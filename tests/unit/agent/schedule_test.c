@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/vault_receipt.h"
+#include "agent/vault/vault_receipt.h"
 
 /*
  * Random schedules of faults: messages between hosts and the vault are lost,

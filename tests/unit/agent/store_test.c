@@ -14,8 +14,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/store.h"
-#include "agent/store_seal.h"
+#include "agent/vault/store.h"
+#include "agent/vault/store_seal.h"
 
 static char dir[64];
 static struct state state;

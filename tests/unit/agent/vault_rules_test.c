@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "agent/session.h"
+#include "agent/vault/session.h"
 
 #define LIFE VAULT_LIFE_MS
 

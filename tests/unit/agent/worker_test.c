@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 #include "agent/control.h"
-#include "agent/gate.h"
-#include "agent/worker.h"
+#include "agent/net/worker.h"
+#include "agent/vault/gate.h"
 #include "common/base64.h"
 
 #define PATIENCE_MS 30000
