@@ -7,7 +7,8 @@
 #include <sys/stat.h>
 
 /*
- * What handover.c (sockets and states), handover_offer.c (the offer) and handover_job.c (requests) share.
+ * What handover.c (sockets and states), handover_wire.c (parcels on a socket),
+ * handover_offer.c (the offer) and handover_job.c (requests) share.
  */
 
 struct packet;
@@ -48,8 +49,12 @@ struct handover {
 	uint8_t *buffer;            /* owned, PARCEL_MAX: one at a time */
 };
 
+/** wire_watch(w, err): read from its descriptor on.  errors ERR_MEMORY */
+int wire_watch(struct wire *w, struct err *err);
 /** wire_send(w, p): false: no memory, or no wire. */
 bool wire_send(struct wire *w, const struct parcel *p);
+/** wire_close(w): what was not sent is lost. */
+void wire_close(struct wire *w);
 
 /** handover_offer(h): once the registry has done what it has in hand. */
 void handover_offer(struct handover *h);
