@@ -238,17 +238,8 @@ admin_mail(struct admin *a, struct message *m)
 void
 admin_judge(struct admin *a)
 {
-	struct relay *r = a->relay;
-
-	relay_apply_limits(r);
-	for (size_t i = 0; i < r->worker_count; i++) {
-		struct message *m = calloc(1, sizeof(*m));
-
-		if (m == NULL)
-			abort(); /* who was revoked would stay */
-		m->kind = MESSAGE_JUDGE;
-		loop_post(r->workers[i]->loop, &m->mail);
-	}
+	relay_judge(a->relay);
+	a->ops->changed(a->arg);
 }
 
 void

@@ -15,6 +15,10 @@ struct admin;
 struct admin_ops {
 	/* Begin to end, as SIGTERM does. */
 	void (*drain)(void *arg);
+	/* reload_run(), as SIGHUP does. */
+	int (*reload)(void *arg, char **said);
+	/* What the registry grants is not what it was. */
+	void (*changed)(void *arg);
 };
 
 /** admin_new(out, relay, ops, arg, err): errors ERR_MEMORY */

@@ -108,8 +108,8 @@ struct registry_op *admin_op(struct admin_call *c, enum registry_verb verb,
 bool admin_home(
     struct admin *a, struct registry_op *op, struct admin_call **call);
 
-/** admin_judge(a): all tunnels are judged again: who is not known any more
- * goes within a turn of its worker. */
+/** admin_judge(a): the registry has changed: relay_judge(), here and at the
+ * relay whose place we took. */
 void admin_judge(struct admin *a);
 
 /*

@@ -1,7 +1,6 @@
 #include "relay/admin_impl.h"
 
 #include "common/log.h"
-#include "relay/reload.h"
 #include "relay/tenant.h"
 
 #include <stdlib.h>
@@ -150,7 +149,7 @@ reload_done(struct registry_op *op, void *where)
 
 	if (!admin_home(a, op, &c))
 		return;
-	rc = reload_run(a->relay, &said);
+	rc = a->ops->reload(a->arg, &said);
 	if (c != NULL && rc == 0) {
 		admin_json(c,
 		    json_pack("{s:b,s:s}", "reloaded", 1, "said",

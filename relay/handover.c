@@ -268,6 +268,9 @@ to_got(struct handover *h, const struct parcel *p)
 	case PARCEL_ANSWER:
 		handover_answer_came(h, p);
 		break;
+	case PARCEL_CHANGED:
+		h->ops->changed(h->arg, p->change);
+		break;
 	default:
 		break;
 	}
@@ -405,6 +408,15 @@ bool
 handover_giving(const struct handover *h)
 {
 	return h->giving == GIVING;
+}
+
+void
+handover_changed(struct handover *h, enum parcel_change change)
+{
+	const struct parcel p = { .kind = PARCEL_CHANGED, .change = change };
+
+	if (h->from.fd >= 0 && !wire_send(&h->from, &p))
+		log_error(NULL, "no memory to tell the relay before us");
 }
 
 void

@@ -3,6 +3,7 @@
 
 #include "relay/inherit.h"
 #include "relay/listen.h"
+#include "relay/parcel.h"
 #include "relay/relay.h"
 
 /*
@@ -26,6 +27,9 @@ struct handover_ops {
 	/* Before that, or if it went before it served: names of sockets that
 	 * it may have taken are to be ours again. */
 	void (*alone)(void *arg);
+	/* Rights are not what they were: the new relay's registry, or its
+	 * configuration, has changed. */
+	void (*changed)(void *arg, enum parcel_change change);
 	/* The taking end: nobody else accepts hosts any more. */
 	void (*handed)(void *arg);
 	/* Nobody hands us errands any more. */
@@ -61,6 +65,10 @@ bool handover_taking(const struct handover *h);
 
 /** handover_giving(h): agents are moving to another relay. */
 bool handover_giving(const struct handover *h);
+
+/** handover_changed(h, change): if the relay whose place we took is still
+ * there, it is to know. */
+void handover_changed(struct handover *h, enum parcel_change change);
 
 /** handover_done(h): we accept nothing any more. */
 void handover_done(struct handover *h);

@@ -2,7 +2,6 @@
 #define RELAY_HANDOVER_IMPL_H
 
 #include "relay/handover.h"
-#include "relay/parcel.h"
 
 #include <sys/stat.h>
 

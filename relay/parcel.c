@@ -60,6 +60,9 @@ parcel_put(struct writer *w, const struct parcel *p)
 		put_short(w, p->headers);
 		put_long(w, p->body);
 		break;
+	case PARCEL_CHANGED:
+		writer_u8(w, (uint8_t)p->change);
+		break;
 	}
 }
 
@@ -124,6 +127,10 @@ check(const struct parcel *p, struct err *err)
 	    p->problem >= PROBLEM_COUNT)
 		return err_set(
 		    err, ERR_MALFORMED, "problem %u is none", p->problem);
+	if (p->kind == PARCEL_CHANGED && p->change != PARCEL_REGISTRY &&
+	    p->change != PARCEL_SETUP)
+		return err_set(err, ERR_MALFORMED, "change %u is none",
+		    (unsigned)p->change);
 	return 0;
 }
 
@@ -152,6 +159,9 @@ parcel_parse(struct parcel *out, struct span in, struct err *err)
 		break;
 	case PARCEL_ANSWER:
 		take_answer(&r, out);
+		break;
+	case PARCEL_CHANGED:
+		out->change = (enum parcel_change)reader_u8(&r);
 		break;
 	default:
 		return err_set(err, ERR_MALFORMED, "parcel of kind %u",

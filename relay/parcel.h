@@ -19,11 +19,12 @@
  *              path:2+ headers:2+ body:4+
  *   CANCEL  <- slot:4 generation:8
  *   ANSWER  -> slot:4 generation:8 problem:2 status:2 headers:2+ body:4+
+ *   CHANGED -> what:1               rights are not what they were
  *
  * A JOB is a host's request whose agent has moved already.
  */
 
-#define PARCEL_VERSION 1u
+#define PARCEL_VERSION 2u
 #define PARCEL_MAX (96 * 1024)
 #define PARCEL_ANSWERED 0xffffu /* no problem: the agent's own answer */
 #define PARCEL_ANSWER_HEADERS_MAX 16384
@@ -35,7 +36,15 @@ enum parcel_kind {
 	PARCEL_HANDED,
 	PARCEL_JOB,
 	PARCEL_CANCEL,
-	PARCEL_ANSWER
+	PARCEL_ANSWER,
+	PARCEL_CHANGED
+};
+
+/* What the operator changed at the new relay; both files are the old one's,
+ * too. */
+enum parcel_change {
+	PARCEL_REGISTRY = 1, /* keys, tokens, tenants, UUIDs */
+	PARCEL_SETUP         /* the configuration */
 };
 
 struct parcel {
@@ -54,6 +63,7 @@ struct parcel {
 	struct span body;
 	uint16_t problem; /* ANSWER: enum problem, or PARCEL_ANSWERED */
 	uint16_t status;
+	enum parcel_change change; /* CHANGED */
 };
 
 /** parcel_put(w, p): ${w} fails if it is short. */

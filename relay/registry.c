@@ -44,6 +44,9 @@ registry_op_free(struct registry_op *op)
 {
 	if (op == NULL)
 		return;
+	if (op->table != NULL)
+		registry_table_free(op->table);
+	free(op->table);
 	free(op->text);
 	free(op);
 }
@@ -115,6 +118,8 @@ put_claims(struct registry_table *t, const struct registry_op *op, bool of_key,
 static int
 apply(struct registry_table *t, const struct registry_op *op, struct err *err)
 {
+	struct registry_table old;
+
 	switch (op->verb) {
 	case REGISTRY_TENANT_ADD:
 		return registry_table_put(
@@ -148,6 +153,11 @@ apply(struct registry_table *t, const struct registry_op *op, struct err *err)
 		return 0;
 	case REGISTRY_PRUNE:
 		registry_table_end_tokens(t, op->keep.tokens_ms);
+		return 0;
+	case REGISTRY_REREAD:
+		old = *t;
+		*t = *op->table;
+		*op->table = old; /* freed with the op, not under the lock */
 		return 0;
 	default:
 		return 0;
@@ -227,6 +237,7 @@ registry_open(struct registry **out, const char *folder,
 {
 	struct registry *r = calloc(1, sizeof(*r));
 	char file[4096 + sizeof(FILE_NAME) + 1] = "";
+	struct registry_keep keep;
 	sigset_t all, before;
 	int rc;
 
@@ -239,7 +250,9 @@ registry_open(struct registry **out, const char *folder,
 	STAILQ_INIT(&r->queue);
 	if (folder[0] != '\0')
 		snprintf(file, sizeof(file), "%s/%s", folder, FILE_NAME);
+	keep = registry_keep_at(clock_wall_ms());
 	if (registry_db_open(&r->db, file, accounts, err) != 0 ||
+	    registry_db_prune(r->db, &keep, err) != 0 ||
 	    registry_db_load(r->db, &r->table, err) != 0)
 		goto fail;
 	/* Signals are the main thread's. */

@@ -20,6 +20,7 @@
 #define REGISTRY_UUIDS_MAX 64 /* in one op */
 
 struct registry;
+struct registry_table;
 
 /* A tenant that is not in the configuration.  Limits of 0: the default. */
 struct registry_tenant {
@@ -75,6 +76,7 @@ enum registry_verb {
 	REGISTRY_NOTE,          /* a line of the trail and nothing else */
 	REGISTRY_TRAIL,         /* the last lines of the trail, into text */
 	REGISTRY_PRUNE,         /* what is older than keep */
+	REGISTRY_REREAD,        /* the file: another relay writes there, too */
 	REGISTRY_VERBS
 };
 
@@ -119,6 +121,7 @@ struct registry_op {
 	struct err err;                 /* code ERR_NONE: good */
 	bool taken[REGISTRY_UUIDS_MAX]; /* uuids[] are now the caller's */
 	char *text;                     /* owned; JSON lines of the trail */
+	struct registry_table *table;   /* owned; REREAD: all that is there */
 };
 
 /**

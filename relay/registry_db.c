@@ -1,6 +1,5 @@
 #include "relay/registry_db.h"
 
-#include "common/clock.h"
 #include "relay/registry_db_impl.h"
 
 #include <stdarg.h>
@@ -326,10 +325,6 @@ int
 registry_db_load(
     struct registry_db *db, struct registry_table *table, struct err *err)
 {
-	struct registry_keep keep = registry_keep_at(clock_wall_ms());
-
-	if (registry_db_prune(db, &keep, err) != 0)
-		return -1;
 	for (int s = 0; s < REGISTRY_SETS; s++)
 		if (load_set(db, table, s, err) != 0)
 			return -1;

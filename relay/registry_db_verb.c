@@ -359,6 +359,18 @@ prune(struct registry_db *db, struct registry_op *op, int64_t now)
 	return registry_db_prune(db, &op->keep, &op->err);
 }
 
+/* Within the transaction: what the other writes behind it is its to tell. */
+static int
+reread(struct registry_db *db, struct registry_op *op, int64_t now)
+{
+	(void)now;
+	op->table = calloc(1, sizeof(*op->table));
+	if (op->table == NULL)
+		return err_set(
+		    &op->err, ERR_MEMORY, "no memory for the registry");
+	return registry_db_load(db, op->table, &op->err);
+}
+
 static verb_fn *const verbs[REGISTRY_VERBS] = {
 	[REGISTRY_TENANT_ADD] = tenant_add,
 	[REGISTRY_TENANT_REMOVE] = tenant_remove,
@@ -373,6 +385,7 @@ static verb_fn *const verbs[REGISTRY_VERBS] = {
 	[REGISTRY_NOTE] = note,
 	[REGISTRY_TRAIL] = trail,
 	[REGISTRY_PRUNE] = prune,
+	[REGISTRY_REREAD] = reread,
 };
 
 static int

@@ -95,6 +95,20 @@ relay_apply_limits(struct relay *r)
 }
 
 void
+relay_judge(struct relay *r)
+{
+	relay_apply_limits(r);
+	for (size_t i = 0; i < r->worker_count; i++) {
+		struct message *m = calloc(1, sizeof(*m));
+
+		if (m == NULL)
+			abort(); /* who was revoked would stay */
+		m->kind = MESSAGE_JUDGE;
+		loop_post(r->workers[i]->loop, &m->mail);
+	}
+}
+
+void
 relay_use(struct relay *r, struct relay_setup *setup)
 {
 	setup_drop(r->setup);

@@ -76,6 +76,11 @@ void relay_close_state(struct relay *r);
  * after each change of the configuration or of a tenant. */
 void relay_apply_limits(struct relay *r);
 
+/** relay_judge(r): main, after a change of the registry: limits, and all
+ * tunnels, are judged again: who is not known any more goes within a turn of
+ * its worker. */
+void relay_judge(struct relay *r);
+
 /* A connection is charged as much as an idle tunnel takes. */
 #define RELAY_CONNECTION_COST 16384
 

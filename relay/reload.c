@@ -136,7 +136,9 @@ reload_run(struct relay *r, char **said)
 	int rc = -1;
 
 	*said = NULL;
-	notify_reloading(&r->notify);
+	/* Once there is a successor, the manager listens to that one. */
+	if (!atomic_load(&r->successor))
+		notify_reloading(&r->notify);
 	if (setup_load(&setup, r->file, &report) != 0)
 		goto out;
 	*said = tell_fixed(&r->setup->config, &setup->config);
@@ -158,6 +160,7 @@ out:
 	}
 	setup_drop(setup);
 	conf_report_free(&report);
-	notify_send(&r->notify, "READY=1");
+	if (!atomic_load(&r->successor))
+		notify_send(&r->notify, "READY=1");
 	return rc;
 }

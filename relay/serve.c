@@ -1,17 +1,11 @@
-#include "relay/serve.h"
+#include "relay/serve_impl.h"
 
 #include "common/log.h"
-#include "common/secret.h"
-#include "relay/admin.h"
 #include "relay/confine.h"
 #include "relay/directory.h"
 #include "relay/folder.h"
-#include "relay/handover.h"
-#include "relay/listen.h"
 #include "relay/privileges.h"
 #include "relay/reload.h"
-#include "relay/upkeep.h"
-#include "relay/watchdog.h"
 #include "relay/worker.h"
 
 #include <sched.h>
@@ -20,27 +14,10 @@
 #include <unistd.h>
 
 #define DRAIN_SLACK_MS 2000
-#define READY_MAX 2048
 #define CERT_WARN_DAYS 14
 
-struct server {
-	struct relay relay;
-	struct loop *loop;
-	struct listeners *listeners;
-	struct handover *handover;
-	struct admin *admin;
-	struct watchdog watchdog;
-	size_t started; /* workers */
-	size_t moved;
-	size_t drained;
-	bool draining;
-	struct loop_timer deadline;
-	struct upkeep upkeep;
-	char ready[READY_MAX];
-};
-
-static void
-tell_workers(struct server *s, enum message_kind kind)
+void
+serve_tell_workers(struct server *s, enum message_kind kind)
 {
 	for (size_t i = 0; i < s->started; i++) {
 		struct message *m = calloc(1, sizeof(*m));
@@ -52,8 +29,8 @@ tell_workers(struct server *s, enum message_kind kind)
 	}
 }
 
-static void
-maybe_end(struct server *s)
+void
+serve_maybe_end(struct server *s)
 {
 	if (s->draining && s->drained == s->started &&
 	    !handover_busy(s->handover))
@@ -70,7 +47,7 @@ drain(struct server *s)
 	listeners_close(s->listeners);
 	s->listeners = NULL;
 	atomic_store(&s->relay.draining, true);
-	tell_workers(s, MESSAGE_DRAIN);
+	serve_tell_workers(s, MESSAGE_DRAIN);
 	loop_timer_set(&s->deadline,
 	    s->relay.setup->config.timeouts.drain + DRAIN_SLACK_MS);
 }
@@ -119,8 +96,29 @@ on_operator(void *arg)
 		on_term(s);
 }
 
+static int
+reload(void *arg, char **said)
+{
+	struct server *s = arg;
+	int rc = reload_run(&s->relay, said);
+
+	if (rc == 0)
+		handover_changed(s->handover, PARCEL_SETUP);
+	return rc;
+}
+
+static void
+on_changed(void *arg)
+{
+	struct server *s = arg;
+
+	handover_changed(s->handover, PARCEL_REGISTRY);
+}
+
 static const struct admin_ops admin_ops = {
 	.drain = on_operator,
+	.reload = reload,
+	.changed = on_changed,
 };
 
 static void
@@ -131,7 +129,7 @@ on_hup(void *arg)
 
 	if (s->draining)
 		return;
-	reload_run(&s->relay, &said);
+	reload(s, &said);
 	free(said);
 }
 
@@ -149,7 +147,7 @@ on_mail(void *arg, struct mail *mail)
 		break;
 	case MESSAGE_DRAINED:
 		s->drained++;
-		maybe_end(s);
+		serve_maybe_end(s);
 		break;
 	case MESSAGE_REGISTRY:
 	case MESSAGE_TUNNELS:
@@ -160,119 +158,6 @@ on_mail(void *arg, struct mail *mail)
 		return; /* taken */
 	}
 	message_free(m);
-}
-
-/*
- * Taking the place of another, and giving ours.
- */
-
-static void
-on_give(void *arg, long pid)
-{
-	struct server *s = arg;
-
-	log_info(NULL, "process %ld takes over: agents move there", pid);
-	if (pid > 0)
-		notify_send(&s->relay.notify, "MAINPID=%ld", pid);
-	listeners_accept(s->listeners, INHERIT_PUBLIC, false);
-	s->moved = 0;
-	tell_workers(s, MESSAGE_MOVE);
-	loop_timer_set(&s->deadline, s->relay.setup->config.timeouts.drain);
-}
-
-static void
-on_stay(void *arg)
-{
-	struct server *s = arg;
-
-	log_warn(NULL, "who took over is gone: serving on");
-	notify_send(&s->relay.notify, "MAINPID=%ld", (long)getpid());
-	loop_timer_cancel(&s->deadline);
-	listeners_accept(s->listeners, INHERIT_PUBLIC, true);
-	tell_workers(s, MESSAGE_STAY);
-}
-
-static void
-on_alone(void *arg)
-{
-	struct server *s = arg;
-	struct err err;
-
-	if (admin_again(s->admin, &err) != 0)
-		log_error(NULL, "nobody can reach us: %s", err.msg);
-	else
-		log_info(NULL, "our sockets have their names again");
-}
-
-static void
-on_handed(void *arg)
-{
-	struct server *s = arg;
-
-	if (s->listeners == NULL)
-		return; /* draining already */
-	log_info(NULL, "taken over: hosts are accepted");
-	listeners_accept(s->listeners, INHERIT_INTERNAL, true);
-}
-
-static void
-on_quiet(void *arg)
-{
-	maybe_end(arg);
-}
-
-static const struct handover_ops handover_ops = {
-	.give = on_give,
-	.stay = on_stay,
-	.alone = on_alone,
-	.handed = on_handed,
-	.quiet = on_quiet,
-};
-
-/* The sockets that are open already, and ticket keys, ours or the other's. */
-static int
-inherit(struct server *s, struct inherit *out, bool takeover, struct err *err)
-{
-	const char *path = s->relay.setup->config.takeover;
-	struct inherit other = { 0 };
-	int rc = 1;
-
-	if (inherit_from_manager(out, err) != 0)
-		return -1;
-	if (takeover && path[0] != '\0')
-		rc = handover_take(s->handover, &other, path, err);
-	if (rc < 0)
-		return -1;
-	if (rc > 0) {
-		if (takeover)
-			log_info(NULL, "no relay runs: nothing to take over");
-		return secret_random(
-		    s->relay.ticket_keys, sizeof(s->relay.ticket_keys), err);
-	}
-	if (out->count == 0)
-		*out = other;
-	else
-		inherit_close(&other);
-	return 0;
-}
-
-static int
-open_sockets(struct server *s, bool takeover, struct err *err)
-{
-	const char *path = s->relay.setup->config.takeover;
-	struct inherit in = { 0 };
-	struct err why;
-	int rc;
-
-	if (inherit(s, &in, takeover, err) != 0)
-		return -1;
-	rc = listeners_open(
-	    &s->listeners, &s->relay, &in, s->ready, sizeof(s->ready), err);
-	inherit_close(&in);
-	if (rc == 0 && path[0] != '\0' &&
-	    handover_listen(s->handover, path, &why) != 0)
-		log_warn(NULL, "nobody can take over from us: %s", why.msg);
-	return rc;
 }
 
 /*
@@ -346,11 +231,12 @@ start(struct server *s, bool takeover, struct err *err)
 	s->relay.main_loop = s->loop;
 	loop_timer_init(&s->deadline, s->loop, on_deadline, s);
 	upkeep_start(&s->upkeep, &s->relay, s->loop, UPKEEP_PRUNE_MS);
-	if (handover_new(&s->handover, &s->relay, &handover_ops, s, err) != 0 ||
+	if (handover_new(&s->handover, &s->relay, &succession_ops, s, err) !=
+		0 ||
 	    loop_signal(s->loop, SIGTERM, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGINT, on_term, s, err) != 0 ||
 	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
-	    open_sockets(s, takeover, err) != 0 ||
+	    succession_open(s, takeover, err) != 0 ||
 	    admin_new(&s->admin, &s->relay, &admin_ops, s, err) != 0 ||
 	    admin_listen(s->admin, err) != 0 ||
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
@@ -391,7 +277,7 @@ static void
 stop(struct server *s)
 {
 	listeners_close(s->listeners);
-	tell_workers(s, MESSAGE_QUIT);
+	serve_tell_workers(s, MESSAGE_QUIT);
 	for (size_t i = 0; i < s->started; i++)
 		worker_join(s->relay.workers[i]);
 	/* What it sends home still finds the loops of the workers. */

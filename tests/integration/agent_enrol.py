@@ -146,7 +146,7 @@ class Enrol(relay_case.RelayCase):
         s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         s.settimeout(harness.PATIENCE)
         s.connect(self.lab.path("takeover.sock"))
-        s.send(struct.pack(">BI", 1, 1))
+        s.send(struct.pack(">BI", 1, 2))
         self.assertGreater(len(s.recv(65536)), 80)
         said = owner.cli("enrol", link, ok=(1,)).stderr
         self.assertNotIn("used or is over", said)

@@ -264,7 +264,7 @@ class TakeOver(OpsCase):
         self.open.append(s)
         s.settimeout(harness.PATIENCE)
         s.connect(self.lab.path("takeover.sock"))
-        s.send(struct.pack(">BI", 1, 1))
+        s.send(struct.pack(">BI", 1, 2))
         self.assertGreater(len(s.recv(65536)), 80)
         return s
 

@@ -144,7 +144,7 @@ class Restart(unittest.TestCase):
              "s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)\n"
              "s.connect(sys.argv[1])\n"
              "try:\n"
-             "    s.send(struct.pack('>BI', 1, 1))\n"
+             "    s.send(struct.pack('>BI', 1, 2))\n"
              "    print('got', len(s.recv(100)))\n"
              "except ConnectionError:\n"
              "    print('got 0')\n", path])

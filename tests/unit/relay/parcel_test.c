@@ -47,6 +47,8 @@ every_kind_comes_back(void **state)
 		    .headers = span_of(big, PARCEL_ANSWER_HEADERS_MAX),
 		    .body = span_of(big, JOB_BODY_MAX) },
 		{ .kind = PARCEL_ANSWER, .problem = PROBLEM_OVERLOADED },
+		{ .kind = PARCEL_CHANGED, .change = PARCEL_REGISTRY },
+		{ .kind = PARCEL_CHANGED, .change = PARCEL_SETUP },
 	};
 	struct parcel got;
 	struct err err;
@@ -70,6 +72,7 @@ every_kind_comes_back(void **state)
 		assert_int_equal(got.post, p->post);
 		assert_int_equal(got.problem, p->problem);
 		assert_int_equal(got.status, p->status);
+		assert_int_equal(got.change, p->change);
 		assert_memory_equal(&got.source, &p->source, sizeof(p->source));
 		assert_true(span_equal(got.ticket_keys, p->ticket_keys));
 		assert_true(span_equal(got.kinds, p->kinds));
@@ -122,10 +125,13 @@ what_is_over_a_limit_is_refused(void **state)
 		{ .kind = PARCEL_OFFER,
 		    .ticket_keys = span_of(big, TLS_TICKET_KEYS_LEN),
 		    .kinds = span_of(big, INHERIT_MAX + 1) },
-		{ .kind = (enum parcel_kind)99 } };
+		{ .kind = (enum parcel_kind)99 }, { .kind = PARCEL_CHANGED },
+		{ .kind = PARCEL_CHANGED,
+		    .change = (enum parcel_change)(PARCEL_SETUP + 1) } };
 	static const char *const says[] = { "over a limit", "over a limit",
 		"over a limit", "is none", "over a limit", "socket of kind 4",
-		"at most 48", "parcel of kind 99" };
+		"at most 48", "parcel of kind 99", "change 0 is none",
+		"change 3 is none" };
 	struct parcel got;
 	struct err err;
 

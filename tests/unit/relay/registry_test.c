@@ -1,166 +1,11 @@
-#include "relay/registry.h"
+#include "tests/unit/relay/registry_lab.h"
 
 #include "common/clock.h"
 #include "relay/claim.h"
-#include "relay/registry_table.h"
-
-#include "tests/unit/relay/check.h"
 
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-/*
- * A registry in a folder of its own.
- */
-struct lab {
-	char folder[64];
-	struct accounts *accounts;
-	struct registry *registry;
-	struct account *acme, *zeta;
-	struct tenants *tenants; /* of the configuration: none */
-};
-
-static void
-on_mail(void *arg, struct mail *mail)
-{
-	struct registry_op *op = (struct registry_op *)mail;
-
-	(void)arg;
-	op->done(op, op->arg);
-}
-
-static void
-reopen(struct lab *lab)
-{
-	struct err err;
-
-	registry_close(lab->registry);
-	accounts_free(lab->accounts);
-	assert_int_equal(accounts_new(&lab->accounts, &err), 0);
-	if (registry_open(&lab->registry, lab->folder, lab->accounts, &err) !=
-	    0)
-		fail_msg("%s", err.msg);
-	assert_int_equal(
-	    accounts_of(&lab->acme, lab->accounts, "acme", &err), 0);
-	assert_int_equal(
-	    accounts_of(&lab->zeta, lab->accounts, "zeta", &err), 0);
-	assert_int_equal(tenants_bind(lab->tenants, lab->accounts, &err), 0);
-}
-
-static int
-setup(void **state)
-{
-	struct lab *lab = calloc(1, sizeof(*lab));
-	struct err err;
-
-	snprintf(lab->folder, sizeof(lab->folder), "/tmp/registry-XXXXXX");
-	assert_non_null(mkdtemp(lab->folder));
-	assert_int_equal(tenants_new(&lab->tenants, &err), 0);
-	reopen(lab);
-	*state = lab;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	static const char *const names[] = { "relay.db", "relay.db-wal",
-		"relay.db-shm" };
-	struct lab *lab = *state;
-	char path[128];
-
-	registry_close(lab->registry);
-	accounts_free(lab->accounts);
-	tenants_free(lab->tenants);
-	for (size_t i = 0; i < COUNT(names); i++) {
-		snprintf(path, sizeof(path), "%s/%s", lab->folder, names[i]);
-		unlink(path);
-	}
-	rmdir(lab->folder);
-	free(lab);
-	return 0;
-}
-
-static void
-came_home(struct registry_op *op, void *where)
-{
-	(void)op;
-	loop_stop(where);
-}
-
-static struct registry_op *
-op_new(struct lab *lab, enum registry_verb verb)
-{
-	struct registry_op *op = registry_op_new(verb, NULL, came_home);
-
-	assert_non_null(op);
-	op->account = lab->acme;
-	op->tenant.account = op->token.account = op->key.account = lab->acme;
-	snprintf(op->who, sizeof(op->who), "test");
-	snprintf(op->what, sizeof(op->what), "verb %d", (int)verb);
-	return op;
-}
-
-static void
-send(struct lab *lab, struct registry_op *op)
-{
-	struct loop *loop;
-
-	/* A loop that was stopped is over. */
-	assert_int_equal(loop_new(&loop, on_mail, lab, NULL), 0);
-	op->home = op->arg = loop;
-	registry_send(lab->registry, op);
-	assert_int_equal(loop_run(loop, NULL), 0);
-	loop_free(loop);
-}
-
-/* ${says} is NULL: it must be good.  Frees the op. */
-static void
-expect(struct lab *lab, struct registry_op *op, const char *says)
-{
-	send(lab, op);
-	if (says == NULL && op->err.code != ERR_NONE)
-		fail_msg("%s", op->err.msg);
-	if (says != NULL) {
-		assert_int_not_equal(op->err.code, ERR_NONE);
-		expect_words("op", op->err.msg, says);
-	}
-	registry_op_free(op);
-}
-
-static void
-add_token(struct lab *lab, uint8_t byte, uint32_t uses, uint64_t expires_ms)
-{
-	struct registry_op *op = op_new(lab, REGISTRY_TOKEN_ADD);
-
-	memset(op->token.hash, byte, sizeof(op->token.hash));
-	op->token.uses = uses;
-	op->token.expires_ms = expires_ms;
-	expect(lab, op, NULL);
-}
-
-static void
-enrol(struct lab *lab, uint8_t token, uint8_t key, const char *says)
-{
-	struct registry_op *op = op_new(lab, REGISTRY_ENROL);
-
-	memset(op->token.hash, token, sizeof(op->token.hash));
-	memset(op->key.key, key, sizeof(op->key.key));
-	op->key.account = NULL;
-	expect(lab, op, says);
-}
-
-static bool
-knows(struct lab *lab, uint8_t key)
-{
-	uint8_t bytes[UUID_KEY_LEN];
-	bool revoked;
-
-	memset(bytes, key, sizeof(bytes));
-	return claim_key_owner(lab->tenants, lab->registry, bytes, &revoked) ==
-	    lab->acme;
-}
 
 static void
 t13_a_token_lets_in_as_many_keys_as_it_may(void **state)
@@ -294,19 +139,19 @@ t11_who_claims_first_keeps_it(void **state)
 	struct registry_claim claim;
 	struct uuid uuid;
 
-	send(lab, op);
+	carry_out(lab, op);
 	assert_true(op->taken[0] && op->taken[1]);
 	registry_op_free(op);
 	op = claim_op(lab, REGISTRY_CLAIM_FIRST, 2, 2);
 	memset(op->key.key, 51, sizeof(op->key.key));
-	send(lab, op);
+	carry_out(lab, op);
 	assert_false(op->taken[0]);
 	assert_true(op->taken[1]);
 	registry_op_free(op);
 	op = claim_op(lab, REGISTRY_CLAIM_FIRST, 4, 3);
 	op->account = lab->zeta;
 	op->limit = 2;
-	send(lab, op);
+	carry_out(lab, op);
 	assert_true(op->taken[0] && op->taken[1] && !op->taken[2]);
 	registry_op_free(op);
 	reopen(lab);
@@ -316,7 +161,7 @@ t11_who_claims_first_keeps_it(void **state)
 	assert_int_equal(claim.key[0], 50);
 	/* What is another's in the file is not mine, what is mine is. */
 	op = claim_op(lab, REGISTRY_CLAIM_FIRST, 2, 2);
-	send(lab, op);
+	carry_out(lab, op);
 	assert_true(op->taken[0] && !op->taken[1]);
 	registry_op_free(op);
 }
@@ -386,140 +231,13 @@ changes_leave_a_trail(void **state)
 	op = op_new(lab, REGISTRY_TRAIL);
 	op->who[0] = '\0';
 	op->limit = 2;
-	send(lab, op);
+	carry_out(lab, op);
 	assert_non_null(op->text);
 	expect_words("trail", op->text, "\"what\":\"verb 4\"");
 	expect_words("trail", op->text,
 	    "\"who\":\"uid 0\",\"what\":\"drain \\\"now\\\"\"}]");
 	assert_null(strstr(op->text, "\"seq\":1,"));
 	registry_op_free(op);
-}
-
-static void
-count_row(void *arg, const void *row)
-{
-	size_t *count = arg;
-
-	(void)row;
-	++*count;
-}
-
-static size_t
-count_tokens(struct lab *lab)
-{
-	size_t count = 0;
-
-	registry_each(lab->registry, REGISTRY_TOKENS, count_row, &count);
-	return count;
-}
-
-/* The numbers of the lines that are left, as "5 6 ". */
-static void
-expect_trail(struct lab *lab, const char *want)
-{
-	struct registry_op *op = op_new(lab, REGISTRY_TRAIL);
-	char got[256] = "";
-	size_t len = 0;
-
-	op->who[0] = '\0';
-	op->limit = 100;
-	send(lab, op);
-	assert_non_null(op->text);
-	for (const char *at = strstr(op->text, "\"seq\":"); at != NULL;
-	     at = strstr(at + 1, "\"seq\":"))
-		len += (size_t)snprintf(got + len, sizeof(got) - len, "%ld ",
-		    strtol(at + strlen("\"seq\":"), NULL, 10));
-	assert_string_equal(got, want);
-	registry_op_free(op);
-}
-
-static void
-prune(struct lab *lab, struct registry_keep keep)
-{
-	struct registry_op *op = op_new(lab, REGISTRY_PRUNE);
-
-	op->who[0] = '\0';
-	op->keep = keep;
-	expect(lab, op, NULL);
-}
-
-static void
-t13_ended_tokens_leave(void **state)
-{
-	struct lab *lab = *state;
-	uint64_t now = clock_wall_ms();
-	struct registry_keep keep = registry_keep_at(now);
-
-	assert_int_equal(keep.tokens_ms, now - REGISTRY_TOKEN_KEEP_MS);
-	add_token(lab, 1, 1, 0); /* never ends */
-	add_token(lab, 2, 1, keep.tokens_ms);
-	add_token(lab, 3, 1, keep.tokens_ms - 1);
-	add_token(lab, 4, 1, now + 1000);
-	assert_int_equal(count_tokens(lab), 4);
-	prune(lab, keep);
-	assert_int_equal(count_tokens(lab), 3);
-	/* What is in the file; the second has had its day by now. */
-	reopen(lab);
-	assert_int_equal(count_tokens(lab), 2);
-	/* A clock before its time ends nothing. */
-	keep = registry_keep_at(1000);
-	assert_int_equal(keep.tokens_ms, 0);
-	assert_int_equal(keep.trail_ms, 0);
-	assert_int_equal(keep.lines, REGISTRY_TRAIL_LINES_MAX);
-}
-
-/* More of them than the table looks at in one go. */
-static void
-t13_any_number_of_tokens_ends(void **state)
-{
-	struct registry_table table = { 0 };
-	struct registry_token token = { .expires_ms = 1 };
-	size_t count = 0;
-
-	(void)state;
-	for (int i = 0; i < 3000; i++) {
-		memcpy(token.hash, &i, sizeof(i));
-		token.expires_ms = i % 3 == 0 ? 0 : 1 + (uint64_t)(i % 3);
-		assert_int_equal(
-		    registry_table_put(&table, REGISTRY_TOKENS, &token, NULL),
-		    0);
-	}
-	registry_table_end_tokens(&table, 3);
-	registry_table_each(&table, REGISTRY_TOKENS, count_row, &count);
-	assert_int_equal(count, 2000);
-	registry_table_end_tokens(&table, UINT64_MAX);
-	count = 0;
-	registry_table_each(&table, REGISTRY_TOKENS, count_row, &count);
-	assert_int_equal(count, 1000);
-	registry_table_free(&table);
-}
-
-static void
-the_trail_has_an_end(void **state)
-{
-	struct registry_keep keep = { .lines = 100 };
-	struct lab *lab = *state;
-
-	prune(lab, keep); /* nothing there */
-	expect_trail(lab, "");
-	for (int i = 0; i < 6; i++)
-		expect(lab, op_new(lab, REGISTRY_NOTE), NULL);
-	prune(lab, registry_keep_at(clock_wall_ms()));
-	expect_trail(lab, "1 2 3 4 5 6 ");
-	keep.lines = 4;
-	prune(lab, keep);
-	expect_trail(lab, "3 4 5 6 ");
-	prune(lab, keep);
-	expect_trail(lab, "3 4 5 6 ");
-	/* All are too old: the last one keeps its number from being used
-	 * again. */
-	keep.trail_ms = clock_wall_ms() + 1000;
-	prune(lab, keep);
-	expect_trail(lab, "6 ");
-	expect(lab, op_new(lab, REGISTRY_NOTE), NULL);
-	expect_trail(lab, "6 7 ");
-	reopen(lab);
-	expect_trail(lab, "6 7 ");
 }
 
 static void
@@ -550,23 +268,48 @@ files_of_others_are_refused(void **state)
 	expect_words("garbage", err.msg, "not a database");
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+/* While one relay takes over from another, both have the file open. */
+static void
+t43_what_another_relay_wrote(void **state)
+{
+	struct lab *lab = *state, other = *lab;
+	struct registry_op *op;
+	struct err err;
+
+	add_token(lab, 1, 3, 0);
+	enrol(lab, 1, 50, NULL);
+	enrol(lab, 1, 51, NULL);
+	expect(lab, claim_op(lab, REGISTRY_CLAIM_ADD, 1, 3), NULL);
+	assert_int_equal(
+	    registry_open(&other.registry, lab->folder, lab->accounts, &err),
+	    0);
+	op = op_new(&other, REGISTRY_KEY_REVOKE);
+	memset(op->key.key, 50, sizeof(op->key.key));
+	expect(&other, op, NULL);
+	enrol(&other, 1, 52, NULL);
+	expect(&other, claim_op(lab, REGISTRY_CLAIM_RELEASE, 3, 1), NULL);
+	assert_true(knows(lab, 50) && knows(lab, 51) && !knows(lab, 52));
+	assert_int_equal(count_rows(lab, REGISTRY_CLAIMS), 3);
+	expect(lab, op_new(lab, REGISTRY_REREAD), NULL);
+	assert_true(!knows(lab, 50) && knows(lab, 51) && knows(lab, 52));
+	assert_int_equal(count_rows(lab, REGISTRY_CLAIMS), 2);
+	assert_int_equal(count_rows(lab, REGISTRY_TOKENS), 1);
+	registry_close(other.registry);
+}
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(t13_a_token_lets_in_as_many_keys_as_it_may),
-		TEST(t13_a_token_ends),
-		TEST(t13_a_revoked_key_stays_revoked),
-		TEST(t11_uuids_have_one_owner),
-		TEST(t11_who_claims_first_keeps_it),
-		TEST(t11_first_claims_are_judged),
-		TEST(changes_leave_a_trail),
-		TEST(t13_ended_tokens_leave),
-		cmocka_unit_test(t13_any_number_of_tokens_ends),
-		TEST(the_trail_has_an_end),
-		TEST(files_of_others_are_refused),
+		LAB_TEST(t13_a_token_lets_in_as_many_keys_as_it_may),
+		LAB_TEST(t13_a_token_ends),
+		LAB_TEST(t13_a_revoked_key_stays_revoked),
+		LAB_TEST(t11_uuids_have_one_owner),
+		LAB_TEST(t11_who_claims_first_keeps_it),
+		LAB_TEST(t11_first_claims_are_judged),
+		LAB_TEST(changes_leave_a_trail),
+		LAB_TEST(files_of_others_are_refused),
+		LAB_TEST(t43_what_another_relay_wrote),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
