@@ -143,6 +143,8 @@ static const struct field names_fields[] = {
 static const struct field name_fields[] = {
 	BYTES(struct door_name, vm),
 	TEXT(struct door_name, label),
+	FLAG(struct door_name, shared),
+	WITHIN(struct door_name, rank, REGISTRATION_RANK_MAX),
 };
 
 static const struct field sign_fields[] = {

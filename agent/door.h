@@ -39,6 +39,8 @@ enum door_kind {
 struct door_name {
 	struct uuid vm;
 	char label[REGISTRATION_NAME_MAX + 1];
+	bool shared; /* with other agents, which claim it, too */
+	uint32_t rank;
 };
 
 struct door_names {

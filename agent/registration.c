@@ -72,6 +72,13 @@ registration_check(const struct registration *r, struct err *err)
 		    err, ERR_USAGE, "max-instances: unknown \"then\"");
 	if (r->approve > APPROVE_ALWAYS || r->approve_at > APPROVE_AT_RELEASE)
 		return err_set(err, ERR_USAGE, "approve: unknown word");
+	/* Other agents could not claim it (docs/protocol.md 12.3). */
+	if (r->shared && r->label[0] != '\0')
+		return err_set(err, ERR_USAGE,
+		    "a UUID made of this agent's key cannot be shared: give "
+		    "--uuid");
+	if (r->rank > (r->shared ? REGISTRATION_RANK_MAX : 0))
+		return err_set(err, ERR_USAGE, "shared: rank %u", r->rank);
 	if (r->from_ms < 0 || r->until_ms < 0 ||
 	    (r->until_ms != 0 && r->until_ms <= r->from_ms))
 		return err_set(

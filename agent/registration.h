@@ -28,6 +28,7 @@
 #define REGISTRATION_CPUS_MAX 16
 #define REGISTRATION_PATH_MAX 255
 #define REGISTRATION_NEAR_MAX 65536 /* bytes of near misses, explain.h */
+#define REGISTRATION_RANK_MAX UINT16_MAX
 
 enum registration_scheme { SCHEME_SEV = 0, SCHEME_SEV_ES = 1 };
 
@@ -64,7 +65,11 @@ struct registration {
 	struct uuid vm;
 	char name[REGISTRATION_NAME_MAX + 1];  /* for people; unique */
 	char label[REGISTRATION_NAME_MAX + 1]; /* self-certifying UUID; "" */
-	int64_t created_ms;                    /* wall clock */
+	/* Other agents have the same UUID, each with sessions of its own; the
+	 * one of the smallest rank is asked first (docs/protocol.md 12.2). */
+	bool shared;
+	uint32_t rank;      /* 0 unless shared */
+	int64_t created_ms; /* wall clock */
 	uint32_t scheme;
 	uint32_t policy;
 

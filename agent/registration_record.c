@@ -2,10 +2,12 @@
 
 #include "agent/registration.h"
 
-#define REGISTRATION_FORMAT 2
-/* Of the version before, which knew one kernel and none of what lies between
- * here and walk_later(): still read, never written. */
-#define REGISTRATION_FORMAT_OLD 1
+/* Only the newest is written; those before it are still read. */
+enum {
+	FORMAT_FIRST = 1, /* knew one kernel, and none of walk_later() */
+	FORMAT_ALONE = 2, /* knew of no other agents */
+	FORMAT_NOW = 3
+};
 
 /*
  * One walk serves both ways, so that what is written is what is read: a codec
@@ -248,11 +250,10 @@ walk_rest(struct codec *c, struct registration *r)
 static void
 walk(struct codec *c, struct registration *r)
 {
-	uint32_t format = REGISTRATION_FORMAT;
+	uint32_t format = FORMAT_NOW;
 
 	walk_u32(c, &format);
-	if (format != REGISTRATION_FORMAT &&
-	    format != REGISTRATION_FORMAT_OLD) {
+	if (format < FORMAT_FIRST || format > FORMAT_NOW) {
 		refuse(c, ERR_UNSUPPORTED, "unknown format");
 		return;
 	}
@@ -264,13 +265,17 @@ walk(struct codec *c, struct registration *r)
 	walk_u32(c, &r->policy);
 	walk_platform(c, r);
 	walk_guest(c, r);
-	if (format == REGISTRATION_FORMAT_OLD)
+	if (format == FORMAT_FIRST)
 		walk_old_kernel(c, r);
 	else
 		walk_kernels(c, r);
 	walk_rest(c, r);
-	if (format != REGISTRATION_FORMAT_OLD)
+	if (format > FORMAT_FIRST)
 		walk_later(c, r);
+	if (format > FORMAT_ALONE) {
+		walk_bool(c, &r->shared);
+		walk_u32(c, &r->rank);
+	}
 }
 
 int

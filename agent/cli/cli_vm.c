@@ -88,6 +88,9 @@ print_vm(const json_t *vm)
 
 	(void)printf("name       %s\nvm         %s\nscheme     %s\n",
 	    cli_text(vm, "name"), cli_text(vm, "vm"), cli_text(vm, "scheme"));
+	if (json_object_get(vm, "shared-rank") != NULL)
+		(void)printf("shared     with other agents, rank %lld\n",
+		    cli_number(vm, "shared-rank"));
 	(void)printf("policy     %s\n", cli_text(vm, "policy-text"));
 	for (i = 0; i < json_array_size(digests); i++) {
 		const json_t *d = json_array_get(digests, i);

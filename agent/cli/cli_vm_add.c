@@ -21,6 +21,8 @@ static const char usage[] =
     "identity  --uuid U | --new-uuid      the latter (default) makes one that\n"
     "                                     only this agent's key can claim;\n"
     "                                     a NAME that is a UUID is the VM's\n"
+    "          --shared-rank N            other agents answer for it, too;\n"
+    "                                     the smallest N is asked first\n"
     "guest     --policy N|nodbg,noks,es   --scheme amd-sev|amd-sev-es\n"
     "          --firmware F...            all images that may be used\n"
     "          --domain FILE              what a libvirt domain says, where\n"

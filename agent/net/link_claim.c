@@ -17,18 +17,19 @@ find_name(const struct link *l, const struct uuid *vm)
 }
 
 static bool
-still_there(
-    const struct worker_name *names, size_t count, const struct uuid *vm)
+still_there(const struct worker_name *names, size_t count,
+    const struct link_name *claimed)
 {
 	size_t i;
 
 	for (i = 0; i < count; i++)
-		if (uuid_equal(&names[i].vm, vm))
-			return true;
+		if (uuid_equal(&names[i].vm, &claimed->vm))
+			return names[i].shared == claimed->shared &&
+			    names[i].rank == claimed->rank;
 	return false;
 }
 
-/* Give back what is registered no more. */
+/* Give back what is registered no more, or in another mode by now. */
 static void
 unclaim(struct link *l, const struct worker_name *names, size_t count)
 {
@@ -44,7 +45,7 @@ unclaim(struct link *l, const struct worker_name *names, size_t count)
 		while (at < l->name_count && n < FRAME_NAMES_MAX) {
 			struct link_name *name = &l->names[at];
 
-			if (still_there(names, count, &name->vm) ||
+			if (still_there(names, count, name) ||
 			    name->state == LINK_NAME_ASKED) {
 				at++;
 				continue;
@@ -60,7 +61,7 @@ unclaim(struct link *l, const struct worker_name *names, size_t count)
 }
 
 static int
-remember(struct link *l, const struct uuid *vm)
+remember(struct link *l, const struct worker_name *name)
 {
 	struct link_name *more =
 	    reallocarray(l->names, l->name_count + 1, sizeof(*more));
@@ -68,8 +69,10 @@ remember(struct link *l, const struct uuid *vm)
 	if (more == NULL)
 		return -1;
 	l->names = more;
-	more[l->name_count++] =
-	    (struct link_name){ .vm = *vm, .state = LINK_NAME_ASKED };
+	more[l->name_count++] = (struct link_name){ .vm = name->vm,
+		.shared = name->shared,
+		.rank = name->rank,
+		.state = LINK_NAME_ASKED };
 	return 0;
 }
 
@@ -91,54 +94,91 @@ count_names(struct link *l)
 }
 
 static void
-send_claim(struct link *l, struct span list)
+send_claim(struct link *l, struct span list, const struct worker_name *like)
 {
 	struct frame_claim claim = { .names = list,
-		.mode = FRAME_MODE_EXCLUSIVE };
+		.mode =
+		    like->shared ? FRAME_MODE_ORDERED : FRAME_MODE_EXCLUSIVE,
+		.has_rank = like->shared,
+		.rank = like->rank };
 	struct err err = { 0 };
 	uint32_t number;
 
 	if (tunnel_claim(l->tunnel, &number, &claim, &err) != 0)
 		log_error(&l->subject, "claim: %s", err.msg);
+	else
+		l->claims_open++;
+}
+
+/* One CLAIM has one mode and one rank: those of a kind stand together. */
+static int
+by_mode(const void *one, const void *other)
+{
+	const struct worker_name *a = one;
+	const struct worker_name *b = other;
+
+	if (a->shared != b->shared)
+		return a->shared ? 1 : -1;
+	return (int)a->rank - (int)b->rank;
+}
+
+/* On to the next name that is not claimed yet; false: there is none. */
+static bool
+next_new(const struct link *l, const struct worker_name **at,
+    const struct worker_name *end)
+{
+	while (*at < end && find_name(l, &(*at)->vm) != NULL)
+		(*at)++;
+	return *at < end;
+}
+
+/* False: the relay takes no more claims. */
+static bool
+has_room(const struct link *l, size_t count)
+{
+	if (l->name_count < l->max_claims && l->name_count < NAMES_MAX)
+		return true;
+	log_warn(&l->subject,
+	    "the relay takes %u claims; %zu VMs are registered", l->max_claims,
+	    count);
+	return false;
 }
 
 static void
-claim_new(struct link *l, const struct worker_name *names, size_t count)
+claim_new(struct link *l, struct worker_name *names, size_t count)
 {
-	uint8_t list[FRAME_NAMES_MAX * (16 + 1 + FRAME_LABEL_MAX)];
-	struct writer w = writer_of(list, sizeof(list));
-	size_t n = 0;
-	size_t i;
+	const struct worker_name *at = names;
+	const struct worker_name *end = names + count;
+	bool room = true;
 
-	for (i = 0; i < count; i++) {
-		if (find_name(l, &names[i].vm) != NULL)
-			continue;
-		if (l->name_count >= l->max_claims ||
-		    l->name_count >= NAMES_MAX) {
-			log_warn(&l->subject,
-			    "the relay takes %u claims; %zu VMs are "
-			    "registered",
-			    l->max_claims, count);
-			break;
+	qsort(names, count, sizeof(*names), by_mode);
+	while (l->claims_open < TUNNEL_CLAIMS_OPEN_MAX && room &&
+	    next_new(l, &at, end)) {
+		uint8_t list[FRAME_NAMES_MAX * (16 + 1 + FRAME_LABEL_MAX)];
+		struct writer w = writer_of(list, sizeof(list));
+		const struct worker_name *like = at;
+		size_t n = 0;
+
+		while (n < FRAME_NAMES_MAX && next_new(l, &at, end) &&
+		    by_mode(at, like) == 0) {
+			room = has_room(l, count) && remember(l, at) == 0;
+			if (!room)
+				break;
+			frame_put_name(&w, &at->vm, span_str(at->label));
+			n++;
 		}
-		if (remember(l, &names[i].vm) != 0)
-			break;
-		frame_put_name(&w, &names[i].vm, span_str(names[i].label));
-		if (++n == FRAME_NAMES_MAX) {
-			send_claim(l, writer_span(&w));
-			w = writer_of(list, sizeof(list));
-			n = 0;
-		}
+		if (n > 0)
+			send_claim(l, writer_span(&w), like);
 	}
-	if (n > 0)
-		send_claim(l, writer_span(&w));
+	/* The others follow as answers come (docs/protocol.md 12.4). */
+	l->claims_wait = room && next_new(l, &at, end);
 }
 
 static void
 check_ready(struct link *l)
 {
 	count_names(l);
-	if (l->asked > 0 || !l->welcome)
+	if (l->asked > 0 || l->claims_wait || !l->welcome)
 		return;
 	if (l->ready) {
 		l->config->changed(l->config->arg, l);
@@ -175,6 +215,7 @@ link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 	struct uuid vm;
 
 	(void)number;
+	l->claims_open--;
 	while (frame_next_result(&rest, &vm, &result)) {
 		char text[UUID_TEXT_LEN + 1];
 		struct link_name *name = find_name(l, &vm);
@@ -197,6 +238,6 @@ link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 	}
 	check_ready(l);
 	/* Something may have been removed while its claim was open. */
-	if (late)
+	if (late || l->claims_wait)
 		link_claim(l);
 }

@@ -16,6 +16,8 @@ enum link_claim_state {
 
 struct link_name {
 	struct uuid vm;
+	bool shared; /* claimed in ordered mode, with ${rank} */
+	uint16_t rank;
 	enum link_claim_state state;
 };
 
@@ -28,7 +30,9 @@ struct link {
 	struct link_facts facts;
 	struct link_name *names; /* owned: what was claimed here */
 	size_t name_count;
-	size_t asked; /* of them without an answer */
+	size_t asked;       /* of them without an answer */
+	size_t claims_open; /* CLAIMs without an answer */
+	bool claims_wait;   /* more names than may be asked for at once */
 	uint32_t max_claims;
 	bool welcome; /* WELCOME came */
 	bool ready;   /* and every claim was answered once */

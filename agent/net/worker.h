@@ -39,6 +39,8 @@ void worker_job_free(struct worker_job *job);
 struct worker_name {
 	struct uuid vm;
 	char label[REGISTRATION_NAME_MAX + 1];
+	bool shared;
+	uint16_t rank; /* 0 unless shared */
 };
 
 struct worker_ops {

@@ -283,6 +283,8 @@ take_names(struct worker *w)
 
 		name->vm = n->names[i].vm;
 		memcpy(name->label, n->names[i].label, sizeof(name->label));
+		name->shared = n->names[i].shared;
+		name->rank = (uint16_t)n->names[i].rank;
 	}
 	if (n->count > 0 && w->page_count < n->total)
 		w->want_names = true;

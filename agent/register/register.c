@@ -194,6 +194,7 @@ static const struct option {
 	{ "name", true, set_name },
 	{ "uuid", true, set_uuid },
 	{ "new-uuid", false, set_new_uuid },
+	{ "shared-rank", true, register_set_shared },
 	{ "scheme", true, set_scheme },
 	{ "policy", true, set_policy },
 	{ "firmware", true, add_firmware },

@@ -237,6 +237,10 @@ remark(struct register_plan *p)
 		register_note(p,
 		    "warning: any genuine AMD machine may start this VM, "
 		    "anybody's included");
+	if (r->shared && r->max_instances != 0)
+		register_note(p,
+		    "note: max-instances counts what this agent releases; each "
+		    "agent that shares the UUID counts by itself");
 	if (r->max_instances == 0)
 		register_note(
 		    p, "note: no --max-instances: any number of starts");
@@ -257,9 +261,15 @@ register_check(struct register_plan *p, struct err *err)
 
 	if (!p->allow_naples)
 		p->r->deny_generations |= 1u << SEV_GEN_NAPLES;
-	if (register_identity(p, err) != 0 || check_policy(p, err) != 0 ||
-	    check_kernels(p, err) != 0 || register_roots(p, err) != 0 ||
-	    register_digests(p, err) != 0 || register_near(p, err) != 0 ||
+	if (register_identity(p, err) != 0)
+		return -1;
+	if (p->r->shared && !p->has_vm)
+		return err_set(err, ERR_USAGE,
+		    "a UUID made of this agent's key cannot be shared: give "
+		    "--uuid");
+	if (check_policy(p, err) != 0 || check_kernels(p, err) != 0 ||
+	    register_roots(p, err) != 0 || register_digests(p, err) != 0 ||
+	    register_near(p, err) != 0 ||
 	    (!p->no_secret && find_area(&area, p, err) != 0) ||
 	    registration_check(p->r, err) != 0)
 		return -1;

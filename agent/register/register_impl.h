@@ -57,6 +57,7 @@ register_option_fn register_set_from;
 register_option_fn register_set_until;
 register_option_fn register_set_blocklist;
 register_option_fn register_add_host;
+register_option_fn register_set_shared;
 register_option_fn register_add_secret_file;
 register_option_fn register_add_secret;
 register_option_fn register_add_command;

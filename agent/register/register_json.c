@@ -24,6 +24,7 @@ static const struct plain {
 	{ "vm", "uuid" },
 	{ "uuid", "uuid" },
 	{ "name", "name" },
+	{ "shared-rank", "shared-rank" },
 	{ "scheme", "scheme" },
 	{ "firmware-hash", "firmware-hash" },
 	{ "firmware-hashes", "firmware-hash" },

@@ -269,6 +269,14 @@ register_add_host(struct register_plan *p, const char *value, struct err *err)
 }
 
 int
+register_set_shared(struct register_plan *p, const char *value, struct err *err)
+{
+	p->r->shared = true;
+	return register_number32(
+	    &p->r->rank, value, REGISTRATION_RANK_MAX, err);
+}
+
+int
 register_secret(struct register_plan *p, const struct sev_guid *guid,
     struct span data, struct err *err)
 {

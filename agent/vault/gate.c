@@ -159,6 +159,8 @@ tell_names(struct door_names *out, const struct gate *g, uint32_t from)
 		vault_info(info, g->o.vault, i);
 		n->vm = info->vm;
 		memcpy(n->label, info->label, sizeof(n->label));
+		n->shared = info->shared;
+		n->rank = info->rank;
 	}
 	free(info);
 }

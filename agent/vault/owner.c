@@ -163,6 +163,9 @@ vm_json(const struct vault_vm_info *info, bool whole)
 	if (!whole)
 		return vm;
 	(void)json_object_set_new(vm, "label", json_string(info->label));
+	if (info->shared)
+		(void)json_object_set_new(
+		    vm, "shared-rank", json_integer(info->rank));
 	(void)json_object_set_new(
 	    vm, "kernel-hashes", json_boolean(info->kernel_hashes));
 	(void)json_object_set_new(vm, "cpu-count", json_cpus(info));

@@ -45,7 +45,7 @@ struct vault;
 
 enum vault_outcome {
 	VAULT_OK = 0,
-	VAULT_NOT_MINE,     /* no such VM here */
+	VAULT_NOT_MINE,     /* no such VM here, or another agent's guest */
 	VAULT_REFUSED,      /* platform, policy or limits; the log has it */
 	VAULT_MISMATCH,     /* no session and digest fit the measurement */
 	VAULT_BLOB_REUSED,  /* a second guest with one launch blob */
@@ -125,6 +125,8 @@ struct vault_vm_info {
 	struct uuid vm;
 	char name[REGISTRATION_NAME_MAX + 1];
 	char label[REGISTRATION_NAME_MAX + 1];
+	bool shared;
+	uint32_t rank;
 	int64_t created_ms;
 	uint32_t scheme;
 	uint32_t policy;

@@ -117,7 +117,7 @@ explain(struct vault *v, const struct vault_explain *e)
 	if (f.any)
 		vault_audit(v, &e->vm, &f.session, "explain",
 		    "validate %s: would match: %s", e->request_id, f.words);
-	else
+	else if (!vm->reg->shared) /* or it is another agent's guest */
 		vault_audit(v, &e->vm, NULL, "explain",
 		    "validate %s: none of the likely mistakes: firmware, "
 		    "kernel, initrd or command line are not those that are "

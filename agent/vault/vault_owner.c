@@ -351,6 +351,8 @@ fill_info(struct vault_vm_info *out, const struct vault_vm *vm)
 	out->vm = r->vm;
 	memcpy(out->name, r->name, sizeof(out->name));
 	memcpy(out->label, r->label, sizeof(out->label));
+	out->shared = r->shared;
+	out->rank = r->rank;
 	out->created_ms = r->created_ms;
 	out->scheme = r->scheme;
 	out->policy = r->policy;

@@ -104,6 +104,24 @@ may_fail(
 	return false;
 }
 
+/*
+ * No session here fits, and other agents have sessions of this UUID: one of
+ * them is to be asked (docs/protocol.md 6).  To them it may be a success,
+ * which is never limited: so what has no token left is not answered with 429
+ * either, only the log says no more of it.
+ */
+static void
+not_mine(struct vault_validate_answer *out, struct vault *v,
+    const struct vault_vm *vm, const struct vault_validate *in)
+{
+	out->outcome = VAULT_NOT_MINE;
+	vault_audit(v, &in->vm, NULL, "not-mine",
+	    "validate %s by %s: measurement fits no session here; left to the "
+	    "agents that share this UUID",
+	    in->asker.request_id, in->asker.identity);
+	vault_explain_later(v, vm, NULL, in);
+}
+
 /* T6: a second guest from one launch blob. */
 static void
 freeze(struct vault_validate_answer *out, struct vault *v, struct session *s,
@@ -373,13 +391,18 @@ validate_any(struct vault_validate_answer *out, struct vault *v,
 	}
 	/* The ended ones may be many; failures alone pay for looking there,
 	 * and there are few of those in a minute. */
-	if (!may_fail(out, v, vm))
+	if (!may_fail(out, v, vm)) {
+		if (vm->reg->shared)
+			out->outcome = VAULT_NOT_MINE;
 		return;
+	}
 	s = try_state(vm->ended, false, SESSION_RELEASED, vm, in, &err);
 	if (s == NULL)
 		s = try_state(vm->ended, false, SESSION_FROZEN, vm, in, &err);
 	if (s != NULL)
 		freeze(out, v, s, in);
+	else if (vm->reg->shared)
+		not_mine(out, v, vm, in);
 	else
 		mismatch(out, v, vm, NULL, in,
 		    err.code != ERR_NONE ? err.msg

@@ -35,6 +35,7 @@ class Tunnel:
         self.head = ""
         self.closed = None  # code of the agent's close frame
         self.vms = []
+        self.claims = []  # (mode, rank or None, UUIDs) of each CLAIM
 
     def take(self, size):
         while len(self.buffer) < size:
@@ -108,7 +109,7 @@ class Tunnel:
             if got == stream and kind in (wire.RESPONSE, wire.RESET):
                 return kind, payload
 
-    def greet(self, claim_result=0):
+    def greet(self, claim_result=0, claims=1):
         nonce = bytes(range(32))
         self.send(frame(wire.CHALLENGE, 0, wire.tlvs(
             (1, nonce), (2, NAME), (3, b"\0\0"),
@@ -125,16 +126,28 @@ class Tunnel:
         self.send(frame(wire.WELCOME, 0, wire.tlvs(
             (3, b"\0\0"), (0x20, b"acme"), (0x21, struct.pack(">I", 20000)),
             (0x22, struct.pack(">Q", 1)))))
+        for _ in range(claims):
+            self.claimed(self.claim(), claim_result)
+
+    def claim(self):
+        """The agent's next CLAIM: (number, UUIDs)."""
         number, payload = self.next(wire.CLAIM)
-        names = wire.parse_tlvs(payload)[wire.T_NAMES]
-        results = b""
+        claim = wire.parse_tlvs(payload)
+        names = claim[wire.T_NAMES]
+        vms = []
         while names:
-            size = names[16]
-            results += names[:16] + bytes([claim_result])
-            self.vms.append(names[:16])
-            names = names[17 + size:]
-        self.send(frame(wire.CLAIMED, number,
-                        wire.tlvs((wire.T_RESULTS, results))))
+            vms.append(names[:16])
+            names = names[17 + names[16]:]
+        rank = claim.get(wire.T_RANK)
+        self.vms += vms
+        self.claims.append((claim[wire.T_MODE][0],
+                            rank and struct.unpack(">H", rank)[0], vms))
+        return number, vms
+
+    def claimed(self, claim, result=0):
+        number, vms = claim
+        self.send(frame(wire.CLAIMED, number, wire.tlvs((
+            wire.T_RESULTS, b"".join(vm + bytes([result]) for vm in vms)))))
 
     def request(self, stream, path, body, pieces=1, flags=1):
         """REQUEST with the first piece of the body, DATA with the others."""
@@ -195,11 +208,12 @@ class Tunnel:
 class Relay(agent_case.Server):
     """Greets each agent and puts its tunnel into self.tunnels."""
 
-    def __init__(self, cert, key, greet=True):
+    def __init__(self, cert, key, greet=True, claims=1):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(cert, key)
         self.tunnels = queue.Queue()
         self.greet = greet
+        self.claims = claims  # that a tunnel answers before it is handed out
         self.over = threading.Event()
         super().__init__()
 
@@ -209,7 +223,7 @@ class Relay(agent_case.Server):
             tunnel = Tunnel(tls)
             tunnel.upgrade()
             if self.greet:
-                tunnel.greet()
+                tunnel.greet(claims=self.claims)
             self.tunnels.put(tunnel)
             self.over.wait()
 

@@ -234,5 +234,68 @@ class Tunnels(unittest.TestCase):
         self.assertEqual(self.tunnel.end(), 1000)
 
 
+class Claims(unittest.TestCase):
+    """12.2: one CLAIM has one mode and one rank."""
+
+    def setUp(self):
+        self.lab = harness.Lab()
+        self.addCleanup(self.lab.close)
+        self.owner = self.lab.agent()
+        self.relay = agent_relay.Relay(*self.lab.server, claims=0)
+        self.addCleanup(self.relay.close)
+
+    def add(self, *args):
+        vm = str(uuid.uuid4())
+        self.owner.cli("vm", "add", vm, "--policy", "1", "--digest", "0" * 64,
+                       "--any-platform", "--no-secret", *args)
+        return uuid.UUID(vm).bytes
+
+    def run_agent(self):
+        agent = harness.Process("owner", [
+            os.path.join(harness.BIN, "attest-agent"), "--state",
+            self.owner.state, "run", "--allow-no-binding", "--relay",
+            "wss://localhost:%d/sev" % self.relay.port, "--ca",
+            self.lab.ca.cert], self.lab.path("owner.log"))
+        self.addCleanup(agent.kill)
+        return agent, self.relay.next()
+
+    def test_modes_and_ranks(self):
+        ranks = (("7",), (), ("0",), ("7",), (), ("65535",))
+        vms = [self.add(*(("--shared-rank", *rank) if rank else ()))
+               for rank in ranks]
+        agent, tunnel = self.run_agent()
+        for _ in range(4):
+            tunnel.claimed(tunnel.claim())
+        agent.wait_line("ready: relay")
+        self.assertEqual(
+            [(mode, rank, sorted(got)) for mode, rank, got in tunnel.claims],
+            [(0, None, sorted((vms[1], vms[4]))), (1, 0, [vms[2]]),
+             (1, 7, sorted((vms[0], vms[3]))), (1, 65535, [vms[5]])])
+        # Another rank is another claim.
+        name = str(uuid.UUID(bytes=vms[2]))
+        self.owner.cli("vm", "remove", name)
+        _, payload = tunnel.next(wire.UNCLAIM)
+        self.assertEqual(wire.parse_tlvs(payload)[wire.T_UUIDS], vms[2])
+        self.owner.cli("vm", "add", name, "--policy", "1", "--digest",
+                       "0" * 64, "--any-platform", "--no-secret",
+                       "--shared-rank", "9")
+        tunnel.claimed(tunnel.claim())
+        self.assertEqual(tunnel.claims[-1], (1, 9, [vms[2]]))
+
+    def test_many_ranks(self):
+        """At most 64 CLAIMs wait for their answers (12.4)."""
+        vms = [self.add("--shared-rank", str(i)) for i in range(66)]
+        agent, tunnel = self.run_agent()
+        waiting = [tunnel.claim() for _ in range(64)]
+        for i in (64, 65):
+            tunnel.claimed(waiting.pop(0))
+            waiting.append(tunnel.claim())
+            self.assertEqual(tunnel.claims[i], (1, i, [vms[i]]))
+        for claim in waiting:
+            self.assertNotIn("ready: relay", agent.output())
+            tunnel.claimed(claim)
+        agent.wait_line("ready: relay")
+
+
 if __name__ == "__main__":
     unittest.main(verbosity=2)

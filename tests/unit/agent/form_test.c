@@ -278,6 +278,7 @@ yaml(void **state)
 	static const char text[] =
 	    "# a comment\n"
 	    "vm: " SOME_UUID "\n"
+	    "shared-rank: 3\n"
 	    "scheme: amd-sev-es\n"
 	    "policy: [nodbg, noks, es]\n"
 	    "cloud-certs: ['@certs/synthetic-a/oca.cert']\n"
@@ -311,6 +312,8 @@ yaml(void **state)
 	assert_int_equal(f.r->digest_count, 4);
 	assert_int_equal(f.r->kernel_count, 2);
 	assert_non_null(strstr(f.r->digests[0].about, "SOURCES.md, 2 vCPUs"));
+	assert_true(f.r->shared);
+	assert_int_equal(f.r->rank, 3);
 	assert_int_equal(f.r->min.api_minor, 50);
 	assert_int_equal(
 	    f.r->deny_generations, 1u << SEV_GEN_NAPLES | 1u << SEV_GEN_ROME);

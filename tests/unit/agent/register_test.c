@@ -107,6 +107,15 @@ static const struct {
 	      "no-secret", NULL, "scheme", "amd-sev", NULL },
 	    "disagree" },
 	{ { OK_SEV, "secret-file", "@" FW, NULL }, "bytes" },
+	{ { OK_SEV, "no-secret", NULL, "shared-rank", "1", NULL },
+	    "cannot be shared" },
+	{ { OK_SEV, "no-secret", NULL, "new-uuid", NULL, "shared-rank", "1",
+	      NULL },
+	    "cannot be shared" },
+	{ { OK_SEV, "no-secret", NULL, "shared-rank", "65536", NULL },
+	    "0 to 65535" },
+	{ { OK_SEV, "no-secret", NULL, "shared-rank", "-1", NULL },
+	    "0 to 65535" },
 	/* SEV-ES wants to know the vCPUs. */
 	{ { OK_ES, NULL }, "--cpus" },
 	{ { OK_ES, "cpus", "2", NULL }, "--cpu-sig" },
@@ -400,7 +409,7 @@ stored_form(void **state)
 		    registration_decode(&back, secret_span(&exact), &err), -1);
 		secret_free(&exact);
 	}
-	bytes.ptr[3] = 3;
+	bytes.ptr[3] = 4;
 	assert_int_equal(
 	    registration_decode(&back, secret_span(&bytes), &err), -1);
 	assert_int_equal(err.code, ERR_UNSUPPORTED);
@@ -431,7 +440,7 @@ stored_form_before(void **state)
 	r = try(words, NULL, &err);
 	if (r == NULL)
 		fail_msg("%s", err.msg);
-	later = 4 + 4 + 4 + r->near.len + 8 + 8 + 4 + 4;
+	later = 4 + 4 + 4 + r->near.len + 8 + 8 + 4 + 4 + 1 + 4;
 	assert_int_equal(registration_encode(&bytes, r, &err), 0);
 	at = bytes.len - later - rest;
 	writer_be32(&w, 1);
@@ -447,7 +456,55 @@ stored_form_before(void **state)
 	assert_int_equal(back->per_s, 3600);
 	assert_memory_equal(back->digests, r->digests, sizeof(r->digests));
 	registration_free(back);
+	/* The one between knew of no other agents. */
+	bytes.ptr[3] = 2;
+	assert_int_equal(
+	    registration_decode(&back, span_of(bytes.ptr, bytes.len - 5), &err),
+	    0);
+	assert_false(back->shared);
+	assert_int_equal(back->max_instances, 3);
+	registration_free(back);
 	secret_free(&bytes);
+	registration_free(r);
+}
+
+/* A UUID that other agents have, too. */
+static void
+shared(void **state)
+{
+	static const char *const words[] = { OK_SEV, "no-secret", NULL, "uuid",
+		"57f669c2-c427-4132-bc7a-26f56b6a718c", "shared-rank", "65535",
+		NULL };
+	struct registration *back = NULL;
+	struct secret bytes = { 0 };
+	struct registration *r;
+	struct err err;
+
+	(void)state;
+	r = try(words, NULL, &err);
+	if (r == NULL)
+		fail_msg("%s", err.msg);
+	assert_true(r->shared);
+	assert_int_equal(r->rank, 65535);
+	assert_int_equal(registration_encode(&bytes, r, &err), 0);
+	assert_int_equal(
+	    registration_decode(&back, secret_span(&bytes), &err), 0);
+	assert_true(back->shared);
+	assert_int_equal(back->rank, 65535);
+	registration_free(back);
+	/* The socket brings what no flag can say. */
+	bytes.ptr[bytes.len - 3] = 1;
+	assert_int_equal(
+	    registration_decode(&back, secret_span(&bytes), &err), -1);
+	assert_non_null(strstr(err.msg, "rank 131071"));
+	secret_free(&bytes);
+	r->rank = 1;
+	r->shared = false;
+	assert_int_equal(registration_check(r, &err), -1);
+	r->shared = true;
+	r->label[0] = 'x';
+	assert_int_equal(registration_check(r, &err), -1);
+	assert_non_null(strstr(err.msg, "cannot be shared"));
 	registration_free(r);
 }
 
@@ -460,6 +517,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(json_that_will_not_do),
 	cmocka_unit_test(stored_form),
 	cmocka_unit_test(stored_form_before),
+	cmocka_unit_test(shared),
 };
 
 int

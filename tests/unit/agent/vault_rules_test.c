@@ -121,6 +121,65 @@ chains_are_judged(void **state)
 	lab_outcome(a.outcome, VAULT_OK);
 }
 
+/* A measurement that may be another agent's guest is left to that agent; one
+ * of a session that is known here never is, or a host could shop around. */
+static void
+shared_uuids(void **state)
+{
+	struct vault_launch_answer launch, other;
+	struct vault_validate_answer answer;
+	struct vault_validate m, bad;
+	size_t lines;
+	int i;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){ "uuid",
+		"57f669c2-c427-4132-bc7a-26f56b6a718c", "shared-rank", "1",
+		NULL });
+	(void)lab_begin(&lab, &launch, &m);
+	m.has_session_id = true;
+	m.session_id = launch.session_id;
+	bad = m;
+	bad.measure.mac[0] ^= 1;
+	lab_validate(&answer, &lab, &bad);
+	lab_outcome(answer.outcome, VAULT_MISMATCH);
+	assert_string_equal(lab.last.event, "mismatch");
+	bad.session_id.bytes[15] ^= 1; /* of another agent, it may be */
+	lab_validate(&answer, &lab, &bad);
+	lab_outcome(answer.outcome, VAULT_NOT_MINE);
+	assert_string_equal(lab.last.event, "not-mine");
+	bad.has_session_id = false;
+	/* Never 429, which would end the search for the one who knows. */
+	for (i = 0; i < 20; i++) {
+		lab_validate(&answer, &lab, &bad);
+		lab_outcome(answer.outcome, VAULT_NOT_MINE);
+	}
+	lines = lab.lines;
+	lab_validate(&answer, &lab, &bad);
+	assert_int_equal(lab.lines, lines);
+	/* Good ones need no luck. */
+	m.has_session_id = false;
+	lab_validate(&answer, &lab, &m);
+	lab_outcome(answer.outcome, VAULT_OK);
+	lab_validate(&answer, &lab, &m);
+	lab_outcome(answer.outcome, VAULT_OK);
+	/* Known, and so not another's: released, and of an ended session. */
+	lab.boot_ms += 60000;
+	bad.measure = m.measure;
+	bad.measure.mac[0] ^= 1;
+	bad.has_session_id = true;
+	bad.session_id = launch.session_id;
+	lab_validate(&answer, &lab, &bad);
+	lab_outcome(answer.outcome, VAULT_MISMATCH);
+	(void)lab_begin(&lab, &other, &m);
+	m.has_session_id = true;
+	m.session_id = other.session_id;
+	lab.boot_ms += LIFE;
+	lab_validate(&answer, &lab, &m);
+	lab_outcome(answer.outcome, VAULT_CLOSED);
+}
+
 /* T1: genuine, but not of this cloud, or not of these chips. */
 static void
 platform_rules(void **state)
@@ -503,6 +562,7 @@ locked_takes_nothing(void **state)
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(wrong_policy_and_hints_are_refused),
+	T(shared_uuids),
 	T(old_builds_are_refused),
 	T(chains_are_judged),
 	T(platform_rules),
