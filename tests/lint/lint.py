@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Rules of docs/contributing.md that a machine can hold.
 
-    lint.py includes|banned|headers|words|size [--root DIR] [--cc CC]
+    lint.py includes|banned|headers|words|size|docs [--root DIR] [--cc CC]
 
 One line for each finding, FILE:LINE: words; exit status 1 if there is one.
 Folders that do not exist yet are passed over.
@@ -13,6 +13,8 @@ import os
 import re
 import subprocess
 import sys
+
+import docs
 
 PRODUCT = ("common", "relay", "relayctl", "agent", "launch")
 SOURCES = PRODUCT + ("tests",)
@@ -307,13 +309,15 @@ def check_size(f):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("check", choices=("includes", "banned", "headers",
-                                          "words", "size"))
+                                          "words", "size", "docs"))
     parser.add_argument("--root", default=".")
     parser.add_argument("--cc", default="cc")
     args = parser.parse_args()
     f = Findings(args.root)
     if args.check == "headers":
         check_headers(f, args.cc)
+    elif args.check == "docs":
+        docs.check(f.root, f.add)
     else:
         globals()["check_" + args.check](f)
     return 1 if f.count else 0

@@ -7,16 +7,22 @@ import sys
 import tempfile
 import unittest
 
+import docs
+
 LINT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "lint.py")
+
+
+def write(root, files):
+    for path, text in files.items():
+        path = os.path.join(root, path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
 
 
 def lint(check, files):
     with tempfile.TemporaryDirectory() as root:
-        for path, text in files.items():
-            path = os.path.join(root, path)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "w", encoding="utf-8") as f:
-                f.write(text)
+        write(root, files)
         done = subprocess.run([sys.executable, LINT, check, "--root", root],
                               text=True, capture_output=True, check=False)
         return done.returncode, done.stdout
@@ -110,6 +116,94 @@ class Lint(unittest.TestCase):
                    ("\tx;\n" * 81), "function of 81")
         self.passes("size", "relay/a.c", "int\nf(void)\n{\n%s}\n" %
                     ("\tx;\n" * 80))
+
+    # A tree whose documents are true; each case adds one line that is not.
+    TREE = {
+        "README.md": "[all](docs/protocol.md)\n",
+        "docs/protocol.md": """# P
+## 9. Problems
+| 403 | `refused` | agent |
+## 10. Tunnel
+### 10.1 Frames
+| 0x01 | HELLO | a->r |
+| 0x0010 | KEY | 32 bytes |
+""",
+        "docs/operations.md": "| name (`attest_relay_...`) |\n| --- |\n"
+                              "| `tunnels`, `workers` | now |\n\n",
+        "docs/operations-agent.md": "| `relay.url`, `.ca` | `--relay` |\n",
+        "common/problem.c": '\t[P_R] = { "refused", 403,\n',
+        "common/frame.h": "\tFRAME_HELLO = 0x01,\n",
+        "common/frame_table.h": "\tTAG_KEY = 0x0010,\n",
+        "relay/config.c": "struct conf_key relay_keys[] = {\n"
+                          '\t{ "limits.held", CONF_INT,\n};\n',
+        "relay/metrics.c": '\tgauge(out, "workers", "x");\n'
+                           '\ttenants(out, r, T, "tunnels", "x");\n',
+        "agent/config.c": "struct conf_key keys[] = {\n"
+                          '\t{ "relay.url", CONF_STRING,\n'
+                          '\t{ "relay.ca", CONF_PATH,\n};\n',
+        "agent/main.c": '/* docs/protocol.md 10.1 */\n\t{ "run", run },\n'
+                        '\t"relay"\n',
+        "tests/unit/CMakeLists.txt":
+            "foreach(part a b)\n  unit_test(x_${part} ${part}_test.c lib)\n"
+            "endforeach()\n",
+        "tests/unit/a_test.c": "static void\nholds_it(void **s)\n",
+        "tests/unit/b_test.c": "static void\nbreaks_it(void **s)\n",
+        "tests/integration/relay.cmake": "integration_test(r r_case.py)\n",
+        "tests/integration/r_case.py":
+            "class Case:\n    def test_one(self):\n",
+    }
+
+    def with_line(self, path, line):
+        found = []
+        with tempfile.TemporaryDirectory() as root:
+            write(root, {**self.TREE,
+                         path: self.TREE.get(path, "") + line + "\n"})
+            docs.check(root, lambda p, _, words: found.append(p + ": " + words))
+        return found
+
+    def test_docs_that_are_true(self):
+        self.assertEqual(lint("docs", self.TREE), (0, ""))
+        table = "| what | shown by |\n| --- | --- |\n| x | %s |"
+        for line in ("`relay/config.c`, `relay/config`, `tests/unit/*_test.c`, "
+                     "`common/problem.c`", "`main.c` x.md: `limits.held`",
+                     "unit.x_a, unit.x_b, integration.r `test_one`",
+                     "`limits.*`, `relay.url`, `relay.yaml`",
+                     "    attest-agent run --relay wss://a.example/sev",
+                     "`attest-agent run`, docs/protocol.md 10.1",
+                     table % "unit.x_a `holds_it`, `holds_*`",
+                     table % "unit.x_b and integration.r `Case.test_*`, `Case`"):
+            self.assertEqual(self.with_line("docs/a.md", line), [], line)
+
+    def test_docs_that_rot(self):
+        table = "| what | shown by |\n| --- | --- |\n| x | %s |"
+        for path, line, says in (
+                ("docs/a.md", "in `relay/gone.c`", "no such file: relay/gone"),
+                ("docs/a.md", "in relay/gone.c", "no such file: relay/gone"),
+                ("docs/a.md", "`tests/*/gone*`", "no such file: tests/*/gone"),
+                ("docs/a.md", "see `gone.c`", "no such file: gone.c"),
+                ("docs/a.md", "[x](gone.md)", "link to nowhere: docs/gone.md"),
+                ("docs/a.md", "unit.x_c", "no such test: unit.x_c"),
+                ("docs/a.md", "`test_two`", "no such test: test_two"),
+                ("docs/a.md", table % "unit.x_a `breaks_it`", "unit/a_test.c"),
+                ("docs/a.md", table % "r `test_o*`, x_gone", "test: x_gone"),
+                ("docs/a.md", "`secret_gone()`", "no such function"),
+                ("docs/a.md", "`limits.gone`", "no such key: limits.gone"),
+                ("docs/a.md", "`relay.gone-*`", "no such key: relay.gone"),
+                ("docs/a.md", "give `--gone`", "no such flag: --gone"),
+                ("docs/a.md", "    attest-agent gone", "has no gone"),
+                ("docs/a.md", "docs/protocol.md 10.2", "no section 10.2"),
+                ("relay/a.c", "/* docs/protocol.md 8 */", "no section 8"),
+                ("docs/protocol.md", "| 0x0011 | SIGN | x |", "0x0011 SIGN"),
+                ("common/frame.h", "\tFRAME_PING = 0x20,", "0x20 PING"),
+                ("common/problem.c", '\t[P_X] = { "gone", 4', "problem gone"),
+                ("relay/metrics.c", '\tcounter(out, "gone", "x");',
+                 "metric gone"),
+                ("agent/config.c", "struct conf_key keys[] = {\n"
+                 '\t{ "log.level", CONF_ENUM,\n};', "log.level is not in"),
+        ):
+            found = self.with_line(path, line)
+            self.assertTrue(any(says in words for words in found),
+                            (line, found))
 
 
 if __name__ == "__main__":
