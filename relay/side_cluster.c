@@ -121,7 +121,9 @@ on_judged(struct worker *w, struct directory_op *op)
 	for (size_t i = 0; i < a->count; i++)
 		if (a->numbers[i] == op->number)
 			a->back[i] = op;
-	while (a->count > 0 && a->back[0] != NULL) {
+	/* Looked at anew each time: an answer may make the tunnel leave, which
+	 * gives back all that is still asked. */
+	while ((a = s->asked) != NULL && a->count > 0 && a->back[0] != NULL) {
 		op = a->back[0];
 		a->count--;
 		memmove(&a->numbers[0], &a->numbers[1],

@@ -193,8 +193,8 @@ side_claim(void *arg, uint32_t number, const struct frame_claim *claim)
 	struct side *s = arg;
 
 	/* Other relays first: what is bound to a key on the disk is granted
-	 * without asking them. */
-	if (s->worker->relay->directory != NULL)
+	 * without asking them.  For one that leaves it is no all the same. */
+	if (s->worker->relay->directory != NULL && !s->leaving)
 		side_ask(s, number, claim);
 	else
 		side_claim_granted(s, number, claim, &all);

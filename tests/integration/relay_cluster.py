@@ -315,6 +315,45 @@ class Owners(Case):
         for relay in a, b, c:
             self.assertEqual(self.who(relay), "new")
 
+    def test_older_tunnel_that_claims_late(self):
+        """It has to go, with a CLAIM under way that was judged before."""
+        a, b, c = self.relays
+        old = self.tunnel(a, self.k1)
+        new = self.agent(b, self.k1, "new")
+        # A stranger's UUID needs no word of the directory.
+        self.send_claim(old, 1, self.uuid)
+        self.send_claim(old, 2, str(uuid.uuid4()))
+        self.assertEqual(old.wait_close(), 4409)
+        for relay in a, b, c:
+            self.assertEqual(self.who(relay), "new")
+        self.assertIsNone(new.code)
+
+    @staticmethod
+    def send_claim(t, number, name):
+        t.send(fake_agent.CLAIM, number, fake_agent.tlvs(
+            (fake_agent.T_CAPABILITIES, bytes(4)),
+            (fake_agent.T_NAMES, uuid.UUID(name).bytes + bytes(1)),
+            (fake_agent.T_MODE, bytes([EXCLUSIVE]))))
+
+    def test_claim_of_a_leaving_tunnel(self):
+        """It is answered, with no, while the last request is served."""
+        a, b, _ = self.relays
+        old = self.tunnel(a, self.k1)
+        self.assertEqual(old.claim(self.uuid), [OK])
+        answers = []
+        host = threading.Thread(
+            target=lambda: answers.append(self.ask(a)), daemon=True)
+        host.start()
+        request = old.request()
+        self.agent(b, self.k1, "new")
+        while old.recv()[0] != fake_agent.GOAWAY:
+            pass
+        self.assertEqual(old.claim(self.uuid), [DENIED])
+        old.respond(request[0], body=b"old")
+        self.assertEqual(old.wait_close(), 4409)
+        host.join(harness.PATIENCE)
+        self.assertEqual([one.body for one in answers], [b"old"])
+
     def test_other_key_is_denied_while_one_holds(self):
         a, b, c = self.relays
         one = self.agent(a, self.k1, "one")
