@@ -47,8 +47,18 @@ void libvirt_guest_free(struct libvirt_guest *g);
 
 bool libvirt_guest_active(const struct libvirt_guest *g);
 bool libvirt_guest_persistent(const struct libvirt_guest *g);
-/** libvirt_guest_running(g): its CPUs run. */
-bool libvirt_guest_running(const struct libvirt_guest *g);
+
+enum libvirt_state {
+	LIBVIRT_UNKNOWN, /* libvirt does not say */
+	LIBVIRT_RUNNING,
+	LIBVIRT_PAUSED, /* by its start, or by somebody since */
+	LIBVIRT_OTHER
+};
+enum libvirt_state libvirt_guest_state(const struct libvirt_guest *g);
+
+/** libvirt_guest_has_run(has, g): did its CPUs ever run?  By QEMU's word, since
+ * libvirt does not tell.  Returns -1 if neither does. */
+int libvirt_guest_has_run(bool *has, const struct libvirt_guest *g);
 
 /** libvirt_guest_uuid(out, g): "" if libvirt does not say. */
 void libvirt_guest_uuid(
@@ -58,9 +68,10 @@ void libvirt_guest_uuid(
 enum outcome libvirt_guest_xml(
     struct secret *out, const struct libvirt_guest *g, struct err *err);
 
-/** libvirt_guest_marked(g, id): it runs, and carries DOMAIN_LAUNCH_NS with
- * this ${id}. */
-bool libvirt_guest_marked(const struct libvirt_guest *g, const char *id);
+/** libvirt_guest_marked(is, g, id): it is active, and carries DOMAIN_LAUNCH_NS
+ * with this ${id}.  Returns -1 if libvirt does not say. */
+int libvirt_guest_marked(
+    bool *is, const struct libvirt_guest *g, const char *id);
 
 /** libvirt_create(out, l, xml, autodestroy, err): start ${xml} paused.
  * ${autodestroy}: it ends with the connection. */
@@ -80,7 +91,8 @@ enum outcome libvirt_inject(struct libvirt_guest *g,
 /** libvirt_resume(g, err): and see that it runs. */
 enum outcome libvirt_resume(struct libvirt_guest *g, struct err *err);
 
-/** libvirt_wait(g, err): until it has ended, or its daemon has. */
+/** libvirt_wait(g, err): until it has ended; OUTCOME_CONFIG: the connection
+ * ended first. */
 enum outcome libvirt_wait(const struct libvirt_guest *g, struct err *err);
 
 enum outcome libvirt_destroy(struct libvirt_guest *g, struct err *err);

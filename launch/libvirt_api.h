@@ -1,6 +1,7 @@
 #ifndef LAUNCH_LIBVIRT_API_H
 #define LAUNCH_LIBVIRT_API_H
 
+#include <libvirt/libvirt-qemu.h>
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 
@@ -57,6 +58,8 @@
 struct libvirt_api {
 #define LIBVIRT_FIELD(name) __typeof__ (&(name))(name);
 	LIBVIRT_CALLS(LIBVIRT_FIELD)
+	/* Of libvirt-qemu.so.0; NULL: it is not there. */
+	LIBVIRT_FIELD(virDomainQemuMonitorCommand)
 #undef LIBVIRT_FIELD
 };
 

@@ -8,6 +8,7 @@
 
 #include "common/base64.h"
 #include "launch/domain_xml.h"
+#include "launch/json.h"
 #include "launch/libvirt_inside.h"
 #include "launch/qmp_sev.h"
 
@@ -63,13 +64,37 @@ libvirt_guest_persistent(const struct libvirt_guest *g)
 	return g->l->api.virDomainIsPersistent(g->domain) == 1;
 }
 
-bool
-libvirt_guest_running(const struct libvirt_guest *g)
+enum libvirt_state
+libvirt_guest_state(const struct libvirt_guest *g)
 {
 	int state = VIR_DOMAIN_NOSTATE;
 
-	return g->l->api.virDomainGetState(g->domain, &state, NULL, 0) == 0 &&
-	    state == VIR_DOMAIN_RUNNING;
+	if (g->l->api.virDomainGetState(g->domain, &state, NULL, 0) != 0)
+		return LIBVIRT_UNKNOWN;
+	if (state == VIR_DOMAIN_RUNNING)
+		return LIBVIRT_RUNNING;
+	return state == VIR_DOMAIN_PAUSED ? LIBVIRT_PAUSED : LIBVIRT_OTHER;
+}
+
+/* QEMU calls a guest "prelaunch" until its first `cont`, and never again. */
+int
+libvirt_guest_has_run(bool *has, const struct libvirt_guest *g)
+{
+	const struct libvirt_api *api = &g->l->api;
+	json_t *o = NULL;
+	char status[24] = "", *text = NULL;
+
+	if (api->virDomainQemuMonitorCommand == NULL ||
+	    api->virDomainQemuMonitorCommand(
+		g->domain, "{\"execute\":\"query-status\"}", &text, 0) != 0)
+		return -1;
+	if (json_read_line(&o, span_str(text), QMP_DEPTH_MAX, NULL) == 0)
+		json_get_text(status, sizeof(status),
+		    json_object_get(o, "return"), "status");
+	json_decref(o);
+	free(text);
+	*has = strcmp(status, "prelaunch") != 0;
+	return status[0] == '\0' ? -1 : 0;
 }
 
 void
@@ -97,20 +122,35 @@ libvirt_guest_xml(
 	return rc;
 }
 
-bool
-libvirt_guest_marked(const struct libvirt_guest *g, const char *id)
+/* It is gone, rather than that libvirt does not say. */
+static bool
+is_gone(const struct libvirt_api *api)
 {
-	char *mark;
-	bool is;
+	int code = api->virGetLastErrorCode();
 
-	if (!libvirt_guest_active(g))
-		return false;
-	mark = g->l->api.virDomainGetMetadata(g->domain,
-	    VIR_DOMAIN_METADATA_ELEMENT, DOMAIN_LAUNCH_NS,
-	    VIR_DOMAIN_AFFECT_LIVE);
-	is = mark != NULL && strstr(mark, id) != NULL;
+	return code == VIR_ERR_NO_DOMAIN || code == VIR_ERR_OPERATION_INVALID;
+}
+
+int
+libvirt_guest_marked(bool *is, const struct libvirt_guest *g, const char *id)
+{
+	const struct libvirt_api *api = &g->l->api;
+	int active = api->virDomainIsActive(g->domain);
+	char *mark;
+
+	*is = false;
+	if (active != 1)
+		return active == 0 || is_gone(api) ? 0 : -1;
+	mark = api->virDomainGetMetadata(g->domain, VIR_DOMAIN_METADATA_ELEMENT,
+	    DOMAIN_LAUNCH_NS, VIR_DOMAIN_AFFECT_LIVE);
+	if (mark == NULL)
+		return is_gone(api) ||
+			api->virGetLastErrorCode() == VIR_ERR_NO_DOMAIN_METADATA
+		    ? 0
+		    : -1;
+	*is = strstr(mark, id) != NULL;
 	free(mark);
-	return is;
+	return 0;
 }
 
 enum outcome
@@ -259,7 +299,7 @@ libvirt_resume(struct libvirt_guest *g, struct err *err)
 {
 	if (g->l->api.virDomainResume(g->domain) != 0)
 		return libvirt_tell(g->l, "resume", err);
-	if (libvirt_guest_running(g))
+	if (libvirt_guest_state(g) == LIBVIRT_RUNNING)
 		return OUTCOME_OK;
 	err_set(
 	    err, ERR_UNSUPPORTED, "libvirt: resume: the guest does not run");
@@ -274,28 +314,50 @@ libvirt_destroy(struct libvirt_guest *g, struct err *err)
 	return OUTCOME_OK;
 }
 
-/* The guest has ended, or the daemon has. */
+/* What libvirt_wait() is woken by: counts of an eventfd. */
+#define ENDED UINT64_C(1)
+#define LOST (UINT64_C(1) << 32)
+
 static void
 on_lifecycle(
     virConnectPtr conn, virDomainPtr domain, int event, int detail, void *ctx)
 {
-	const uint64_t one = 1;
+	const uint64_t ended = ENDED;
 
 	(void)conn;
 	(void)domain;
 	(void)detail;
 	if (event == VIR_DOMAIN_EVENT_STOPPED)
-		(void)!write(*(const int *)ctx, &one, sizeof(one));
+		(void)!write(*(const int *)ctx, &ended, sizeof(ended));
 }
 
 static void
 on_close(virConnectPtr conn, int reason, void *ctx)
 {
-	const uint64_t one = 1;
+	const uint64_t lost = LOST;
 
 	(void)conn;
 	(void)reason;
-	(void)!write(*(const int *)ctx, &one, sizeof(one));
+	(void)!write(*(const int *)ctx, &lost, sizeof(lost));
+}
+
+static enum outcome
+await_end(const struct libvirt_guest *g, int fd, struct err *err)
+{
+	int active = g->l->api.virDomainIsActive(g->domain);
+	uint64_t count = ENDED;
+
+	/* It may have ended before we asked to be told. */
+	if (active == 0 || (active < 0 && is_gone(&g->l->api)))
+		return OUTCOME_OK;
+	if (active < 0)
+		return libvirt_tell(g->l, "guest", err);
+	while (read(fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+	if (count < LOST)
+		return OUTCOME_OK;
+	err_set(err, ERR_CLOSED, "libvirt: the connection is lost");
+	return OUTCOME_CONFIG;
 }
 
 enum outcome
@@ -304,7 +366,6 @@ libvirt_wait(const struct libvirt_guest *g, struct err *err)
 	const struct libvirt_api *api = &g->l->api;
 	int fd = eventfd(0, EFD_CLOEXEC), id = -1;
 	enum outcome rc = OUTCOME_BUG;
-	uint64_t count;
 
 	if (fd < 0) {
 		err_set(err, ERR_IO, "eventfd: %s", strerror(errno));
@@ -319,11 +380,7 @@ libvirt_wait(const struct libvirt_guest *g, struct err *err)
 		rc = libvirt_tell(g->l, "events", err);
 		goto out;
 	}
-	/* It may have ended before we asked to be told. */
-	while (libvirt_guest_active(g))
-		if (read(fd, &count, sizeof(count)) > 0)
-			break;
-	rc = OUTCOME_OK;
+	rc = await_end(g, fd, err);
 	(void)api->virConnectUnregisterCloseCallback(g->l->conn, on_close);
 out:
 	if (id >= 0)

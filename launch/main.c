@@ -12,6 +12,7 @@
 #include "launch/selftest.h"
 #include "launch/start.h"
 #include "launch/step.h"
+#include "launch/sweep.h"
 
 static const char usage[] =
     "usage: attest-launch COMMAND ...\n"
@@ -21,8 +22,10 @@ static const char usage[] =
     "gives the guest its secret, or does not let it run.\n"
     "\n"
     "  start DOMAIN.xml|--domain NAME [--service URL] [--uuid U]\n"
-    "        [--connect URI] [--transient] [--autodestroy]\n"
+    "        [--connect URI] [--transient] [--autodestroy] [--state DIR]\n"
     "           start a guest of libvirt; returns when it runs\n"
+    "  sweep [--state DIR]\n"
+    "           destroy what a start that was killed with its guard has left\n"
     "  qemu --service URL --uuid U [--policy N] -- qemu-system-x86_64 ...\n"
     "           start a guest with plain QEMU; stays until it ends\n"
     "  check --service URL\n"
@@ -44,6 +47,12 @@ static const char usage[] =
     "  --tls-min 1.2      accept TLS 1.2, too; 1.3 by default\n"
     "  --timeout S        for a request with all its tries, and for each step\n"
     "                     of QEMU; 120 by default\n"
+    "  --libvirt-timeout S\n"
+    "                     for each question to libvirt, and for each guest of\n"
+    "                     a sweep; 120 by default\n"
+    "  --state DIR        where starts under way are kept;\n"
+    "                     /var/lib/attest-launch by default, for others than\n"
+    "                     root attest-launch in the XDG state folder\n"
     "  --json             one object a step on stdout (always so with launch,\n"
     "                     validate and fetch)\n"
     "  --help, --version\n"
@@ -57,6 +66,7 @@ static const struct {
 	enum outcome (*run)(int argc, char **argv);
 } verbs[] = {
 	{ "start", start_libvirt },
+	{ "sweep", sweep },
 	{ "qemu", qemu_start },
 	{ "check", check_service },
 	{ "selftest", selftest },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define TIMEOUT_S_MAX 86400
+#define LIBVIRT_TIMEOUT_S 120
 #define KEY_MAX_LEN 64 /* docs/protocol.md 7 */
 
 static int
@@ -36,18 +37,29 @@ set_uuid(struct options *o, const char *v, struct err *err)
 }
 
 static int
-set_timeout(struct options *o, const char *v, struct err *err)
+parse_seconds(unsigned *out, const char *v, const char *name, struct err *err)
 {
 	unsigned long s = 0;
 
-	if (parse_number(&s, v, TIMEOUT_S_MAX, "timeout", err) != 0)
+	if (parse_number(&s, v, TIMEOUT_S_MAX, name, err) != 0)
 		return -1;
 	if (s == 0)
-		return err_set(err, ERR_USAGE,
-		    "--timeout: want a second or "
-		    "more");
-	o->service.timeout_s = (unsigned)s;
+		return err_set(
+		    err, ERR_USAGE, "--%s: want a second or more", name);
+	*out = (unsigned)s;
 	return 0;
+}
+
+static int
+set_timeout(struct options *o, const char *v, struct err *err)
+{
+	return parse_seconds(&o->service.timeout_s, v, "timeout", err);
+}
+
+static int
+set_libvirt_timeout(struct options *o, const char *v, struct err *err)
+{
+	return parse_seconds(&o->libvirt_s, v, "libvirt-timeout", err);
 }
 
 static int
@@ -107,10 +119,13 @@ static const struct flag {
 	{ "domain", OPT_DOMAIN, TEXT(domain) },
 	{ "connect", OPT_CONNECT, TEXT(connect) },
 	{ "firmware", OPT_FIRMWARE, TEXT(firmware) },
+	{ "state", OPT_STATE, TEXT(state) },
 	{ "transient", OPT_DOMAIN, TEXT(transient), .is = true },
 	{ "autodestroy", OPT_DOMAIN, TEXT(autodestroy), .is = true },
 	{ "json", OPT_JSON, TEXT(json), .is = true },
 	{ "timeout", OPT_SERVICE | OPT_QEMU, .set = set_timeout },
+	{ "libvirt-timeout", OPT_CONNECT | OPT_STATE,
+	    .set = set_libvirt_timeout },
 	{ "tls-min", OPT_SERVICE, .set = set_tls },
 	{ "uuid", OPT_UUID, .set = set_uuid },
 	{ "policy", OPT_POLICY, .set = set_policy },
@@ -170,6 +185,7 @@ options_parse(struct options *out, unsigned allowed, int argc, char **argv,
 	out->in = "-";
 	out->qemu = "qemu-system-x86_64";
 	out->service.timeout_s = SERVICE_TIMEOUT_S;
+	out->libvirt_s = LIBVIRT_TIMEOUT_S;
 	for (int i = 1; i < argc; i++) {
 		if ((allowed & OPT_REST) != 0 && strcmp(argv[i], "--") == 0) {
 			out->rest = argv + i + 1;

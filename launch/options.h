@@ -17,7 +17,8 @@ enum {
 	OPT_REST = 1U << 7,   /* a command line after -- */
 	OPT_DOMAIN = 1U << 8, /* a guest of libvirt; --service may come later */
 	OPT_CONNECT = 1U << 9,
-	OPT_FIRMWARE = 1U << 10 /* of a trial; --service may stay away */
+	OPT_FIRMWARE = 1U << 10, /* of a trial; --service may stay away */
+	OPT_STATE = 1U << 11     /* where launches under way are kept */
 };
 
 struct options {
@@ -33,6 +34,8 @@ struct options {
 	const char *file, *domain; /* NULL: not said */
 	const char *connect;       /* URI of libvirt, or NULL */
 	const char *firmware;
+	const char *state; /* a folder, or NULL: the usual one */
+	unsigned libvirt_s;
 	bool transient, autodestroy;
 	char **rest; /* borrowed of argv */
 	size_t rest_count;

@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/buf.h"
 #include "launch/json.h"
+#include "launch/wait.h"
 
 #define READ_LEN 8192
 
@@ -117,15 +117,6 @@ qmp_message_free(struct qmp_message *m)
 	m->object = m->value = NULL;
 }
 
-static int64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Wait until ${fd} is ready; the time is up: ERR_IO. */
 static int
 await(struct qmp *q, short events, int64_t deadline_ms, struct err *err)
@@ -133,7 +124,7 @@ await(struct qmp *q, short events, int64_t deadline_ms, struct err *err)
 	struct pollfd p = { .fd = q->fd, .events = events };
 
 	for (;;) {
-		int64_t left = deadline_ms - now_ms();
+		int64_t left = deadline_ms - wait_now_ms();
 		int n;
 
 		/* First of all: events without end are no answer, either. */
@@ -226,7 +217,7 @@ greeted(struct qmp *q, int timeout_ms, struct err *err)
 	char words[160];
 	enum qmp_kind kind;
 
-	if (next(&m, q, now_ms() + timeout_ms, err) != 0)
+	if (next(&m, q, wait_now_ms() + timeout_ms, err) != 0)
 		return -1;
 	kind = m.kind;
 	qmp_message_free(&m);
@@ -319,7 +310,7 @@ int
 qmp_call(json_t **out, char words[160], struct qmp *q, const char *command,
     json_t *arguments, int timeout_ms, struct err *err)
 {
-	int64_t deadline_ms = now_ms() + timeout_ms;
+	int64_t deadline_ms = wait_now_ms() + timeout_ms;
 	struct qmp_message m = { 0 };
 
 	words[0] = '\0';

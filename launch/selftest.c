@@ -9,6 +9,7 @@
 
 #include "common/base64.h"
 #include "launch/check.h"
+#include "launch/deadline.h"
 #include "launch/file.h"
 #include "launch/json.h"
 #include "launch/libvirt.h"
@@ -26,6 +27,7 @@ struct trial {
 	struct report report;
 	struct qmp_sev_host host; /* of the QEMU check */
 	int timeout_ms;
+	struct deadline deadline; /* of libvirt */
 };
 
 /* What a check found out, for people. */
@@ -165,13 +167,27 @@ check_guest(struct words *out, struct trial *t, struct err *err)
 	return rc;
 }
 
+static void
+late(void *ctx)
+{
+	const struct trial *t = ctx;
+	struct err err = { 0 };
+
+	err_set(&err, ERR_IO, "selftest: libvirt: no answer in time");
+	_exit((int)report_end(&t->report, OUTCOME_CONFIG, NULL, &err));
+}
+
 static enum outcome
 check_libvirt(struct words *out, struct trial *t, struct err *err)
 {
 	struct libvirt_host host = { 0 };
 	struct libvirt *l = NULL;
-	enum outcome rc = libvirt_open(&l, t->o.connect, err);
+	enum outcome rc;
 
+	if (deadline_start(&t->deadline, late, t, err) != 0)
+		return OUTCOME_BUG;
+	deadline_set(&t->deadline, t->o.libvirt_s);
+	rc = libvirt_open(&l, t->o.connect, err);
 	if (rc == OUTCOME_OK)
 		rc = libvirt_host(&host, l, err);
 	if (rc == OUTCOME_OK && t->host.facts != NULL &&
@@ -189,6 +205,7 @@ check_libvirt(struct words *out, struct trial *t, struct err *err)
 		    host.reduced_phys_bits);
 	json_decref(host.facts);
 	libvirt_close(l);
+	deadline_set(&t->deadline, 0);
 	return rc;
 }
 

@@ -1,28 +1,9 @@
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "launch/report.h"
 #include "launch/service_inside.h"
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_BOOTTIME, &t);
-	return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static void
-rest(uint64_t ms)
-{
-	struct timespec t = { .tv_sec = (time_t)(ms / 1000),
-		.tv_nsec = (long)(ms % 1000) * 1000000 };
-
-	while (nanosleep(&t, &t) != 0)
-		;
-}
+#include "launch/wait.h"
 
 int
 service_tell(const struct service_answer *out, struct err *err)
@@ -60,18 +41,19 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
     struct span body, const char *key, struct err *err)
 {
 	const struct service_fields fields = { "application/json", key };
-	uint64_t start = now_ms(), allowed = (uint64_t)s->timeout_s * 1000;
+	const int64_t allowed = (int64_t)s->timeout_s * 1000;
+	int64_t start = wait_now_ms();
 	bool pending = false;
 
 	for (unsigned tries = 0;; tries++) {
-		uint64_t gone = now_ms() - start, left, wait;
+		int64_t gone = wait_now_ms() - start, left, wait;
 		uint16_t dice = 0;
 		enum outcome rc;
 
 		left = gone < allowed ? allowed - gone : 1;
 		/* All that is left: a relay may hold a request for minutes
 		 * while the owner decides, and tells when it gives up. */
-		service_perform(out, s, path, body, &fields, left);
+		service_perform(out, s, path, body, &fields, (uint64_t)left);
 		if (!retry_worth(&out->tried)) {
 			rc = final(out);
 			if (rc != OUTCOME_OK)
@@ -87,18 +69,17 @@ service_ask(struct service_answer *out, struct service *s, const char *path,
 			    answer_problem_is(
 				&out->problem, "approval-pending");
 		(void)secret_random(&dice, sizeof(dice), NULL);
-		wait = retry_pause_ms(&out->tried, tries, dice);
-		if (now_ms() - start + wait >= allowed) {
+		wait = (int64_t)retry_pause_ms(&out->tried, tries, dice);
+		if (wait_now_ms() - start + wait >= allowed) {
 			err_wrap(err, "no final answer in %u s", s->timeout_s);
 			if (!pending)
 				return OUTCOME_UNREACHABLE;
 			err_wrap(err, "the owner has not decided");
 			return OUTCOME_PENDING;
 		}
-		report_say("%s; again in %llu.%llu s", err->msg,
-		    (unsigned long long)wait / 1000,
-		    (unsigned long long)wait % 1000 / 100);
-		rest(wait);
+		report_say("%s; again in %lld.%lld s", err->msg,
+		    (long long)wait / 1000, (long long)wait % 1000 / 100);
+		wait_rest_ms(wait);
 	}
 }
 

@@ -1,126 +1,20 @@
 #include "launch/start.h"
 
 #include <string.h>
+#include <unistd.h>
 
-#include "launch/domain_xml.h"
 #include "launch/file.h"
-#include "launch/flow.h"
-#include "launch/guard.h"
-#include "launch/libvirt.h"
+#include "launch/start_inside.h"
+#include "launch/sweep.h"
 
-/* One launch.  Zero-initialised; end() releases all of it. */
-struct start {
-	struct flow flow;
-	struct guard guard;
-	struct libvirt *l;
-	struct libvirt_host host;
-	struct secret text; /* the definition, as it came */
-	struct domain_xml *xml;
-	struct domain_look look;
-	bool defined; /* by us, and not before */
-	struct libvirt_guest *guest;
-	char id[UUID_TEXT_LEN + 1]; /* of this launch */
-};
-
-/* Parse ${s}->text, and learn what it says. */
-static enum outcome
-read_text(struct start *s, struct err *err)
-{
-	domain_xml_free(s->xml);
-	s->xml = NULL;
-	if (domain_xml_read(&s->xml, secret_span(&s->text), err) == 0 &&
-	    domain_xml_look(&s->look, s->xml, err) == 0)
-		return OUTCOME_OK;
-	return err->code == ERR_MEMORY ? OUTCOME_BUG : OUTCOME_CONFIG;
-}
-
-/* The definition that libvirt has of ${name}. */
-static enum outcome
-read_defined(struct start *s, const char *name, struct err *err)
-{
-	struct libvirt_guest *old = NULL;
-	enum outcome rc = libvirt_find(&old, s->l, name, err);
-
-	if (rc == OUTCOME_OK && old == NULL) {
-		err_set(
-		    err, ERR_NOT_FOUND, "libvirt has no domain %.100s", name);
-		rc = OUTCOME_CONFIG;
-	}
-	if (rc == OUTCOME_OK) {
-		secret_free(&s->text);
-		rc = libvirt_guest_xml(&s->text, old, err);
-	}
-	libvirt_guest_free(old);
-	return rc == OUTCOME_OK ? read_text(s, err) : rc;
-}
-
-/* Judged before the owner is asked: a launch that cannot end well would only
- * cost her a session. */
-static enum outcome
-not_yet_active(struct start *s, bool *persistent, struct err *err)
-{
-	struct libvirt_guest *old = NULL;
-	enum outcome rc = libvirt_find(&old, s->l, s->look.name, err);
-
-	*persistent = old != NULL && libvirt_guest_persistent(old);
-	if (rc == OUTCOME_OK && old != NULL && libvirt_guest_active(old)) {
-		err_set(err, ERR_CONFLICT, "domain %.100s is active already",
-		    s->look.name);
-		rc = OUTCOME_CONFIG;
-	}
-	libvirt_guest_free(old);
-	return rc;
-}
+#define GUARD_S 60   /* it gets to destroy the guest before we end */
+#define UNDO_S 60    /* libvirt gets for what else is to be undone */
+#define ORPHANS_S 10 /* it gets for each guest of a killed launch */
 
 static enum outcome
-need_service(struct start *s, struct err *err)
+open_libvirt(struct start *s, struct err *err)
 {
-	struct options *o = &s->flow.o;
-
-	if (o->service.url == NULL && s->look.service[0] != '\0')
-		o->service.url = s->look.service;
-	if (o->service.url == NULL) {
-		err_set(err, ERR_USAGE,
-		    "--service URL, or <service> in the domain's <metadata>");
-		return OUTCOME_USAGE;
-	}
-	if (!o->has_uuid && !s->look.has_uuid) {
-		err_set(err, ERR_USAGE,
-		    "--uuid, or <uuid> in the domain's definition");
-		return OUTCOME_USAGE;
-	}
-	if (!o->has_uuid)
-		o->uuid = s->look.uuid;
-	/* Only the owner's policy can be measured: another one in the
-	 * definition is told here, and not by a mismatch. */
-	o->has_policy = s->look.has_policy;
-	o->policy = s->look.policy;
-	return service_new(&s->flow.service, &o->service, err) == 0
-	    ? OUTCOME_OK
-	    : OUTCOME_USAGE;
-}
-
-static enum outcome
-find_domain(struct start *s, struct err *err)
-{
-	const struct options *o = &s->flow.o;
-	bool persistent = false;
-	enum outcome rc;
-
-	rc = o->domain != NULL ? read_defined(s, o->domain, err)
-			       : read_text(s, err);
-	if (rc == OUTCOME_OK)
-		rc = not_yet_active(s, &persistent, err);
-	if (rc == OUTCOME_OK)
-		rc = need_service(s, err);
-	if (rc != OUTCOME_OK || o->domain != NULL || o->transient)
-		return rc;
-	/* As `virsh define` and then --domain; libvirt may fill in a UUID. */
-	rc = libvirt_define(s->l, (const char *)s->text.ptr, err);
-	if (rc != OUTCOME_OK)
-		return rc;
-	s->defined = !persistent;
-	return read_defined(s, s->look.name, err);
+	return libvirt_open(&s->l, s->flow.o.connect, err);
 }
 
 static enum outcome
@@ -147,7 +41,7 @@ tell_guest(const struct start *s, const char *step, const char *words)
 	report_say("%s: %s", s->look.name, words);
 	report_step(&s->flow.report, step,
 	    json_pack("{s:s, s:s, s:s}", "domain", s->look.name, "domain-uuid",
-		uuid, "launch", s->id));
+		uuid, "launch", s->record.id));
 }
 
 static enum outcome
@@ -160,19 +54,22 @@ start_paused(struct start *s, struct err *err)
 		.kernel_hashes = a->kernel_hashes,
 		.owner_cert = span_of(a->owner_cert, sizeof(a->owner_cert)),
 		.session = span_of(a->session, sizeof(a->session)),
-		.launch_id = s->id };
+		.launch_id = s->record.id };
 	struct secret text = { 0 };
 	enum outcome rc = OUTCOME_BUG;
 
-	if (service_key(s->id, err) == 0 &&
-	    domain_xml_fill(s->xml, &fill, err) == 0 &&
+	/* On disk before there can be a guest. */
+	if (domain_xml_fill(s->xml, &fill, err) == 0 &&
 	    domain_xml_write(&text, s->xml, err) == 0 &&
-	    guard_watch(&s->guard, s->look.name, s->id, err) == 0) {
+	    record_ask(&s->record, s->flow.o.connect, s->look.name, err) == 0 &&
+	    (!s->flow.o.autodestroy ||
+		record_say(&s->record, RECORD_BOUND, err) == 0)) {
+		s->asked = true;
 		rc = libvirt_create(&s->guest, s->l, (const char *)text.ptr,
 		    s->flow.o.autodestroy, err);
 		/* Answered: there is a guest now, or there will be none. */
 		if ((rc == OUTCOME_OK || libvirt_alive(s->l)) &&
-		    guard_answered(&s->guard, err) != 0)
+		    record_say(&s->record, RECORD_ANSWERED, err) != 0)
 			rc = OUTCOME_BUG;
 	}
 	secret_free(&text);
@@ -182,45 +79,116 @@ start_paused(struct start *s, struct err *err)
 }
 
 static enum outcome
-judge_and_inject(struct start *s, struct err *err)
+ask_session(struct start *s, struct err *err)
 {
-	struct answer_validate packet = { 0 };
-	struct measured measured;
-	enum outcome rc;
+	return flow_session(&s->flow, s->host.facts, err);
+}
 
-	rc = libvirt_measure(&measured, s->guest, err);
+static enum outcome
+measure(struct start *s, struct err *err)
+{
+	return libvirt_measure(&s->measured, s->guest, err);
+}
+
+static enum outcome
+ask_owner(struct start *s, struct err *err)
+{
+	return flow_validate(&s->packet, &s->flow, &s->measured, err);
+}
+
+static enum outcome
+inject(struct start *s, struct err *err)
+{
+	enum outcome rc = OUTCOME_OK;
+
+	if (s->packet.inject)
+		rc = libvirt_inject(s->guest, &s->packet, err);
 	if (rc == OUTCOME_OK)
-		rc = flow_validate(&packet, &s->flow, &measured, err);
-	if (rc == OUTCOME_OK && packet.inject)
-		rc = libvirt_inject(s->guest, &packet, err);
-	if (rc == OUTCOME_OK)
-		flow_injected(&s->flow, packet.inject);
-	answer_validate_free(&packet);
+		flow_injected(&s->flow, s->packet.inject);
 	return rc;
 }
 
 static enum outcome
+resume(struct start *s, struct err *err)
+{
+	/* From here on a guest that runs may be no failure: record first. */
+	if (record_say(&s->record, RECORD_RESUMING, err) != 0)
+		return OUTCOME_BUG;
+	return libvirt_resume(s->guest, err);
+}
+
+/* Whatever comes of it: a guest that runs is left alone. */
+static void
+let_go(struct start *s)
+{
+	(void)record_say(&s->record, RECORD_DONE, NULL);
+	record_end(&s->record);
+	(void)guard_end(&s->guard, GUARD_S);
+}
+
+/* A launch.  What libvirt is asked for has a deadline of ours; the service's
+ * answers have their own. */
+static const struct {
+	const char *libvirt; /* NULL: it is not asked */
+	enum outcome (*run)(struct start *, struct err *);
+} steps[] = {
+	{ "connect", open_libvirt },
+	{ "SEV of this host", ask_host },
+	{ "definition of the domain", start_domain },
+	{ NULL, ask_session },
+	{ "start", start_paused },
+	{ "measurement", measure },
+	{ NULL, ask_owner },
+	{ "secret", inject },
+	{ "resume", resume },
+};
+
+static enum outcome
 launch(struct start *s, struct err *err)
 {
-	enum outcome rc = libvirt_open(&s->l, s->flow.o.connect, err);
+	enum outcome rc = OUTCOME_OK;
 
-	if (rc == OUTCOME_OK)
-		rc = ask_host(s, err);
-	if (rc == OUTCOME_OK)
-		rc = find_domain(s, err);
-	if (rc == OUTCOME_OK)
-		rc = flow_session(&s->flow, s->host.facts, err);
-	if (rc == OUTCOME_OK)
-		rc = start_paused(s, err);
-	if (rc == OUTCOME_OK)
-		rc = judge_and_inject(s, err);
-	if (rc == OUTCOME_OK)
-		rc = libvirt_resume(s->guest, err);
+	for (size_t i = 0;
+	     rc == OUTCOME_OK && i < sizeof(steps) / sizeof(steps[0]); i++) {
+		s->doing = steps[i].libvirt;
+		if (s->doing != NULL)
+			deadline_set(&s->deadline, s->flow.o.libvirt_s);
+		rc = steps[i].run(s, err);
+		deadline_set(&s->deadline, 0);
+	}
 	if (rc != OUTCOME_OK)
 		return rc;
-	guard_release(&s->guard);
+	if (!s->flow.o.autodestroy)
+		let_go(s);
 	tell_guest(s, "running", "running");
 	return OUTCOME_OK;
+}
+
+static void
+tell_trying(const struct start *s, pid_t guard)
+{
+	report_say("libvirt does not answer: process %d goes on trying to "
+		   "destroy %s",
+	    (int)guard, s->look.name);
+}
+
+/* libvirt holds the other thread for ever; the guard does what is left. */
+static void
+give_up(void *ctx)
+{
+	struct start *s = ctx;
+	struct err late = { 0 };
+
+	if (s->ends == OUTCOME_OK)
+		_exit(OUTCOME_OK);
+	if (s->why == NULL && s->asked) {
+		(void)record_say(&s->record, RECORD_FAILED, NULL);
+		tell_trying(s, s->guard.pid);
+	}
+	err_set(&late, ERR_IO, "libvirt: %s: no answer in time", s->doing);
+	(void)report_end(
+	    &s->flow.report, s->ends, NULL, s->why == NULL ? &late : s->why);
+	_exit((int)s->ends);
 }
 
 static int
@@ -230,7 +198,7 @@ open_start(struct start *s, int argc, char **argv, struct err *err)
 
 	if (flow_options(&s->flow,
 		OPT_SERVICE | OPT_UUID | OPT_JSON | OPT_KEY | OPT_DOMAIN |
-		    OPT_CONNECT,
+		    OPT_CONNECT | OPT_STATE,
 		argc, argv, err) != 0)
 		return -1;
 	if ((o->file == NULL) == (o->domain == NULL))
@@ -239,6 +207,9 @@ open_start(struct start *s, int argc, char **argv, struct err *err)
 	if (o->transient && o->file == NULL)
 		return err_set(err, ERR_USAGE,
 		    "--transient goes with DOMAIN.xml: --domain is defined");
+	if (o->connect != NULL && strlen(o->connect) > RECORD_URI_MAX)
+		return err_set(err, ERR_USAGE,
+		    "--connect: at most %d characters", RECORD_URI_MAX);
 	if (o->file != NULL &&
 	    file_read(&s->text, o->file, DOMAIN_XML_MAX, err) != 0)
 		return -1;
@@ -251,9 +222,40 @@ outlive(struct start *s, struct err *err)
 {
 	enum outcome rc = libvirt_wait(s->guest, err);
 
-	if (rc == OUTCOME_OK)
-		tell_guest(s, "ended", "ended");
-	return rc;
+	if (rc != OUTCOME_OK)
+		return rc;
+	tell_guest(s, "ended", "ended");
+	let_go(s);
+	return OUTCOME_OK;
+}
+
+/* The guard's end is the guest's; if it was killed itself, it is our turn. */
+static void
+end_guest(struct start *s)
+{
+	struct err err = { 0 };
+	pid_t pid = s->guard.pid;
+
+	if (pid == 0) {
+		record_end(&s->record);
+		return;
+	}
+	if (s->asked)
+		(void)record_say(&s->record, RECORD_FAILED, NULL);
+	switch (guard_end(&s->guard, GUARD_S)) {
+	case GUARD_OVER:
+		return;
+	case GUARD_TRYING:
+		tell_trying(s, pid);
+		return;
+	case GUARD_GONE:
+		break;
+	}
+	if (s->guest != NULL && libvirt_destroy(s->guest, &err) == OUTCOME_OK)
+		record_end(&s->record);
+	else
+		report_say(
+		    "%s: attest-launch sweep looks for it", s->look.name);
 }
 
 /* A failed launch leaves neither the guest nor the definition of it. */
@@ -263,11 +265,7 @@ undo(struct start *s)
 	struct libvirt_guest *old = NULL;
 	struct err err = { 0 };
 
-	/* The guard's end is the guest's; if it was killed itself, it is our
-	 * turn. */
-	if (guard_end(&s->guard, &err) != 0 &&
-	    (s->guest == NULL || libvirt_destroy(s->guest, &err) != OUTCOME_OK))
-		report_say("%s: look for the guest, it is paused", err.msg);
+	end_guest(s);
 	if (s->defined &&
 	    (libvirt_find(&old, s->l, s->look.name, &err) != OUTCOME_OK ||
 		(old != NULL && libvirt_undefine(old, &err) != OUTCOME_OK)))
@@ -275,25 +273,63 @@ undo(struct start *s)
 	libvirt_guest_free(old);
 }
 
+/* Before any thread: what a killed launch has left, and who cares for ours. */
+static enum outcome
+prepare(struct start *s, struct err *err)
+{
+	struct err left = { 0 };
+
+	if (record_folder(&s->folder, s->flow.o.state, err) != 0)
+		return OUTCOME_USAGE;
+	if (sweep_folder(&s->flow.report, s->folder, ORPHANS_S, &left) !=
+	    OUTCOME_OK)
+		report_say("%s", left.msg);
+	if (record_new(&s->record, s->folder, err) != 0)
+		return OUTCOME_USAGE;
+	return guard_start(&s->guard, &s->record, err) == 0 &&
+		deadline_start(&s->deadline, give_up, s, err) == 0
+	    ? OUTCOME_OK
+	    : OUTCOME_BUG;
+}
+
+static void
+free_start(struct start *s)
+{
+	libvirt_guest_free(s->guest);
+	libvirt_close(s->l);
+	domain_xml_free(s->xml);
+	secret_free(&s->text);
+	answer_validate_free(&s->packet);
+	json_decref(s->host.facts);
+	record_leave(&s->record);
+	if (s->folder >= 0)
+		(void)close(s->folder);
+}
+
 enum outcome
 start_libvirt(int argc, char **argv)
 {
-	struct start s = { 0 };
+	struct start s = {
+		.folder = -1, .record.fd = -1, .ends = OUTCOME_CONFIG
+	};
 	struct err err = { 0 };
 	enum outcome rc = OUTCOME_USAGE;
 
 	if (open_start(&s, argc, argv, &err) == 0)
-		rc = guard_start(&s.guard, s.flow.o.connect, &err) == 0
-		    ? launch(&s, &err)
-		    : OUTCOME_BUG;
-	if (rc != OUTCOME_OK)
-		undo(&s);
-	else if (s.flow.o.autodestroy)
+		rc = prepare(&s, &err);
+	if (rc == OUTCOME_OK)
+		rc = launch(&s, &err);
+	if (rc == OUTCOME_OK && s.flow.o.autodestroy)
 		rc = outlive(&s, &err);
-	libvirt_guest_free(s.guest);
-	libvirt_close(s.l);
-	domain_xml_free(s.xml);
-	secret_free(&s.text);
-	json_decref(s.host.facts);
+	s.ends = rc;
+	s.why = &err;
+	s.doing = "end";
+	if (rc != OUTCOME_OK) {
+		deadline_set(&s.deadline, GUARD_S + UNDO_S);
+		undo(&s);
+	}
+	deadline_set(&s.deadline, UNDO_S);
+	free_start(&s);
+	deadline_set(&s.deadline, 0);
 	return flow_end(&s.flow, rc, &err);
 }

@@ -54,6 +54,8 @@ words_that_cannot_be(void **state)
 		{ START, WORDS("--timeout", "-1"), "want a number" },
 		{ START, WORDS("--timeout", "1s"), "want a number" },
 		{ START, WORDS("--timeout", "86401"), "want a number" },
+		{ OPT_STATE, WORDS("--libvirt-timeout", "0"), "a second or" },
+		{ OPT_STATE, WORDS("--timeout", "1"), "unknown word" },
 		{ START, WORDS("--tls-min", "1.1"), "want 1.2 or 1.3" },
 		{ OPT_SERVICE, WORDS("--json"), "unknown word --json" },
 		{ OPT_SERVICE, WORDS("--ca", "x"), "--service URL is needed" },
@@ -92,6 +94,7 @@ what_is_meant(void **state)
 	assert_true(o.transient && o.json && o.has_uuid);
 	assert_false(o.autodestroy);
 	assert_int_equal(o.service.timeout_s, 7);
+	assert_int_equal(o.libvirt_s, 120);
 	assert_int_equal(parse(&o, START, least, NULL), 0);
 	assert_null(o.file);
 	assert_non_null(o.domain);
