@@ -33,7 +33,8 @@ class Units(unittest.TestCase):
         """No word that systemd does not know."""
         done = harness.run(
             ["systemd-analyze", "verify", "--man=no",
-             *self.units(".service"), *self.units(".socket")])
+             *self.units(".service"), *self.units(".socket"),
+             *self.units(".timer")])
         self.assertEqual(done.stdout + done.stderr, "")
 
     def test_the_two_relay_units_differ_where_they_must(self):
@@ -49,7 +50,10 @@ class Units(unittest.TestCase):
                                 "RuntimeDirectoryPreserve"})
 
     def test_exposure(self):
-        for unit in [u for u in self.units(".service") if "relay" in u]:
+        for unit in self.units(".service"):
+            # One of a user has no more rights to give up than she has.
+            if "agent" in os.path.basename(unit):
+                continue
             done = harness.run(
                 ["systemd-analyze", "security", "--offline=yes", "--no-pager",
                  "--threshold=" + EXPOSURE, unit])
