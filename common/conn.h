@@ -46,7 +46,8 @@ struct conn_ops {
  * conn_accept(out, loop, ctx, fd, settings, ops, arg, err):
  * Take the accepted socket ${fd}, which is ours from then on, also after a
  * failure.  A NULL ${ctx} is without TLS: for a Unix socket, whose ends the
- * kernel knows, and nothing else.  ${settings} and ${ops} must outlive the connection.
+ * kernel knows, or one of which every byte is judged as a stranger's.
+ * ${settings} and ${ops} must outlive the connection.
  *   errors  ERR_MEMORY, ERR_IO; no callback comes then
  */
 int conn_accept(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,

@@ -3,9 +3,8 @@
 #include "common/clock.h"
 #include "common/secret.h"
 #include "relay/number.h"
+#include "relay/redis_link.h"
 
-#include <hiredis/async.h>
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,16 +14,13 @@
 #define TICK_MS 1000
 #define STALL_MS 3000 /* without an answer: the connection is dead */
 #define SHA_LEN 40
-#define ARGS_MAX 24
+#define ARGS_MAX 20
 
 enum which { SPEAKS, LISTENS, CONNECTIONS };
 
 struct connection {
 	struct redis *redis;
-	redisAsyncContext *ac; /* hiredis frees it; NULL: none */
-	struct loop_fd watch;
-	unsigned wants;
-	bool watched;
+	struct redis_link *link; /* NULL: none */
 };
 
 struct redis {
@@ -38,128 +34,15 @@ struct redis {
 	char sha[DIRECTORY_SCRIPTS][SHA_LEN + 1];
 	unsigned steps; /* of the set-up without an answer */
 	bool up;
+	bool told; /* whether it is up */
 	bool falling;
 	bool ending;
 	uint64_t started_ms;
 	uint64_t up_ms;
 	uint64_t asked_ms; /* the clock, without an answer; 0: not */
 	struct loop_timer timer;
-	char why[160];
+	char why[RESP_LINE_MAX];
 };
-
-int
-redis_url_parse(struct redis_url *out, const char *text, struct err *err)
-{
-	static const char scheme[] = "redis://";
-	const char *rest = text + sizeof(scheme) - 1, *colon;
-	size_t len, host_len;
-	uint64_t n;
-
-	*out = (struct redis_url){ .port = 6379 };
-	if (strncmp(text, "rediss://", 9) == 0)
-		return err_set(err, ERR_UNSUPPORTED,
-		    "Debian's hiredis has no TLS: use redis:// on a network of "
-		    "its own, or through stunnel");
-	if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
-		goto bad;
-	len = strcspn(rest, "/");
-	if (rest[len] == '/') {
-		if (!number_parse(&n, span_str(rest + len + 1), 65535))
-			goto bad;
-		out->db = (unsigned)n;
-	}
-	colon = memrchr(rest, ':', len);
-	host_len = colon != NULL ? (size_t)(colon - rest) : len;
-	if (colon != NULL) {
-		if (!number_parse(
-			&n, span_of(colon + 1, len - host_len - 1), UINT16_MAX))
-			goto bad;
-		out->port = (uint16_t)n;
-	}
-	if (host_len == 0 || host_len >= sizeof(out->host) ||
-	    memchr(rest, '@', host_len) != NULL || out->port == 0)
-		goto bad;
-	memcpy(out->host, rest, host_len);
-	return 0;
-bad:
-	return err_set(err, ERR_USAGE,
-	    "want redis://HOST[:PORT][/DB] (the password goes to "
-	    "cluster.password-file)");
-}
-
-/*
- * hiredis on our loop.
- */
-
-static void
-on_event(void *arg, unsigned events)
-{
-	struct connection *c = arg;
-	redisAsyncContext *ac = c->ac;
-
-	if ((events & LOOP_READ) != 0 && ac != NULL)
-		redisAsyncHandleRead(ac);
-	if ((events & LOOP_WRITE) != 0 && ac != NULL && c->ac == ac)
-		redisAsyncHandleWrite(ac);
-}
-
-static void
-want(void *arg, unsigned on, unsigned off)
-{
-	struct connection *c = arg;
-
-	c->wants = (c->wants | on) & ~off;
-	if (c->watched)
-		loop_fd_want(&c->watch, c->wants);
-}
-
-static void
-add_read(void *arg)
-{
-	want(arg, LOOP_READ, 0);
-}
-
-static void
-del_read(void *arg)
-{
-	want(arg, 0, LOOP_READ);
-}
-
-static void
-add_write(void *arg)
-{
-	want(arg, LOOP_WRITE, 0);
-}
-
-static void
-del_write(void *arg)
-{
-	want(arg, 0, LOOP_WRITE);
-}
-
-/* hiredis frees the context behind this. */
-static void
-cleanup(void *arg)
-{
-	struct connection *c = arg;
-
-	if (c->watched)
-		loop_fd_free(&c->watch);
-	c->watched = false;
-	c->wants = 0;
-	c->ac = NULL;
-}
-
-static void
-drop(struct connection *c)
-{
-	redisAsyncContext *ac = c->ac;
-
-	if (ac == NULL)
-		return;
-	c->ac = NULL;
-	redisAsyncFree(ac);
-}
 
 /* Both go together, as neither is of use alone. */
 static void
@@ -174,8 +57,10 @@ fall(struct redis *r, const char *why)
 	snprintf(r->why, sizeof(r->why), "%s", why);
 	r->up = false;
 	r->asked_ms = 0;
-	for (size_t i = 0; i < CONNECTIONS; i++)
-		drop(&r->connections[i]);
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		redis_link_close(r->connections[i].link);
+		r->connections[i].link = NULL;
+	}
 	r->falling = false;
 	if (r->ending)
 		return;
@@ -183,189 +68,183 @@ fall(struct redis *r, const char *why)
 	loop_timer_set(&r->timer,
 	    was_up && clock_ms() - r->up_ms < RETRY_SLOW_MS ? RETRY_SLOW_MS
 							    : RETRY_MS);
-	if (was_up)
+	if (was_up || !r->told)
 		r->ops.down(r->arg, r->why);
+	r->told = true;
 }
 
 static void
-on_connect(const redisAsyncContext *ac, int status)
+fall_over(struct redis *r, const struct resp *reply)
 {
-	struct connection *c = ac->data;
+	char text[RESP_LINE_MAX];
 
-	if (status == REDIS_OK)
+	if (reply->head.kind != RESP_ERROR) {
+		fall(r, "an answer of no known form");
 		return;
-	c->ac = NULL; /* hiredis frees it next */
-	fall(c->redis, ac->errstr);
-}
-
-static void
-on_disconnect(const redisAsyncContext *ac, int status)
-{
-	struct connection *c = ac->data;
-
-	(void)status;
-	c->ac = NULL;
-	fall(c->redis, ac->errstr[0] != '\0' ? ac->errstr : "closed");
-}
-
-static int
-open_connection(struct redis *r, enum which which)
-{
-	struct connection *c = &r->connections[which];
-	redisAsyncContext *ac = redisAsyncConnect(r->url.host, r->url.port);
-	struct err err;
-
-	if (ac == NULL)
-		return -1;
-	c->redis = r;
-	if (ac->err != 0 ||
-	    loop_fd_init(&c->watch, r->loop, ac->c.fd, on_event, c, &err) !=
-		0) {
-		snprintf(r->why, sizeof(r->why), "%s", ac->errstr);
-		redisAsyncFree(ac);
-		return -1;
 	}
-	c->ac = ac;
-	c->watched = true;
-	c->wants = 0;
-	ac->data = c;
-	ac->ev.data = c;
-	ac->ev.addRead = add_read;
-	ac->ev.delRead = del_read;
-	ac->ev.addWrite = add_write;
-	ac->ev.delWrite = del_write;
-	ac->ev.cleanup = cleanup;
-	redisAsyncSetConnectCallback(ac, on_connect);
-	redisAsyncSetDisconnectCallback(ac, on_disconnect);
-	return 0;
+	snprintf(text, sizeof(text), "%.*s", (int)reply->head.text.len,
+	    (const char *)reply->head.text.ptr);
+	fall(r, text);
 }
 
 /*
  * Set-up: password, database, scripts; then the channel.
  */
 
-static bool
-is_bad(const struct redis *r, const redisReply *reply)
-{
-	return r->ending || reply == NULL || reply->type == REDIS_REPLY_ERROR;
-}
-
-/* One step of the set-up is answered. */
+/* One step of the set-up is answered: ${good} or else. */
 static void
-step_done(struct redis *r, const redisReply *reply)
+step_done(struct redis *r, const struct resp *reply, bool good)
 {
-	if (is_bad(r, reply)) {
-		if (reply != NULL)
-			fall(r, reply->str);
+	if (reply == NULL)
+		return; /* it falls already */
+	if (!good) {
+		fall_over(r, reply);
 		return;
 	}
 	if (--r->steps > 0)
 		return;
-	r->up = true;
+	r->up = r->told = true;
 	r->up_ms = clock_ms();
 	loop_timer_set(&r->timer, 0); /* ask for the time */
 	r->ops.up(r->arg);
 }
 
 static void
-on_step(redisAsyncContext *ac, void *reply, void *user)
+on_step(void *arg, void *user, const struct resp *reply)
 {
-	struct connection *c = ac->data;
+	struct connection *c = arg;
 
 	(void)user;
-	step_done(c->redis, reply);
+	step_done(
+	    c->redis, reply, reply != NULL && resp_is(&reply->head, "OK"));
 }
 
 static void
-on_script(redisAsyncContext *ac, void *reply, void *user)
+on_script(void *arg, void *user, const struct resp *reply)
 {
-	struct connection *c = ac->data;
-	const redisReply *v = reply;
+	struct connection *c = arg;
 	char *sha = user;
+	bool good = reply != NULL && reply->head.kind == RESP_TEXT &&
+	    reply->head.text.len == SHA_LEN;
 
-	if (v != NULL && v->type == REDIS_REPLY_STRING && v->len == SHA_LEN)
-		memcpy(sha, v->str, SHA_LEN);
-	else if (v != NULL && v->type != REDIS_REPLY_ERROR) {
-		fall(c->redis, "SCRIPT LOAD gave no SHA-1");
-		return;
-	}
-	step_done(c->redis, v);
+	if (good)
+		memcpy(sha, reply->head.text.ptr, SHA_LEN);
+	step_done(c->redis, reply,
+	    good && strspn(sha, "0123456789abcdef") == SHA_LEN);
 }
 
-/* "message", channel, text; or "subscribe", channel, count. */
-static void
-on_message(redisAsyncContext *ac, void *reply, void *user)
+static bool
+is_of_channel(const struct redis *r, const struct resp *reply, const char *what)
 {
-	struct connection *c = ac->data;
-	const redisReply *v = reply, *text;
+	return resp_count(reply) == 3 && resp_is(&reply->items[0], what) &&
+	    resp_is(&reply->items[1], r->channel);
+}
+
+static void
+on_subscribed(void *arg, void *user, const struct resp *reply)
+{
+	struct connection *c = arg;
 
 	(void)user;
-	if (is_bad(c->redis, v) || v->type != REDIS_REPLY_ARRAY ||
-	    v->elements != 3) {
-		if (v != NULL)
-			step_done(c->redis, v);
-		return;
-	}
-	text = v->element[2];
-	if (text->type == REDIS_REPLY_INTEGER)
-		step_done(c->redis, v);
-	else if (text->type == REDIS_REPLY_STRING &&
-	    text->len <= REDIS_TEXT_MAX)
-		c->redis->ops.heard(
-		    c->redis->arg, span_of(text->str, (size_t)text->len));
+	step_done(c->redis, reply,
+	    reply != NULL && is_of_channel(c->redis, reply, "subscribe"));
 }
 
-static int
-greet(struct redis *r, enum which which)
+static void
+on_unasked(void *arg, const struct resp *reply)
 {
-	redisAsyncContext *ac = r->connections[which].ac;
+	struct connection *c = arg;
+	struct redis *r = c->redis;
 
-	if (r->password[0] != '\0') {
-		r->steps++;
-		if (redisAsyncCommand(
-			ac, on_step, NULL, "AUTH %s", r->password) != REDIS_OK)
-			return -1;
-	}
-	r->steps++;
-	return redisAsyncCommand(ac, on_step, NULL, "SELECT %u", r->url.db) ==
-		REDIS_OK
-	    ? 0
-	    : -1;
+	if (c == &r->connections[LISTENS] &&
+	    is_of_channel(r, reply, "message") &&
+	    reply->items[2].kind == RESP_TEXT)
+		r->ops.heard(r->arg, reply->items[2].text);
+	else
+		fall(r, "an answer that nobody asked for");
 }
 
-static int
-set_up(struct redis *r)
+static bool
+say_hello(struct connection *c)
 {
-	redisAsyncContext *ac = r->connections[SPEAKS].ac;
+	const struct redis *r = c->redis;
+	char db[16];
+	const char *const auth[] = { "AUTH", r->password };
+	const char *const select[] = { "SELECT", db };
 
-	r->steps = 0;
-	if (greet(r, SPEAKS) != 0 || greet(r, LISTENS) != 0)
-		return -1;
-	for (int i = 0; i < DIRECTORY_SCRIPTS; i++) {
-		r->steps++;
-		if (redisAsyncCommand(ac, on_script, r->sha[i],
-			"SCRIPT LOAD %s",
-			directory_script_text((enum directory_script)i)) !=
-		    REDIS_OK)
-			return -1;
-	}
-	r->steps++;
-	return redisAsyncCommand(r->connections[LISTENS].ac, on_message, NULL,
-		   "SUBSCRIBE %s", r->channel) == REDIS_OK
-	    ? 0
-	    : -1;
+	snprintf(db, sizeof(db), "%u", r->url.db);
+	return (r->password[0] == '\0' ||
+		   redis_link_send(c->link, auth, 2, on_step, NULL)) &&
+	    redis_link_send(c->link, select, 2, on_step, NULL);
 }
+
+static bool
+load_scripts(struct connection *c)
+{
+	struct redis *r = c->redis;
+	bool good = true;
+
+	for (int i = 0; good && i < DIRECTORY_SCRIPTS; i++) {
+		const char *const words[] = { "SCRIPT", "LOAD",
+			directory_script_text((enum directory_script)i) };
+
+		good = redis_link_send(c->link, words, 3, on_script, r->sha[i]);
+	}
+	return good;
+}
+
+static bool
+subscribe(struct connection *c)
+{
+	const char *const words[] = { "SUBSCRIBE", c->redis->channel };
+
+	return redis_link_send(c->link, words, 2, on_subscribed, NULL);
+}
+
+static void
+on_open(void *arg)
+{
+	struct connection *c = arg;
+	bool speaks = c == &c->redis->connections[SPEAKS];
+
+	if (!say_hello(c) || !(speaks ? load_scripts(c) : subscribe(c)))
+		fall(c->redis, "no memory for a connection");
+}
+
+static void
+on_closed(void *arg, const char *why)
+{
+	struct connection *c = arg;
+
+	c->link = NULL;
+	fall(c->redis, why);
+}
+
+static const struct redis_link_ops link_ops = {
+	.open = on_open,
+	.unasked = on_unasked,
+	.closed = on_closed,
+};
 
 void
 redis_start(struct redis *r)
 {
+	struct err err;
+
 	r->started_ms = clock_ms();
-	r->why[0] = '\0';
-	if (open_connection(r, SPEAKS) != 0 ||
-	    open_connection(r, LISTENS) != 0 || set_up(r) != 0)
-		fall(r, r->why[0] != '\0' ? r->why : "no connection");
-	else
-		loop_timer_set(&r->timer, TICK_MS);
+	/* Database, and password, of both; scripts; channel. */
+	r->steps = (r->password[0] != '\0' ? 4 : 2) + DIRECTORY_SCRIPTS + 1;
+	for (size_t i = 0; i < CONNECTIONS; i++) {
+		struct connection *c = &r->connections[i];
+
+		c->redis = r;
+		if (redis_link_open(&c->link, r->loop, r->url.host, r->url.port,
+			&link_ops, c, &err) != 0) {
+			fall(r, err.msg);
+			return;
+		}
+	}
+	loop_timer_set(&r->timer, TICK_MS);
 }
 
 /*
@@ -373,33 +252,35 @@ redis_start(struct redis *r)
  */
 
 static void
-on_time(redisAsyncContext *ac, void *reply, void *user)
+on_time(void *arg, void *user, const struct resp *reply)
 {
-	struct connection *c = ac->data;
-	const redisReply *v = reply;
+	struct connection *c = arg;
 	struct redis *r = c->redis;
 	uint64_t s, us, took;
 
 	(void)user;
+	if (reply == NULL)
+		return;
 	took = clock_ms() - r->asked_ms;
 	r->asked_ms = 0;
-	if (is_bad(r, v) || v->type != REDIS_REPLY_ARRAY || v->elements != 2 ||
-	    v->element[0]->type != REDIS_REPLY_STRING ||
-	    v->element[1]->type != REDIS_REPLY_STRING)
-		return;
-	if (number_parse(&s, span_str(v->element[0]->str), UINT32_MAX) &&
-	    number_parse(&us, span_str(v->element[1]->str), 999999))
+	if (resp_count(reply) == 2 && reply->items[0].kind == RESP_TEXT &&
+	    reply->items[1].kind == RESP_TEXT &&
+	    number_parse(&s, reply->items[0].text, UINT32_MAX) &&
+	    number_parse(&us, reply->items[1].text, 999999))
 		r->ops.clock(r->arg, s * 1000 + us / 1000, took);
+	else
+		fall_over(r, reply);
 }
 
 static void
 on_timer(void *arg)
 {
+	static const char *const words[] = { "TIME" };
 	struct redis *r = arg;
-	redisAsyncContext *ac = r->connections[SPEAKS].ac;
+	struct redis_link *link = r->connections[SPEAKS].link;
 	uint64_t now = clock_ms();
 
-	if (ac == NULL) {
+	if (link == NULL) {
 		redis_start(r);
 		return;
 	}
@@ -412,7 +293,7 @@ on_timer(void *arg)
 	if (!r->up || r->asked_ms != 0)
 		return;
 	r->asked_ms = now;
-	if (redisAsyncCommand(ac, on_time, NULL, "TIME") != REDIS_OK)
+	if (!redis_link_send(link, words, 1, on_time, NULL))
 		fall(r, "TIME was not sent");
 }
 
@@ -421,60 +302,52 @@ on_timer(void *arg)
  */
 
 static bool
-take_texts(struct redis_answer *out, const redisReply *v)
+take_texts(struct redis_answer *out, const struct resp *reply)
 {
-	if (v->elements > REDIS_TEXTS_MAX)
-		return false;
-	for (size_t i = 0; i < v->elements; i++) {
-		const redisReply *one = v->element[i];
-
-		if (one->type != REDIS_REPLY_STRING ||
-		    one->len > REDIS_TEXT_MAX)
+	out->count = resp_count(reply);
+	for (size_t i = 0; i < out->count; i++) {
+		if (reply->items[i].kind != RESP_TEXT)
 			return false;
-		out->texts[i] = span_of(one->str, (size_t)one->len);
+		out->texts[i] = reply->items[i].text;
 	}
-	out->count = v->elements;
 	return true;
 }
 
 static void
-on_answer(redisAsyncContext *ac, void *reply, void *user)
+on_answer(void *arg, void *user, const struct resp *reply)
 {
-	struct connection *c = ac->data;
+	struct connection *c = arg;
 	struct redis *r = c->redis;
-	const redisReply *v = reply;
 	struct redis_answer a = { 0 };
 	bool good = false;
 
-	if (v != NULL && v->type == REDIS_REPLY_INTEGER) {
+	if (reply != NULL && reply->head.kind == RESP_NUMBER) {
 		a.is_number = good = true;
-		a.number = v->integer;
-	} else if (v != NULL && v->type == REDIS_REPLY_ARRAY) {
-		good = take_texts(&a, v);
+		a.number = reply->head.number;
+	} else if (reply != NULL && reply->head.kind == RESP_LIST) {
+		good = take_texts(&a, reply);
 	}
 	r->ops.answer(r->arg, user, good ? &a : NULL);
 	/* A key of another form is the fault of its UUID alone. */
-	if (!good && v != NULL &&
-	    (v->type != REDIS_REPLY_ERROR ||
-		strncmp(v->str, "WRONGTYPE", 9) != 0))
-		fall(r,
-		    v->type == REDIS_REPLY_ERROR
-			? v->str
-			: "an answer of no known form");
+	if (!good && reply != NULL &&
+	    (reply->head.kind != RESP_ERROR || reply->head.text.len < 9 ||
+		!span_is(span_of(reply->head.text.ptr, 9), "WRONGTYPE")))
+		fall_over(r, reply);
 }
 
 bool
 redis_run(struct redis *r, enum directory_script script, const char *key,
     const char *const *args, size_t count, void *user)
 {
-	const char *argv[ARGS_MAX] = { "EVALSHA", r->sha[script], "1", key };
+	const char *words[4 + ARGS_MAX] = { "EVALSHA", r->sha[script], "1",
+		key };
 
-	if (!r->up || r->falling || count > ARGS_MAX - 4)
+	if (!r->up || r->falling || count > ARGS_MAX)
 		return false;
 	for (size_t i = 0; i < count; i++)
-		argv[4 + i] = args[i];
-	return redisAsyncCommandArgv(r->connections[SPEAKS].ac, on_answer, user,
-		   (int)(4 + count), argv, NULL) == REDIS_OK;
+		words[4 + i] = args[i];
+	return redis_link_send(
+	    r->connections[SPEAKS].link, words, 4 + count, on_answer, user);
 }
 
 int

@@ -2,36 +2,24 @@
 #define RELAY_DIRECTORY_REDIS_H
 
 #include "common/loop.h"
-#include "common/span.h"
 #include "relay/directory_script.h"
+#include "relay/redis_url.h"
+#include "relay/resp.h"
 
 /*
- * Two connections to a Redis, by hiredis: one for scripts, and one that
- * listens.  The only file that includes it.  It connects by itself, and again
- * whenever it must; all of it belongs to one loop.  What Redis says is taken
- * for what a stranger says: form and lengths are judged here.
+ * Two connections to a Redis: one for scripts, and one that listens.  They are
+ * made by themselves, and again whenever they must; all of it belongs to one
+ * loop.  What Redis says is taken for what a stranger says: resp.c judges form
+ * and lengths, and an answer that makes no sense here ends both connections.
  */
 
-#define REDIS_TEXTS_MAX 64 /* of an answer that is a list; more is refused */
-#define REDIS_TEXT_MAX 256
-
 struct redis;
-
-struct redis_url {
-	char host[256];
-	uint16_t port;
-	unsigned db;
-};
-
-/** redis_url_parse(out, text, err): redis://HOST[:PORT][/DB].
- *   errors  ERR_USAGE; ERR_UNSUPPORTED: rediss:// */
-int redis_url_parse(struct redis_url *out, const char *text, struct err *err);
 
 /* An answer: a number, or texts, borrowed for the call. */
 struct redis_answer {
 	bool is_number;
-	int64_t number;
-	struct span texts[REDIS_TEXTS_MAX];
+	uint64_t number;
+	struct span texts[RESP_ITEMS_MAX];
 	size_t count;
 };
 
@@ -40,7 +28,8 @@ typedef void redis_fn(void *arg, void *user, const struct redis_answer *a);
 
 struct redis_ops {
 	void (*up)(void *arg);
-	/* After all answers that were waited for came as NULL. */
+	/* After all answers that were waited for came as NULL; or it has never
+	 * been up since the start, said once. */
 	void (*down)(void *arg, const char *why);
 	/* On the channel. */
 	void (*heard)(void *arg, struct span text);

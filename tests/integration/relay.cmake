@@ -1,6 +1,6 @@
 # The relay alone, between hosts and agents that Python plays.
-foreach(part http tunnel streams slow config ops restart succession access metrics
-    admin)
+foreach(part http tunnel streams slow config ops restart succession hostile access
+    metrics admin)
   integration_test(relay_${part} relay_${part}.py)
 endforeach()
 integration_test(relay_cluster relay_cluster.py)

@@ -84,7 +84,7 @@ DOORS = (
      r"agent/cli/enrol\.c"),
     (r"curl/.*", r"agent/(net/keyserver|cli/(enrol|cli_enrol|probe))\.c|launch/service\.c|"
      r"relayctl/(call|main)\.c"),
-    (r"hiredis/.*", r"relay/directory_redis\.c"),
+    (r"hiredis/.*", r"relay/redis_link\.c"),
     (r"libvirt/.*", r"launch/libvirt_api\.h"),
 )
 
