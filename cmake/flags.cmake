@@ -23,3 +23,19 @@ else()
   add_compile_definitions($<$<CONFIG:Release>:_FORTIFY_SOURCE=2>)
   set(CMAKE_C_FLAGS_RELEASE "-O2 -g1")
 endif()
+
+# Programs in whose path it counts see all of their own code at once: spans and
+# readers are calls of a few instructions each, thousands for a request.  The
+# objects hold ordinary code as well, by which everything else is linked.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "Release")
+  set(ATTEST_WHOLE_PROGRAM ON)
+  add_link_options($<IF:$<BOOL:$<TARGET_PROPERTY:ATTEST_WHOLE>>,-flto=auto,-fno-lto>)
+endif()
+function(whole_program program)
+  if(ATTEST_WHOLE_PROGRAM)
+    set_target_properties(${program} PROPERTIES ATTEST_WHOLE ON)
+    foreach(target ${program} ${ARGN})
+      target_compile_options(${target} PRIVATE -flto -ffat-lto-objects)
+    endforeach()
+  endif()
+endfunction()
