@@ -66,14 +66,14 @@ frame_next_uuid(struct span *rest, struct uuid *out)
 static bool
 is_lower_token(struct span in)
 {
-	static const char marks[] = "!#$%&'*+-.^_`|~";
+	static const char marks[] = "!#$%&'*+.^_`|~";
 
 	if (in.len == 0)
 		return false;
 	for (size_t i = 0; i < in.len; i++) {
 		uint8_t c = in.ptr[i];
 
-		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') &&
+		if ((c < 'a' || c > 'z') && c != '-' && (c < '0' || c > '9') &&
 		    (c == '\0' || strchr(marks, c) == NULL))
 			return false;
 	}

@@ -84,7 +84,7 @@ wrong_headers(struct span in)
  * them, and an unknown one still ends, or holds up, one stream only.
  */
 /* clang-format off */
-static const struct frame_tag tags[] = {
+static const struct frame_tag tags[] = { /* by rising numbers */
 	{ TAG_NONCE,	      "NONCE",		FRAME_BYTES, 32, 32,	  NULL },
 	{ TAG_RELAY_NAME,     "RELAY-NAME",	FRAME_BYTES, 1, 255,	  wrong_text },
 	{ TAG_MINOR,	      "MINOR",		FRAME_NUM16, 0, ANY16,  NULL },
@@ -260,9 +260,18 @@ frame_table_layout(uint8_t type)
 const struct frame_tag *
 frame_table_tag(uint16_t number)
 {
-	for (size_t i = 0; i < sizeof(tags) / sizeof(tags[0]); i++)
-		if (tags[i].number == number)
-			return &tags[i];
+	size_t low = 0, high = sizeof(tags) / sizeof(tags[0]);
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (tags[mid].number == number)
+			return &tags[mid];
+		if (tags[mid].number < number)
+			low = mid + 1;
+		else
+			high = mid;
+	}
 	return NULL;
 }
 

@@ -2,16 +2,20 @@
 
 #include <string.h>
 
+/* Of the first line: method, two spaces, target, version and CRLF. */
+#define FIRST_LINE_MAX (HTTP_METHOD_MAX + HTTP_TARGET_MAX + 12)
+
 /* Refuse with ${code}; the caller answers it and closes. */
 #define REFUSE(code, ...)                                                      \
 	(*status = (code), err_set(err, ERR_MALFORMED, __VA_ARGS__))
 
+/* RFC 9110 5.6.2.  The dash is first as nearly every name has one. */
 static bool
 is_tchar(uint8_t c)
 {
-	static const char marks[] = "!#$%&'*+-.^_`|~";
+	static const char marks[] = "!#$%&'*+.^_`|~";
 
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
 	    (c >= '0' && c <= '9') || (c != '\0' && strchr(marks, c) != NULL);
 }
 
@@ -63,6 +67,21 @@ trim(struct span s)
  * Where does the head end?
  */
 
+/* Go to the LF of a line of which nothing was seen yet, if it is a good one:
+ * most are, and need no look at each byte. */
+static void
+skip_line(struct http_scan *s, struct span in, size_t end)
+{
+	const uint8_t *line = in.ptr + s->at;
+	const uint8_t *lf = memchr(line, '\n', end - s->at);
+	size_t len = lf != NULL ? (size_t)(lf - line) : 0;
+
+	if (len > 1 && len <= FIRST_LINE_MAX &&
+	    memchr(line, '\r', len) == lf - 1 &&
+	    memchr(line, '\0', len) == NULL)
+		s->at += len;
+}
+
 enum http_scan_result
 http_scan(struct http_scan *s, struct span in, size_t *head_len,
     unsigned *status, struct err *err)
@@ -70,9 +89,13 @@ http_scan(struct http_scan *s, struct span in, size_t *head_len,
 	size_t end = in.len < HTTP_HEAD_MAX ? in.len : HTTP_HEAD_MAX;
 
 	for (; s->at < end; s->at++) {
-		uint8_t c = in.ptr[s->at];
-		bool after_cr = s->at > 0 && in.ptr[s->at - 1] == '\r';
+		bool after_cr;
+		uint8_t c;
 
+		if (s->at == s->line_at)
+			skip_line(s, in, end);
+		c = in.ptr[s->at];
+		after_cr = s->at > 0 && in.ptr[s->at - 1] == '\r';
 		if (c == '\0') {
 			REFUSE(400, "NUL at byte %zu of the head", s->at);
 			return HTTP_SCAN_BAD;
@@ -84,12 +107,9 @@ http_scan(struct http_scan *s, struct span in, size_t *head_len,
 			    after_cr ? "CR" : "LF", s->at);
 			return HTTP_SCAN_BAD;
 		}
-		/* Method, two spaces, target, version and CRLF. */
-		if (s->lines == 0 &&
-		    s->at - s->line_at >
-			HTTP_METHOD_MAX + HTTP_TARGET_MAX + 12) {
-			REFUSE(414, "request line over %d bytes",
-			    HTTP_METHOD_MAX + HTTP_TARGET_MAX + 12);
+		if (s->lines == 0 && s->at - s->line_at > FIRST_LINE_MAX) {
+			REFUSE(
+			    414, "request line over %d bytes", FIRST_LINE_MAX);
 			return HTTP_SCAN_BAD;
 		}
 		if (c != '\n')

@@ -28,19 +28,21 @@ void
 ws_mask(uint8_t *ptr, size_t len, const uint8_t key[4], size_t at)
 {
 	uint8_t turned[8];
-	uint64_t wide, word;
+	uint64_t wide, word[4];
 	size_t i = 0;
 
 	for (size_t k = 0; k < sizeof(turned); k++)
 		turned[k] = key[(at + k) % 4];
 	memcpy(&wide, turned, sizeof(wide));
+	/* Four words a round, which the compiler makes two vectors of. */
 	for (; len - i >= sizeof(word); i += sizeof(word)) {
-		memcpy(&word, ptr + i, sizeof(word));
-		word ^= wide;
-		memcpy(ptr + i, &word, sizeof(word));
+		memcpy(word, ptr + i, sizeof(word));
+		for (size_t k = 0; k < 4; k++)
+			word[k] ^= wide;
+		memcpy(ptr + i, word, sizeof(word));
 	}
 	for (size_t k = 0; i < len; i++, k++)
-		ptr[i] ^= turned[k];
+		ptr[i] ^= turned[k % sizeof(turned)];
 }
 
 /*
