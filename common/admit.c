@@ -27,12 +27,30 @@ bearer_token(struct span value, struct span *token)
 	return true;
 }
 
+static bool
+hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text, const EVP_MD *md)
+{
+	memset(out, 0, ADMIT_DIGEST_LEN);
+	return EVP_Digest(text.ptr, text.len, out, NULL,
+		   md != NULL ? md : EVP_sha256(), NULL) == 1;
+}
+
+EVP_MD *
+admit_sha256(void)
+{
+	return EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
+void
+admit_sha256_free(EVP_MD *md)
+{
+	EVP_MD_free(md);
+}
+
 bool
 admit_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text)
 {
-	memset(out, 0, ADMIT_DIGEST_LEN);
-	return EVP_Digest(text.ptr, text.len, out, NULL, EVP_sha256(), NULL) ==
-	    1;
+	return hash(out, text, NULL);
 }
 
 bool
@@ -50,7 +68,7 @@ find_token(const struct admit_hosts *hosts, struct span text)
 	const struct admit_token *found = NULL;
 	uint8_t digest[ADMIT_DIGEST_LEN];
 
-	if (!admit_hash(digest, text))
+	if (!hash(digest, text, hosts->sha256))
 		return NULL;
 	for (size_t i = 0; i < hosts->token_count; i++)
 		if (secret_equal(span_of(digest, sizeof(digest)),

@@ -12,6 +12,8 @@
 #define ADMIT_IDENTITY_MAX 263 /* "mtls:" and a name, without the NUL */
 #define ADMIT_DIGEST_LEN 32
 
+struct evp_md_st;
+
 /* A compute host's bearer token, as its SHA-256. */
 struct admit_token {
 	const char *name; /* borrowed */
@@ -26,6 +28,8 @@ struct admit_hosts {
 	size_t token_count;
 	const struct source_net *networks; /* borrowed; NULL: not by them */
 	size_t network_count;
+	const struct evp_md_st
+	    *sha256; /* borrowed; NULL: looked up each time */
 };
 
 /* What a host shows. */
@@ -51,6 +55,11 @@ int admit_host(char out[ADMIT_IDENTITY_MAX + 1],
 /** admit_bearer_hash(out, value): SHA-256 of the token of an Authorization
  * field.  False: it is not one Bearer token, ${out} is zeros. */
 bool admit_bearer_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span value);
+
+/** admit_sha256(): for admit_hosts, owned: to look it up costs as much as the
+ * hash of a token.  NULL: not available. */
+struct evp_md_st *admit_sha256(void);
+void admit_sha256_free(struct evp_md_st *md);
 
 /** admit_hash(out, text): SHA-256.  False: it is not available. */
 bool admit_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text);

@@ -212,6 +212,7 @@ setup_free(struct relay_setup *s)
 	tenants_free(s->tenants);
 	free(s->networks);
 	free(s->tokens);
+	admit_sha256_free(s->sha256);
 	conf_free(&s->config, &relay_config_table);
 	free(s);
 }
@@ -244,11 +245,13 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 	setup_cluster(s, report);
 	if (c->admin.listen.count > 0 && c->admin.client_ca[0] != '\0')
 		load_identity(&s->admin, &c->admin, "admin", report);
+	s->sha256 = admit_sha256();
 	s->hosts = (struct admit_hosts){
 		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
 		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,
 		.tokens = s->tokens,
 		.token_count = s->token_count,
+		.sha256 = s->sha256,
 	};
 	if ((c->host_auth & RELAY_AUTH_NETWORKS) != 0) {
 		s->hosts.networks = s->networks;

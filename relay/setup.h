@@ -24,12 +24,13 @@ struct relay_setup {
 	size_t token_count;
 	struct source_net *networks; /* owned */
 	size_t network_count;
+	struct evp_md_st *sha256; /* owned */
 	struct admit_hosts hosts; /* of tokens and networks above */
 	struct tls_identity *public;
 	struct tls_identity *internal;
 	struct tls_identity *cluster; /* NULL: we stand alone */
 	char *directory_password;     /* owned; wiped; "": none */
-	struct tls_identity *admin; /* NULL: only the Unix socket */
+	struct tls_identity *admin;   /* NULL: only the Unix socket */
 };
 
 /**

@@ -41,18 +41,17 @@ static const struct {
 };
 
 static void
-hosts_show_who_they_are(void **state)
+judge_all(const struct evp_md_st *sha256)
 {
 	char identity[ADMIT_IDENTITY_MAX + 1];
 
-	(void)state;
 	EVP_Digest(
 	    TOKEN, strlen(TOKEN), token.sha256, NULL, EVP_sha256(), NULL);
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		size_t len = strlen(cases[i].authorization);
 		uint8_t *exact = malloc(len + 1);
 		struct admit_hosts hosts = { cases[i].mtls, cases[i].bearer,
-			&token, 1 };
+			&token, 1, .sha256 = sha256 };
 		struct admit_shown shown = { cases[i].peer, cases[i].count,
 			{ exact, len } };
 		struct err err;
@@ -70,6 +69,24 @@ hosts_show_who_they_are(void **state)
 		else
 			assert_int_equal(err.code, ERR_UNTRUSTED);
 	}
+}
+
+static void
+hosts_show_who_they_are(void **state)
+{
+	(void)state;
+	judge_all(NULL);
+}
+
+static void
+a_hash_that_was_looked_up_judges_the_same(void **state)
+{
+	struct evp_md_st *sha256 = admit_sha256();
+
+	(void)state;
+	assert_non_null(sha256);
+	judge_all(sha256);
+	admit_sha256_free(sha256);
 }
 
 static void
@@ -138,6 +155,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts_show_who_they_are),
+		cmocka_unit_test(a_hash_that_was_looked_up_judges_the_same),
 		cmocka_unit_test(nobody_without_a_list),
 		cmocka_unit_test(signatures_are_judged_bit_by_bit),
 	};
