@@ -17,6 +17,7 @@
 #define READ_TURN_MAX (256 * 1024) /* bytes a turn, then it is others' turn */
 #define LINGER_MAX (512 * 1024)    /* bytes dropped while finishing */
 #define OUT_FIRST 8192             /* room for a request or an answer */
+#define RECORD_MAX 16384           /* bytes of a TLS record */
 #define OUT_NOW (64 * 1024) /* bytes that do not wait for the turn's end */
 
 enum state { HANDSHAKE, OPEN, FINISHING, LINGERING, CLOSED };
@@ -31,11 +32,12 @@ struct conn {
 	bool congested;
 	bool reading; /* inside the data op */
 	bool write_blocked;
-	bool overrun;   /* more was written than we keep: close it */
-	bool lost;      /* writing failed: close it */
-	size_t dropped; /* bytes, while lingering */
-	struct buf in;  /* received, not taken */
-	struct buf out; /* to be written */
+	bool overrun;     /* more was written than we keep: close it */
+	bool lost;        /* writing failed: close it */
+	size_t dropped;   /* bytes, while lingering */
+	struct buf in;    /* received, not taken */
+	struct buf out;   /* to be written */
+	size_t out_first; /* bytes it had last time */
 	struct loop_fd watch;
 	struct loop_timer timer; /* handshake, stall or linger */
 	struct loop_task flush;
@@ -278,9 +280,9 @@ on_read_task(void *arg)
 	read_some(c);
 }
 
-/* False: the connection is lost. */
+/* As much of the queue as the socket takes; false: the connection is lost. */
 static bool
-write_some(struct conn *c)
+write_records(struct conn *c)
 {
 	struct span rest;
 	bool progress = false;
@@ -308,6 +310,22 @@ write_some(struct conn *c)
 		watch(c);
 	}
 	return true;
+}
+
+static bool
+write_some(struct conn *c)
+{
+	size_t len = buf_len(&c->out);
+	bool many = len > RECORD_MAX, alive;
+
+	c->out_first = len > OUT_FIRST ? len : OUT_FIRST;
+	/* One packet for all records, as each is work for both ends. */
+	if (many)
+		conn_io_cork(c->fd, true);
+	alive = write_records(c);
+	if (many)
+		conn_io_cork(c->fd, false);
+	return alive;
 }
 
 /* All is written: end our direction, and wait for the peer to end its own. */
@@ -406,6 +424,7 @@ conn_begin(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx, int fd,
 	c->arg = arg;
 	buf_init(&c->in, settings->in_max, false);
 	buf_init(&c->out, settings->out_max, false);
+	c->out_first = OUT_FIRST;
 	loop_timer_init(&c->timer, loop, on_timer, c);
 	loop_task_init(&c->flush, on_flush, c);
 	loop_task_init(&c->read, on_read_task, c);
@@ -468,7 +487,7 @@ conn_write(struct conn *c, struct span bytes)
 		return;
 	/* Not byte by byte to the size that most writes come to. */
 	if (c->out.ptr == NULL)
-		buf_reserve(&c->out, least(OUT_FIRST, c->out.max), NULL);
+		buf_reserve(&c->out, least(c->out_first, c->out.max), NULL);
 	if (buf_append(&c->out, bytes, NULL) != 0) {
 		/* Not closed here: writers are in the middle of something that
 		 * the closing would take from under them. */

@@ -3,6 +3,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 const char *
@@ -32,6 +34,15 @@ conn_io_fault(bool eof)
 		return eof ? "peer left in the TLS handshake"
 			   : "TLS handshake failed";
 	}
+}
+
+/* What an earlier call left in the thread's queue would be taken for this
+ * one's.  To look costs a twentieth of clearing what is empty. */
+static void
+forget_errors(void)
+{
+	if (ERR_peek_error() != 0)
+		ERR_clear_error();
 }
 
 /* Of a connection without TLS, as conn_io_fill(). */
@@ -64,7 +75,7 @@ conn_io_fill(SSL *ssl, int fd, uint8_t *ptr, size_t cap, bool *more,
 	while (len < cap) {
 		int rc, want;
 
-		ERR_clear_error();
+		forget_errors();
 		rc = SSL_read_ex(ssl, ptr + len, cap - len, &n);
 		if (rc == 1) {
 			len += n;
@@ -84,6 +95,15 @@ conn_io_fill(SSL *ssl, int fd, uint8_t *ptr, size_t cap, bool *more,
 	}
 	*more = true;
 	return len;
+}
+
+void
+conn_io_cork(int fd, bool on)
+{
+	int value = on;
+
+	/* Not on a Unix socket, which has no packets to fill. */
+	setsockopt(fd, IPPROTO_TCP, TCP_CORK, &value, sizeof(value));
 }
 
 /* Of a connection without TLS, as SSL_write_ex(); -1 tells that it is lost. */
@@ -106,7 +126,7 @@ conn_io_send(SSL *ssl, int fd, struct span bytes, size_t *n)
 
 	if (ssl == NULL)
 		return send_plain(fd, bytes, n);
-	ERR_clear_error();
+	forget_errors();
 	if (SSL_write_ex(ssl, bytes.ptr, bytes.len, n) == 1)
 		return 1;
 	want = SSL_get_error(ssl, 0);

@@ -22,6 +22,10 @@ size_t conn_io_fill(struct ssl_st *ssl, int fd, uint8_t *ptr, size_t cap,
  * connection is lost. */
 int conn_io_send(struct ssl_st *ssl, int fd, struct span bytes, size_t *n);
 
+/** conn_io_cork(fd, on): what is sent stays with the kernel until the cork is
+ * taken out, but for whole packets. */
+void conn_io_cork(int fd, bool on);
+
 /** conn_io_fault(eof): words, constant, for a handshake that failed. */
 const char *conn_io_fault(bool eof);
 
