@@ -27,6 +27,7 @@ struct signal_hook {
 struct loop {
 	struct event_base *base;
 	_Atomic(struct mail *) inbox; /* newest first */
+	_Atomic bool asleep;          /* nobody will look into it soon */
 	int wake_fd;
 	struct event *wake;
 	loop_mail_fn *on_mail;
@@ -43,22 +44,50 @@ struct loop {
 	struct stamp stamp;
 };
 
+/* The mail itself is read at the end of the events. */
 static void
-read_mail(evutil_socket_t fd, short events, void *arg)
+on_wake(evutil_socket_t fd, short events, void *arg)
 {
-	struct loop *l = arg;
-	struct mail *mail, *next;
 	uint64_t count;
 	ssize_t n;
 
 	(void)events;
-	/* Before the list is taken: who posts later writes again. */
+	(void)arg;
 	n = read(fd, &count, sizeof(count));
 	(void)n;
+}
+
+static void
+read_mail(struct loop *l)
+{
+	struct mail *mail, *next;
+
+	if (atomic_load_explicit(&l->inbox, memory_order_relaxed) == NULL)
+		return;
 	for (mail = loop_take(l); mail != NULL; mail = next) {
 		next = mail->next;
 		l->on_mail(l->arg, mail);
 	}
+}
+
+/* Events come in: mail needs nobody to wake us for it. */
+static void
+awake(struct loop *l)
+{
+	if (atomic_load_explicit(&l->asleep, memory_order_relaxed))
+		atomic_store_explicit(&l->asleep, false, memory_order_relaxed);
+}
+
+/* True: from now on, who posts wakes us.  Either he sees that we sleep, or we
+ * see his mail; thus the order of all, here and in loop_post(). */
+static bool
+fall_asleep(struct loop *l)
+{
+	atomic_store(&l->asleep, true);
+	if (atomic_load(&l->inbox) == NULL)
+		return true;
+	awake(l);
+	return false;
 }
 
 int
@@ -94,7 +123,7 @@ loop_new(struct loop **out, loop_mail_fn *on_mail, void *arg, struct err *err)
 		goto out;
 	}
 	l->wake =
-	    event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, read_mail, l);
+	    event_new(l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l);
 	if (l->wake == NULL || event_add(l->wake, NULL) != 0) {
 		err_set(err, ERR_MEMORY, "no memory for an event loop");
 		goto out;
@@ -168,11 +197,14 @@ loop_run(struct loop *l, struct err *err)
 	while (!l->stopping) {
 		int flags = EVLOOP_ONCE;
 
-		if (!TAILQ_EMPTY(&l->soon) || !TAILQ_EMPTY(&l->slow))
+		if (!TAILQ_EMPTY(&l->soon) || !TAILQ_EMPTY(&l->slow) ||
+		    !fall_asleep(l))
 			flags |= EVLOOP_NONBLOCK;
 		if (event_base_loop(l->base, flags) < 0)
 			return err_set(
 			    err, ERR_IO, "event loop: %s", strerror(errno));
+		awake(l);
+		read_mail(l);
 		run_soon(l);
 		run_tasks(l, &l->slow, l->slow_max);
 		run_soon(l);
@@ -203,9 +235,8 @@ loop_post(struct loop *l, struct mail *mail)
 	head = atomic_load_explicit(&l->inbox, memory_order_relaxed);
 	do {
 		mail->next = head;
-	} while (!atomic_compare_exchange_weak_explicit(&l->inbox, &head, mail,
-	    memory_order_release, memory_order_relaxed));
-	if (head != NULL)
+	} while (!atomic_compare_exchange_weak(&l->inbox, &head, mail));
+	if (head != NULL || !atomic_exchange(&l->asleep, false))
 		return;
 	/* Cannot fail but by overflow, and then the loop is awake. */
 	n = write(l->wake_fd, &one, sizeof(one));
@@ -246,6 +277,7 @@ on_fd(evutil_socket_t fd, short events, void *arg)
 	unsigned got = 0;
 
 	(void)fd;
+	awake(w->loop);
 	if (events & EV_READ)
 		got |= LOOP_READ;
 	if (events & EV_WRITE)

@@ -9,10 +9,10 @@
 
 /*
  * One thread's event loop.  A turn is: events of descriptors and timers; then
- * all tasks of loop_soon(), where connections write what the turn produced in
- * one go; then at most a few of loop_slowly(), where TLS handshakes take a
- * step, so that a storm of them never starves what is established; last the
- * burials, when no callback is on the stack.
+ * mail; then all tasks of loop_soon(), where connections write what the turn
+ * produced in one go; then at most a few of loop_slowly(), where TLS
+ * handshakes take a step, so that a storm of them never starves what is
+ * established; last the burials, when no callback is on the stack.
  *
  * Everything here belongs to the thread that runs the loop, but loop_post().
  */
@@ -52,8 +52,8 @@ void loop_slow_max(struct loop *l, unsigned n);
 
 /**
  * loop_post(l, mail):
- * Give ${mail} to the loop's thread.  Safe from every thread, lock-free; the
- * loop is woken only if its list was empty.
+ * Give ${mail} to the loop's thread.  Safe from every thread, lock-free; a
+ * system call only if the loop waits for events, and nobody has woken it yet.
  */
 void loop_post(struct loop *l, struct mail *mail);
 
