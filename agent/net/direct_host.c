@@ -73,6 +73,8 @@ on_gone(void *arg, const char *why)
 	log_debug(&h->subject, "closed: %s", why);
 	h->http = NULL;
 	settle(h);
+	if (h->id != 0)
+		worker_cancel(d->worker, h->id, 0);
 	forget_request(h);
 	tally_give(d->tally, TALLY_CONNECTIONS, source_one(h->source));
 	TAILQ_REMOVE(&d->hosts, h, link);
@@ -232,7 +234,8 @@ on_timer(void *arg)
 
 	if (h->id == 0)
 		return;
-	/* The job goes on, and is stored for the host's repeat. */
+	/* What the vault has goes on, and is stored for the host's repeat. */
+	worker_cancel(h->direct->worker, h->id, 0);
 	forget_request(h);
 	http_problem(h->http, PROBLEM_AGENT_TIMEOUT, NULL, 0);
 }

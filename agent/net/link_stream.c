@@ -42,6 +42,7 @@ post(struct link *l, uint32_t stream, const struct service_request *in)
 		    l->tunnel, stream, FRAME_RESET_INTERNAL, "no memory");
 		return;
 	}
+	job->source = l->config->slot;
 	job->link = l->id;
 	job->stream = stream;
 	if (worker_post(l->config->worker, job) != 0)
@@ -129,7 +130,7 @@ link_on_data(
 	link_stream_free(s);
 }
 
-/* The host went away: what is at work goes on, and is stored for its repeat
+/* The host went away: what the vault has goes on, and is stored for its repeat
  * (docs/protocol.md 12.4); only the answer has nowhere to go. */
 void
 link_on_reset(

@@ -60,16 +60,6 @@ worker_job_free(struct worker_job *job)
 }
 
 static void
-wake(struct worker *w)
-{
-	const uint64_t one = 1;
-
-	/* Full is as good: it wakes. */
-	if (write(w->wake_fd, &one, sizeof(one)) != sizeof(one))
-		return;
-}
-
-static void
 give_up(struct worker *w)
 {
 	(void)pthread_mutex_lock(&w->lock);
@@ -151,13 +141,6 @@ worker_free(struct worker *w)
 	free_list(w->first);
 	free_list(w->asked);
 	free_list(w->done);
-	worker_job_free(w->ready_for);
-	while (w->cancelled != NULL) {
-		struct worker_cancelled *c = w->cancelled;
-
-		w->cancelled = c->next;
-		free(c);
-	}
 	if (w->wake_fd >= 0)
 		(void)close(w->wake_fd);
 	(void)pthread_cond_destroy(&w->told);
@@ -216,7 +199,7 @@ greet(struct worker *w, struct err *err)
 	if (secret_random(&w->last_id, sizeof(w->last_id), err) != 0)
 		return -1;
 	hello.id = w->last_id;
-	worker_encode(w, &hello, NULL);
+	worker_encode(w, &hello);
 	if (ask_now(w, err) != 0 || expect(w, DOOR_HELLO, err) != 0)
 		return -1;
 	memcpy(w->public, w->message.u.hello.key, sizeof(w->public));
@@ -227,7 +210,7 @@ greet(struct worker *w, struct err *err)
 
 		w->want_names = false;
 		m.u.names.from = (uint32_t)w->page_count;
-		worker_encode(w, &m, NULL);
+		worker_encode(w, &m);
 		if (ask_now(w, err) != 0 || expect(w, DOOR_NAMES, err) != 0)
 			return -1;
 		worker_take_message(w);
@@ -278,7 +261,7 @@ worker_stop(struct worker *w)
 		(void)pthread_mutex_lock(&w->lock);
 		w->stop = true;
 		(void)pthread_mutex_unlock(&w->lock);
-		wake(w);
+		worker_wake(w);
 		(void)pthread_join(w->thread, NULL);
 	}
 	worker_free(w);
@@ -302,7 +285,7 @@ call(struct worker *w, struct door_message *m, struct err *err)
 	c.next = w->calls;
 	w->calls = &c;
 	(void)pthread_mutex_unlock(&w->lock);
-	wake(w);
+	worker_wake(w);
 	(void)pthread_mutex_lock(&w->lock);
 	while (!c.done && !w->lost)
 		(void)pthread_cond_wait(&w->told, &w->lock);
@@ -351,61 +334,6 @@ worker_put_cek(struct worker *w, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 	if (!m.u.cek.kept)
 		return err_set(err, ERR_UNTRUSTED, "%s", m.u.cek.why);
 	return 0;
-}
-
-int
-worker_post(struct worker *w, struct worker_job *job)
-{
-	bool full;
-
-	job->next = NULL;
-	(void)pthread_mutex_lock(&w->lock);
-	full = w->queued >= WORKER_QUEUE_MAX;
-	if (!full) {
-		w->queued++;
-		job->id = ++w->last_id;
-		*w->last = job;
-		w->last = &job->next;
-	}
-	(void)pthread_mutex_unlock(&w->lock);
-	if (full)
-		worker_job_free(job);
-	else
-		wake(w);
-	return full ? -1 : 0;
-}
-
-void
-worker_cancel(struct worker *w, uint64_t link, uint32_t stream)
-{
-	struct worker_cancelled *c = calloc(1, sizeof(*c));
-
-	if (c == NULL)
-		return; /* the owner is asked for nothing; no more */
-	c->link = link;
-	c->stream = stream;
-	(void)pthread_mutex_lock(&w->lock);
-	c->next = w->cancelled;
-	w->cancelled = c;
-	(void)pthread_mutex_unlock(&w->lock);
-	wake(w);
-}
-
-struct worker_job *
-worker_take(struct worker *w)
-{
-	struct worker_job *jobs;
-	const struct worker_job *j;
-
-	(void)pthread_mutex_lock(&w->lock);
-	jobs = w->done;
-	for (j = jobs; j != NULL; j = j->next)
-		if (j->extend_ms == 0)
-			w->queued--;
-	w->done = NULL;
-	w->done_last = &w->done;
-	(void)pthread_mutex_unlock(&w->lock);
-	return jobs;
 }
 
 struct worker_name *

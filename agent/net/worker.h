@@ -21,10 +21,12 @@ struct worker_job {
 	 * worker_take(); from the worker's thread.  NULL: worker_take(). */
 	void (*answered)(void *arg, struct worker_job *job);
 	void *arg;
-	uint64_t id;               /* of the worker */
-	uint64_t link;             /* which tunnel; for the poster */
-	uint32_t stream;           /* and which stream of it */
-	uint32_t extend_ms;        /* not 0: no answer yet, it waits so long */
+	uint64_t id;        /* of the worker */
+	uint32_t source;    /* whom it counts for, worker_post() */
+	uint64_t link;      /* which tunnel; for the poster */
+	uint32_t stream;    /* and which stream of it */
+	uint32_t extend_ms; /* not 0: no answer yet, it waits so long */
+	bool cancelled;     /* of the worker: not told to the vault yet */
 	struct service_request in; /* spans into ${bytes} */
 	struct service_answer out;
 	uint8_t cpu_id[VAULT_CPU_ID_LEN]; /* that a /launch named, if one did */
@@ -95,15 +97,22 @@ int worker_put_cek(struct worker *w, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 /* Requests between worker_post() and worker_take().  A relay that cancels its
  * streams has used up none of them, so streams alone are no limit. */
 #define WORKER_QUEUE_MAX 1024
+/* Of one source: an address of a relay, or our own listener.  No other's
+ * requests keep it from having WORKER_SHARE_MIN, at 16 addresses and the
+ * listener. */
+#define WORKER_SHARE_MAX 256
+#define WORKER_SHARE_MIN 60
 
 /**
  * worker_post(w, job): takes ${job} in every case.  Any thread.
- *   errors  -1: WORKER_QUEUE_MAX are on their way; nothing was done
+ *   errors  -1: too many are on their way, or too many of ${job}->source;
+ *           nothing was done
  */
 int worker_post(struct worker *w, struct worker_job *job);
 
-/** worker_cancel(w, link, stream): the host of that job went away.  Its answer
- * comes all the same.  Any thread. */
+/** worker_cancel(w, link, stream): the host of that job went away.  If the
+ * vault has it, its answer comes all the same; else the job is gone.  Any
+ * thread. */
 void worker_cancel(struct worker *w, uint64_t link, uint32_t stream);
 
 /** worker_take(w): all jobs answered so far, a list, and among them notes of

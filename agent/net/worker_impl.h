@@ -1,7 +1,8 @@
 #ifndef AGENT_NET_WORKER_IMPL_H
 #define AGENT_NET_WORKER_IMPL_H
 
-/* What worker.c and worker_talk.c share; nobody else includes it. */
+/* What worker.c, worker_queue.c and worker_talk.c share; nobody else includes
+ * it. */
 
 #include <pthread.h>
 
@@ -14,11 +15,11 @@ struct worker_call {
 	bool sent, done;
 };
 
-/* A host that went away. */
-struct worker_cancelled {
-	struct worker_cancelled *next;
-	uint64_t link;
-	uint32_t stream;
+#define WORKER_SOURCES_MAX 32 /* some of addresses that are gone */
+
+struct worker_share {
+	uint32_t source;
+	size_t count; /* 0: nobody's */
 };
 
 struct worker {
@@ -31,29 +32,42 @@ struct worker {
 	/* Of the thread alone: */
 	struct door_message message; /* scratch */
 	uint8_t bytes[DOOR_MAX];
-	size_t ready;                 /* bytes to be sent; 0: none */
-	struct worker_job *ready_for; /* the job they are of, or NULL */
-	struct worker_job *asked, **asked_last; /* the vault has them */
-	struct worker_name *page;               /* names as they come */
+	size_t ready;             /* bytes to be sent; 0: none */
+	struct worker_name *page; /* names as they come */
 	size_t page_count, page_cap;
 	bool want_names;
 	pthread_mutex_t lock; /* everything below */
 	pthread_cond_t told;  /* something that a thread waits for */
 	uint64_t last_id;
 	struct worker_job *first, **last; /* posted */
+	/* The vault has them, or is about to; changed by the thread alone. */
+	struct worker_job *asked, **asked_last;
 	struct worker_job *done, **done_last;
 	size_t queued; /* posted, asked or done, and not yet taken */
-	struct worker_cancelled *cancelled; /* owned */
+	struct worker_share shares[WORKER_SOURCES_MAX]; /* of them */
+	uint32_t last_source; /* whose job was given to the vault last */
+	size_t cancels;       /* asked ones of which the vault is to hear */
 	struct worker_call *calls;
 	struct worker_name *names; /* owned */
 	size_t name_count;
 	bool stop, lost;
 };
 
-/** worker_encode(w, m, job): ${m}, on behalf of ${job} or NULL, is next to be
- * sent. */
-void worker_encode(
-    struct worker *w, const struct door_message *m, struct worker_job *job);
+/** worker_wake(w): its thread looks around.  Any thread. */
+void worker_wake(struct worker *w);
+
+/** worker_next(w): the next posted job, now among the asked ones; NULL: none.
+ * With the lock held. */
+struct worker_job *worker_next(struct worker *w);
+
+/** worker_asked(w, id): out of the asked ones, the caller's; NULL: none. */
+struct worker_job *worker_asked(struct worker *w, uint64_t id);
+
+/** worker_leave(w, job): it is not on its way any more.  With the lock held. */
+void worker_leave(struct worker *w, const struct worker_job *job);
+
+/** worker_encode(w, m): ${m} is next to be sent. */
+void worker_encode(struct worker *w, const struct door_message *m);
 
 /** worker_has_work(w): something waits to be encoded. */
 bool worker_has_work(struct worker *w);

@@ -14,8 +14,7 @@ finish(struct worker *w, struct worker_job *job)
 	job->next = NULL;
 	(void)pthread_mutex_lock(&w->lock);
 	if (job->answered != NULL) {
-		if (job->extend_ms == 0)
-			w->queued--;
+		worker_leave(w, job);
 		(void)pthread_mutex_unlock(&w->lock);
 		job->answered(job->arg, job);
 		return;
@@ -28,19 +27,12 @@ finish(struct worker *w, struct worker_job *job)
 }
 
 void
-worker_encode(
-    struct worker *w, const struct door_message *m, struct worker_job *job)
+worker_encode(struct worker *w, const struct door_message *m)
 {
 	struct writer out = writer_of(w->bytes, sizeof(w->bytes));
 
 	door_write(&out, m, false);
 	w->ready = writer_span(&out).len;
-	w->ready_for = job;
-	if (w->ready == 0 && job != NULL) {
-		service_broken(&job->out);
-		w->ready_for = NULL;
-		finish(w, job);
-	}
 }
 
 static void
@@ -50,21 +42,25 @@ ask_names(struct worker *w)
 
 	w->want_names = false;
 	m.u.names.from = (uint32_t)w->page_count;
-	worker_encode(w, &m, NULL);
+	worker_encode(w, &m);
 }
 
 static void
 ask_job(struct worker *w, struct worker_job *job)
 {
 	if (!service_ask(&w->message, &job->out, &job->in)) {
-		finish(w, job);
+		finish(w, worker_asked(w, job->id));
 		return;
 	}
 	w->message.id = job->id;
 	if (w->message.kind == DOOR_LAUNCH)
 		memcpy(job->cpu_id, w->message.u.launch.cpu_id,
 		    sizeof(job->cpu_id));
-	worker_encode(w, &w->message, job);
+	worker_encode(w, &w->message);
+	if (w->ready == 0) {
+		service_broken(&job->out);
+		finish(w, worker_asked(w, job->id));
+	}
 }
 
 /* With the lock held. */
@@ -78,29 +74,28 @@ unsent_call(struct worker *w)
 	return c;
 }
 
-/* What is not with the vault yet is let go on: it is about to be. */
-static void
-say_cancelled(struct worker *w, const struct worker_cancelled *c)
+/* With the lock held: the vault waits no more for the owner's word, if it
+ * does. */
+static uint64_t
+next_cancelled(struct worker *w)
 {
-	struct door_message m = { .kind = DOOR_CANCEL };
-	const struct worker_job *job = w->asked;
+	struct worker_job *job = w->asked;
 
-	while (
-	    job != NULL && (job->link != c->link || job->stream != c->stream))
+	while (!job->cancelled)
 		job = job->next;
-	if (job == NULL)
-		return;
-	m.id = job->id;
-	worker_encode(w, &m, NULL);
+	job->cancelled = false;
+	w->cancels--;
+	return job->id;
 }
 
 /* The next message to send, if there is one. */
 static void
 make_ready(struct worker *w)
 {
-	struct worker_cancelled *gone = NULL;
+	struct door_message gone = { .kind = DOOR_CANCEL };
 	struct worker_job *job = NULL;
 	struct worker_call *call;
+	bool cancels = false;
 
 	if (w->want_names) {
 		ask_names(w);
@@ -111,23 +106,19 @@ make_ready(struct worker *w)
 	if (call != NULL) {
 		call->sent = true;
 		w->message = *call->m;
-	} else if (w->cancelled != NULL) {
-		gone = w->cancelled;
-		w->cancelled = gone->next;
-	} else if (w->first != NULL) {
-		job = w->first;
-		w->first = job->next;
-		if (w->first == NULL)
-			w->last = &w->first;
+	} else if (w->cancels > 0) {
+		cancels = true;
+		gone.id = next_cancelled(w);
+	} else {
+		job = worker_next(w);
 	}
 	(void)pthread_mutex_unlock(&w->lock);
 	if (call != NULL)
-		worker_encode(w, &w->message, NULL);
-	else if (gone != NULL)
-		say_cancelled(w, gone);
+		worker_encode(w, &w->message);
+	else if (cancels)
+		worker_encode(w, &gone);
 	else if (job != NULL)
 		ask_job(w, job);
-	free(gone);
 }
 
 bool
@@ -136,8 +127,7 @@ worker_has_work(struct worker *w)
 	bool has;
 
 	(void)pthread_mutex_lock(&w->lock);
-	has =
-	    w->first != NULL || w->cancelled != NULL || unsent_call(w) != NULL;
+	has = w->first != NULL || w->cancels > 0 || unsent_call(w) != NULL;
 	(void)pthread_mutex_unlock(&w->lock);
 	return has || w->want_names;
 }
@@ -159,24 +149,7 @@ worker_send(struct worker *w)
 		if (n < 0)
 			return;
 		w->ready = 0;
-		if (w->ready_for != NULL) {
-			w->ready_for->next = NULL;
-			*w->asked_last = w->ready_for;
-			w->asked_last = &w->ready_for->next;
-			w->ready_for = NULL;
-		}
 	}
-}
-
-/* Replies come nearly in the order of the questions. */
-static struct worker_job **
-find_asked(struct worker *w, uint64_t id)
-{
-	struct worker_job **at = &w->asked;
-
-	while (*at != NULL && (*at)->id != id)
-		at = &(*at)->next;
-	return *at != NULL ? at : NULL;
 }
 
 /* The vault fetches nothing: it says what it lacks. */
@@ -196,15 +169,10 @@ fetch(struct worker *w, const struct worker_job *job,
 static void
 take_reply(struct worker *w)
 {
-	struct worker_job **at = find_asked(w, w->message.id);
-	struct worker_job *job;
+	struct worker_job *job = worker_asked(w, w->message.id);
 
-	if (at == NULL)
+	if (job == NULL)
 		return; /* for the net before us */
-	job = *at;
-	*at = job->next;
-	if (w->asked_last == &job->next)
-		w->asked_last = at;
 	if (w->message.kind == DOOR_LAUNCH)
 		fetch(w, job, &w->message.u.launch_answer);
 	service_tell(&job->out, &w->message, job->in.request_id);
@@ -214,18 +182,20 @@ take_reply(struct worker *w)
 static void
 take_pending(struct worker *w)
 {
-	struct worker_job **at = find_asked(w, w->message.id);
+	const struct worker_job *job = w->asked;
 	struct worker_job *note;
 
-	if (at == NULL || w->message.u.pending.extend_ms == 0)
+	while (job != NULL && job->id != w->message.id)
+		job = job->next;
+	if (job == NULL || w->message.u.pending.extend_ms == 0)
 		return;
 	note = calloc(1, sizeof(*note));
 	if (note == NULL)
 		return; /* the relay gives up a little early */
-	note->answered = (*at)->answered;
-	note->arg = (*at)->arg;
-	note->link = (*at)->link;
-	note->stream = (*at)->stream;
+	note->answered = job->answered;
+	note->arg = job->arg;
+	note->link = job->link;
+	note->stream = job->stream;
 	note->extend_ms = w->message.u.pending.extend_ms;
 	finish(w, note);
 }

@@ -1,13 +1,18 @@
 """An agent with more than one relay: a tunnel to each, and none that is down
 disturbs another (docs/protocol.md 12.5)."""
 
+import base64
 import json
 import os
 import shutil
+import struct
+import threading
 import time
 import unittest
 
 import agent_case
+import agent_relay
+import fake_agent as wire
 import harness
 from relays_case import Relay, RelaysCase
 
@@ -140,6 +145,79 @@ class Several(AgentRelays):
         self.ready_at(agent, self.relays[1])
         agent.wait_line(r":%d/\S* .*not the pinned" % self.relays[2].public)
         self.owner.cli("run", *["--relay", urls[0]] * 17, ok=(2,))
+
+
+class RudeBesideGood(AgentRelays):
+    """A relay that asks and cancels without an end, beside one that does
+    not: what all share in the agent is not its alone."""
+
+    count = 1
+
+    def setUp(self):
+        super().setUp()
+        self.other = self.owner.add("web2", harness.new_passphrase())
+        self.rude = agent_relay.Relay(*self.lab.server)
+        self.addCleanup(self.rude.close)
+        self.over = threading.Event()
+        self.addCleanup(self.over.set)
+        self.sent = 0
+
+    def flood(self, tunnel):
+        """Launches of web2, and measurements that are none of them, each
+        taken back as soon as it is sent."""
+        reset = wire.tlvs((wire.T_CODE, struct.pack(">I", 1)))
+        bodies = {"launch": self.lab_body(), "validate": json.dumps({
+            "measurement": "A" * 64, "api-major": 1, "api-minor": 55,
+            "build-id": 21}).encode()}
+        try:
+            for stream in range(1, 2 ** 31, 2):
+                verb = "launch" if stream < 600 else "validate"
+                tunnel.request(stream, "/vm/%s/%s" % (self.other, verb),
+                               bodies[verb])
+                tunnel.send(agent_relay.frame(wire.RESET, stream, reset))
+                self.sent += 1
+                if self.over.is_set():
+                    return
+        except OSError:
+            pass
+
+    def drain(self, tunnel):
+        try:
+            while True:
+                tunnel.next_frame()
+        except (OSError, wire.Closed):
+            pass
+
+    def lab_body(self):
+        def text(*names):
+            data = b""
+            for name in names:
+                with open(os.path.join(harness.PLATFORM, name), "rb") as one:
+                    data += one.read()
+            return base64.b64encode(data).decode()
+        return json.dumps({
+            "pdh": text("pdh.cert"), "cert-chain": text(
+                "pek.cert", "oca.cert", "cek.cert")}).encode()
+
+    def test_launches_go_on(self):
+        relay = self.relays[0]
+        agent = self.run_agent(self.url(relay), self.url(self.rude.port),
+                               args=("--allow-no-binding",))
+        self.ready_at(agent, relay)
+        tunnel = self.rude.next()
+        for work in self.flood, self.drain:
+            threading.Thread(target=work, args=(tunnel,),
+                             daemon=True).start()
+        harness.eventually(lambda: self.sent > 1500)
+        lab = relay.aim()
+        body = self.lab_body()
+        for _ in range(15):
+            status, _, _ = lab.curl("/vm/%s/launch" % self.vm, body)
+            self.assertEqual(status, 200)
+        self.launch_by(relay)
+        sent = self.sent
+        harness.eventually(lambda: self.sent > sent)
+        self.assertIsNone(agent.child.poll())
 
 
 @unittest.skipIf(os.geteuid() != 0, "a hosts file of its own takes root")

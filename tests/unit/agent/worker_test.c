@@ -72,11 +72,20 @@ serve(void *arg)
 	return arg;
 }
 
-static int
-setup(void **state)
+static void
+start(void)
 {
 	const struct worker_ops ops = { on_answered, on_registered, NULL,
 		NULL };
+	struct err err = { 0 };
+
+	assert_int_equal(worker_start(worker, &ops, &err), 0);
+}
+
+/* With a thread that does not run yet. */
+static int
+setup_still(void **state)
+{
 	struct err err = { 0 };
 
 	(void)state;
@@ -91,7 +100,14 @@ setup(void **state)
 	assert_int_equal(worker_open(&worker, pair[0], &err), 0);
 	assert_memory_equal(
 	    worker_public(worker), key_public(lab.key), UUID_KEY_LEN);
-	assert_int_equal(worker_start(worker, &ops, &err), 0);
+	return 0;
+}
+
+static int
+setup(void **state)
+{
+	(void)setup_still(state);
+	start();
 	return 0;
 }
 
@@ -131,6 +147,7 @@ post(uint32_t stream, const char *verb, const char *body)
 	assert_non_null(job);
 	assert_null(job->in.content_type.ptr); /* absent stays absent */
 	job->stream = stream;
+	job->source = stream % 2; /* they are more than one may have */
 	assert_int_equal(worker_post(worker, job), 0);
 }
 
@@ -275,31 +292,119 @@ removed_vms_are_not_ours(void **state)
 	collect(1, not_mine);
 }
 
-/* A relay that cancels as fast as it asks must not fill our memory. */
+static int
+post_of(uint32_t source, uint32_t stream)
+{
+	/* Answered without the vault. */
+	const struct service_request in = { .method = span_str("GET") };
+	struct worker_job *job = worker_job_new(&in);
+
+	assert_non_null(job);
+	job->source = source;
+	job->link = source;
+	job->stream = stream;
+	return worker_post(worker, job);
+}
+
+static size_t
+take_all(void)
+{
+	struct worker_job *jobs = worker_take(worker);
+	size_t taken = 0;
+
+	while (jobs != NULL) {
+		struct worker_job *job = jobs;
+
+		jobs = job->next;
+		worker_job_free(job);
+		taken++;
+	}
+	return taken;
+}
+
+/* A relay that asks without an end fills neither our memory nor the others'
+ * places. */
 static void
 the_queue_has_an_end(void **state)
 {
-	const struct service_request in = { .method = span_str("GET") };
-	size_t taken = 0;
+	size_t posted = 0;
+	uint32_t source;
 	size_t i;
 
 	(void)state;
-	for (i = 0; i < WORKER_QUEUE_MAX; i++)
-		assert_int_equal(worker_post(worker, worker_job_new(&in)), 0);
-	assert_int_equal(worker_post(worker, worker_job_new(&in)), -1);
-	while (taken < WORKER_QUEUE_MAX) {
-		struct worker_job *jobs = worker_take(worker);
-
-		while (jobs != NULL) {
-			struct worker_job *job = jobs;
-
-			jobs = job->next;
-			worker_job_free(job);
-			taken++;
-		}
+	for (source = 1; source <= 4; source++) {
+		for (i = 0; i < WORKER_SHARE_MAX; i++)
+			assert_int_equal(post_of(source, 1), 0);
+		posted += i;
+		assert_int_equal(post_of(source, 1), -1);
+	}
+	assert_int_equal(posted, WORKER_QUEUE_MAX);
+	for (source = 5; source <= 17; source++) {
+		for (i = 0; i < WORKER_SHARE_MIN; i++)
+			assert_int_equal(post_of(source, 1), 0);
+		posted += i;
+		assert_int_equal(post_of(source, 1), -1);
+	}
+	while (posted > 0) {
+		posted -= take_all();
 		sched_yield();
 	}
-	assert_int_equal(worker_post(worker, worker_job_new(&in)), 0);
+	/* Nothing is left of the count, so that it may be had again. */
+	for (i = 0; i < WORKER_SHARE_MAX; i++)
+		assert_int_equal(post_of(40, 1), 0);
+	assert_int_equal(post_of(40, 1), -1);
+}
+
+/* More sources than there can be at a time: one that is new has to wait. */
+static void
+sources_have_an_end(void **state)
+{
+	uint32_t source;
+
+	(void)state;
+	for (source = 1; source <= 32; source++)
+		assert_int_equal(post_of(source, 1), 0);
+	assert_int_equal(post_of(33, 1), -1);
+	assert_int_equal(post_of(32, 1), 0);
+}
+
+static char order[16];
+static size_t ordered;
+
+static void
+note_order(struct worker_job *job)
+{
+	assert_true(ordered < sizeof(order));
+	order[ordered++] =
+	    (char)('a' + job->source * 10 + job->stream % 10 - 10);
+}
+
+/* What was not begun is not done for a host that went away, and a source that
+ * asks a lot is not ahead of the others. */
+static void
+cancelled_and_in_turn(void **state)
+{
+	uint32_t stream;
+
+	(void)state;
+	ordered = 0;
+	for (stream = 0; stream < WORKER_SHARE_MAX; stream++)
+		assert_int_equal(post_of(1, stream), 0);
+	assert_int_equal(post_of(1, stream), -1);
+	for (stream = 4; stream < WORKER_SHARE_MAX; stream++)
+		worker_cancel(worker, 1, stream);
+	worker_cancel(worker, 1, 4); /* twice, and of others, is nothing */
+	worker_cancel(worker, 3, 0);
+	for (stream = 0; stream < 3; stream++)
+		assert_int_equal(post_of(2, stream), 0);
+	worker_cancel(worker, 2, 2);
+	start();
+	collect(6, note_order);
+	assert_memory_equal(order, "akblcd", 6);
+	/* The last of a list was among them: new ones are not lost. */
+	assert_int_equal(post_of(2, 5), 0);
+	collect(1, note_order);
+	assert_int_equal(order[6], 'p');
 }
 
 /* A registration that did not reach the disk is not claimed at the relay. */
@@ -453,10 +558,13 @@ control_socket_in_a_deep_folder(void **state)
 
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define STILL(f) cmocka_unit_test_setup_teardown(f, setup_still, teardown)
 	T(every_request_is_answered_once),
 	T(owners_questions),
 	T(removed_vms_are_not_ours),
 	T(the_queue_has_an_end),
+	STILL(sources_have_an_end),
+	STILL(cancelled_and_in_turn),
 	T(lost_registrations_are_not_claimed),
 	T(log_of_a_removed_vm),
 	T(control_socket),
