@@ -5,7 +5,7 @@
 
 /* The inside of tunnel.c, tunnel_greet.c, tunnel_stream.c, tunnel_send.c. */
 
-#define TUNNEL_PING_MIN_MS 1000u
+#define TUNNEL_PING_MIN_MS 100u /* as relay.yaml's timeouts.ping */
 
 /* OVER is zero on purpose, and so is the row of a pair that no table names:
  * what is not written down ends the tunnel. */

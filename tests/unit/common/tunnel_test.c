@@ -256,6 +256,19 @@ pings_the_silent_and_drops_the_dead(void **state)
 	pair_close(&p);
 }
 
+/* What relay.yaml allows as timeouts.ping is what counts. */
+static void
+pings_as_often_as_it_is_told(void **state)
+{
+	static const struct tunnel_config often = { .ping_ms = 100 };
+	struct pair p;
+
+	(void)state;
+	pair_ready(&p, &often);
+	assert_int_equal(tunnel_deadline(p.relay.tunnel), p.now_ms + 100);
+	pair_close(&p);
+}
+
 /* A loop held up for a minute must ping before it gives a peer up. */
 static void
 asks_before_it_gives_up(void **state)
@@ -480,6 +493,7 @@ main(void)
 		cmocka_unit_test(numbers_claims_and_wants_answers_in_order),
 		cmocka_unit_test(bounds_claims_without_an_answer),
 		cmocka_unit_test(pings_the_silent_and_drops_the_dead),
+		cmocka_unit_test(pings_as_often_as_it_is_told),
 		cmocka_unit_test(asks_before_it_gives_up),
 		cmocka_unit_test(drains_before_it_leaves),
 		cmocka_unit_test(gives_unseen_streams_back),
