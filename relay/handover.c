@@ -4,6 +4,7 @@
 #include "common/secret.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,16 +51,31 @@ fill_address(struct sockaddr_un *sa, const char *path, struct err *err)
 	return 0;
 }
 
+/* Started as root we are about to become that user, whose relay has made its
+ * socket anew if somebody failed to take its place before. */
+static bool
+is_our_user(const struct handover *h, uid_t uid)
+{
+	const struct passwd *pw;
+
+	if (uid == 0 || uid == geteuid())
+		return true;
+	if (geteuid() != 0)
+		return false;
+	pw = getpwnam(h->relay->setup->config.user);
+	return pw != NULL && pw->pw_uid == uid;
+}
+
 /* Ticket keys and listening sockets are for our own user only. */
 static int
-check_peer(int fd, long *pid, struct err *err)
+check_peer(const struct handover *h, int fd, long *pid, struct err *err)
 {
 	struct ucred peer = { 0 };
 	socklen_t len = sizeof(peer);
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
 		return err_set(err, ERR_IO, "SO_PEERCRED: %s", strerror(errno));
-	if (peer.uid != 0 && peer.uid != geteuid())
+	if (!is_our_user(h, peer.uid))
 		return err_set(err, ERR_UNTRUSTED,
 		    "the other relay is run by user %u, this one by %u",
 		    (unsigned)peer.uid, (unsigned)geteuid());
@@ -162,7 +178,7 @@ handover_take(struct handover *h, struct inherit *inherit, const char *path,
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	parcel_put(&w, &hello);
-	if (check_peer(fd, &pid, err) != 0 ||
+	if (check_peer(h, fd, &pid, err) != 0 ||
 	    send(fd, bytes, w.len, MSG_NOSIGNAL) < 0 ||
 	    read_offer(h, inherit, err) != 0) {
 		wire_close(&h->from);
@@ -260,7 +276,7 @@ to_got(struct handover *h, const struct parcel *p)
 		h->giving = GIVING;
 		loop_timer_cancel(&h->patience);
 		unlisten(h); /* the path is the other's by now */
-		if (check_peer(h->to.fd, &pid, &err) != 0)
+		if (check_peer(h, h->to.fd, &pid, &err) != 0)
 			pid = 0;
 		atomic_store(&h->relay->successor, true);
 		h->ops->give(h->arg, pid);
@@ -287,7 +303,7 @@ on_ask(void *arg, unsigned events)
 	(void)events;
 	if (fd < 0)
 		return;
-	if (check_peer(fd, &pid, &err) != 0) {
+	if (check_peer(h, fd, &pid, &err) != 0) {
 		log_warn(NULL, "handing over refused: %s", err.msg);
 		close(fd);
 		return;
