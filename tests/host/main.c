@@ -6,6 +6,7 @@
 #include "tests/host/file.h"
 #include "tests/host/load.h"
 #include "tests/host/report.h"
+#include "tests/host/serve.h"
 #include "tests/host/step.h"
 
 static enum outcome
@@ -99,6 +100,8 @@ main(int argc, char **argv)
 	http_setup();
 	if (strcmp(argv[1], "launch") == 0)
 		rc = launch(argc - 1, argv + 1, &err);
+	else if (strcmp(argv[1], "serve") == 0)
+		rc = serve_run(argc - 1, argv + 1, &err);
 	else
 		rc = step_run(argv[1], argc - 1, argv + 1, &err);
 	if (rc != HOST_OK)

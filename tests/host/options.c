@@ -16,6 +16,8 @@ const char options_usage[] =
     "       compute-host step-validate STATE [--measurement-of STATE2]\n"
     "            [--corrupt measurement|nonce|build|session-id] [--out FILE]\n"
     "       compute-host step-open STATE FILE   inject and read the secret\n"
+    "       compute-host serve OPTION...        a machine for a test that posts\n"
+    "                                           itself; tests/host/serve.h\n"
     "service:  --service URL --uuid U | --uuid-file FILE ('UUID [SECRET]')\n"
     "          --ca FILE --cert FILE --key FILE --token-file FILE\n"
     "          --resolve HOST:PORT:ADDR --timeout S --no-keepalive\n"

@@ -1,0 +1,311 @@
+"""A relay, an agent behind a NAT, compute hosts, and what goes wrong with
+each of them."""
+
+import collections
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import threading
+import time
+
+import fault_history
+import fault_host
+import fault_net
+import harness
+from agent_parts import part
+
+FREE = 6  # VMs without a limit
+PING = 0.3  # seconds of silence on a tunnel before a ping, and as long again
+DEATH = 3 * PING  # when both ends know of a dead tunnel
+NET_KILLS = 1  # then the agent's parent waits a second, and longer each time
+DIALS = 4  # then the agent does
+RELAY = """timeouts:
+  ping: %(ping)dms
+  drain: 3s
+limits:
+  held-per-source: 1000
+admin:
+  socket: %(run)s/admin.sock
+takeover:
+  socket: %(run)s/takeover.sock
+"""
+
+
+class Events:
+    """What has happened in a schedule, for faults to wait for."""
+
+    def __init__(self):
+        self.more = threading.Condition()
+        self.counts = collections.Counter()
+        self.over = False
+
+    def happen(self, name):
+        with self.more:
+            self.counts[name] += 1
+            self.more.notify_all()
+
+    def wait(self, name, count):
+        """For the one behind so many; False: there was none."""
+        with self.more:
+            self.more.wait_for(
+                lambda: self.over or self.counts[name] > count)
+            return self.counts[name] > count
+
+    def end(self):
+        with self.more:
+            self.over = True
+            self.more.notify_all()
+
+
+class FaultLab(harness.Lab):
+    """One owner whose agent reaches the relay through `nat`; hosts reach it
+    through `host_net`."""
+
+    def __init__(self, limits=(), try_for=2.0):
+        super().__init__()
+        self.try_for = try_for
+        self.nat = fault_net.Middlebox()
+        self.host_net = fault_net.Middlebox()
+        self.machines = fault_host.Machines()
+        self.tls = fault_host.context(self.ca.cert)
+        self.history = fault_history.History()
+        self.events = Events()
+        self.figures = collections.Counter()
+        self.figures_lock = threading.Lock()
+        self.relay_lock = threading.Lock()
+        self.agent_lock = threading.Lock()
+        self.leaving = []  # relays that drain, and are to end by themselves
+        self.net_kills = self.dials = 0
+        self.vms = {}
+        self.owner = self.agent()
+        self.free = [self.new_vm() for _ in range(FREE)]
+        self.limited = collections.defaultdict(list)
+        for limit in limits:
+            self.limited[limit].append(self.new_vm(limit))
+        # A relay started as root is nobody when it makes its sockets anew.
+        os.mkdir(self.path("run"))
+        if os.geteuid() == 0:
+            shutil.chown(self.path("run"), "nobody")
+        self.config = self.relay_config(
+            {"acme": (self.owner, list(self.vms))},
+            RELAY % {"ping": 1000 * PING, "run": self.path("run")})
+        self.run_relay(self.config)
+        self.owner.start()
+
+    def new_vm(self, limit=0):
+        secret = harness.new_passphrase()
+        args = ("--max-instances", str(limit)) if limit else ()
+        vm = self.owner.add("web%d" % len(self.vms), secret, *args)
+        self.vms[vm] = fault_history.Vm(secret, limit)
+        return vm
+
+    def count(self, what, by=1):
+        with self.figures_lock:
+            self.figures[what] += by
+
+    def run_relay(self, config, *args, **kwargs):
+        """Its ports are new ones each time; the middleboxes' stay."""
+        relay = super().run_relay(config, *args, **kwargs)
+        self.nat.target = self.relay_public
+        self.host_net.target = self.relay_internal
+        self.relay_public = self.nat.port
+        self.relay_internal = self.host_net.port
+        return relay
+
+    def written(self):
+        """Lines of the owner's log that are on the disk now, as another
+        process sees them; -1: the store is being recovered."""
+        path = os.path.join(self.owner.state, "agent.db")
+        try:
+            db = sqlite3.connect("file:%s?mode=ro" % path, uri=True,
+                                 timeout=0)
+            try:
+                return db.execute("SELECT max(seq) FROM audit").fetchone()[0]
+            finally:
+                db.close()
+        except sqlite3.Error:
+            return -1
+
+    # -- faults of the agent ------------------------------------------------
+
+    def parts(self):
+        """Process ids by name, of those that run."""
+        found = {"keeper": self.owner.process.child.pid}
+        for name in ("vault", "net"):
+            try:
+                found[name] = part(self.owner, "part-" + name)
+            except (AssertionError, OSError):
+                pass
+        return found
+
+    def start_agent(self):
+        self.net_kills = self.dials = 0
+        self.owner.start(ready=False)
+
+    def kill_parts(self, *names):
+        """kill -9, all of them before any could tell another."""
+        for name, pid in self.parts().items():
+            if name in names:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+
+    def kill_agent(self, *names):
+        self.kill_parts(*names)
+        self.owner.process.wait()
+        self.start_agent()
+
+    def agent_kill(self, fault):
+        self.kill_agent("keeper", "vault", "net")
+
+    def keeper_kill(self, fault):
+        self.kill_agent("keeper")
+
+    def vault_kill(self, fault):
+        if "vault" not in self.parts():
+            return self.kill_agent("keeper")
+        return self.kill_agent("vault")
+
+    def net_kill(self, fault):
+        self.net_kills += 1
+        self.kill_parts("net")
+
+    def agent_stop(self, fault):
+        self.owner.stop()
+        self.start_agent()
+
+    def agent_kill_again(self, fault):
+        """... while it starts."""
+        self.kill_agent("keeper", "vault", "net")
+        time.sleep(fault.length / 10)
+        self.kill_agent("keeper", "vault", "net")
+
+    def pause(self, pids, fault):
+        for pid, act in ((pid, act) for act in (signal.SIGSTOP, signal.SIGCONT)
+                         for pid in pids):
+            if act == signal.SIGCONT and pid == pids[0]:
+                time.sleep(0.02 + fault.length / 5)
+            try:
+                os.kill(pid, act)
+            except ProcessLookupError:
+                pass
+
+    def vault_pause(self, fault):
+        self.pause([pid for name, pid in self.parts().items()
+                    if name == "vault"], fault)
+
+    def net_pause(self, fault):
+        self.pause([pid for name, pid in self.parts().items()
+                    if name == "net"], fault)
+
+    # -- faults of the relay ------------------------------------------------
+
+    def relay_kill(self, fault):
+        self.relay.kill()
+        self.run_relay(self.config)
+
+    def relay_drain(self, fault):
+        old = self.relay
+        mark = old.mark()
+        old.child.send_signal(signal.SIGTERM)
+        old.wait_line("draining", mark)
+        self.leaving.append(old)
+        self.run_relay(self.config)
+
+    def relay_takeover(self, fault):
+        self.leaving.append(self.relay)
+        self.run_relay(self.config, "--takeover").wait_line(
+            "taken over: hosts are accepted")
+
+    def relay_takeover_dies(self, fault):
+        """The new one, at some point; the old one may have left by then."""
+        old, target = self.relay, (self.nat.target, self.host_net.target)
+        new = self.run_relay(self.config, "--takeover")
+        time.sleep(fault.length / 20)
+        new.kill()
+        self.relay, (self.nat.target, self.host_net.target) = old, target
+        found = old.wait_line("who took over is gone: serving on|draining")
+        if "draining" in found.group(0):
+            self.leaving.append(old)
+            self.run_relay(self.config)
+
+    def relay_pause(self, fault):
+        self.pause([self.relay.child.pid], fault)
+
+    # -- faults of the networks ---------------------------------------------
+
+    def net_fault(self, net, what, fault):
+        if what == "hold":
+            net.hold(0.05 + fault.length * DEATH / 4)
+        elif what == "late":
+            net.hold(DEATH + fault.length * DEATH / 2)
+        elif what == "slow":
+            net.slow(0.001 + fault.length / 40)
+        elif what == "cut":
+            net.cut(fault.way, fault.size, fault.act)
+        else:
+            getattr(net, what)()
+
+    def inject(self, fault):
+        """When its event has come."""
+        if not self.events.wait(fault.event, fault.count):
+            self.count("not reached")
+            return
+        time.sleep(fault.delay)  # between the event and the next, by the plan
+        net, _, what = fault.kind.rpartition("net-")
+        if fault.kind.startswith("host-net-"):
+            self.net_fault(self.host_net, what.replace("-", "_"), fault)
+        elif fault.kind.startswith("nat-"):
+            self.net_fault(self.nat, fault.kind[4:].replace("-", "_"), fault)
+        else:
+            lock = self.relay_lock if fault.kind.startswith("relay-") \
+                else self.agent_lock
+            with lock:
+                getattr(self, fault.kind.replace("-", "_"))(fault)
+        self.count("fault " + fault.kind)
+
+    # -- a schedule ---------------------------------------------------------
+
+    def settle(self):
+        """After a schedule: what waits long by design is made anew."""
+        for old in self.leaving:
+            old.wait()
+        self.leaving.clear()
+        self.nat.bury()
+        self.host_net.bury()
+        connections = self.nat.counts.pop("connections", 0)
+        self.dials += connections
+        self.count("tunnels", connections)
+        if self.net_kills >= NET_KILLS or self.dials > DIALS:
+            self.owner.stop()
+            self.start_agent()
+            self.count("agent restarted")
+
+    def evidence(self):
+        """Of the agent, which has ended."""
+        def lines(*args):
+            return [json.loads(line) for line in self.owner.cli(
+                *args, "--json").stdout.splitlines()]
+        log = lines("log", "show")
+        self.owner.cli("log", "verify")
+        receipts = []
+        for one in lines("receipts", "list"):
+            vm, session = (re.search(r"^%s: (\S+)$" % name, one["statement"],
+                                     re.M)[1] for name in ("vm", "session"))
+            receipts.append((vm, session))
+        for vm, facts in self.vms.items():
+            facts.shown = json.loads(self.owner.cli(
+                "vm", "show", vm, "--json").stdout)["released"]
+        return fault_history.Evidence(log, receipts, self.vms)
+
+    def close(self):
+        self.nat.close()
+        self.host_net.close()
+        self.machines.close()
+        for old in self.leaving:
+            old.kill()
+        super().close()

@@ -1,0 +1,156 @@
+"""Random schedules of faults, over real programs: whoever is killed, whatever
+the network loses, no legitimate start is lost, and nothing is released twice
+or unlogged (docs/threat-model.md T9, T10).
+
+SCHEDULES=N in the environment runs N of them, SEED=S the one of that seed (or
+N from there on), JOBS=J so many labs at a time.  What fails prints the command
+that repeats it.
+"""
+
+import collections
+import concurrent.futures
+import json
+import os
+import random
+import re
+import threading
+import time
+import traceback
+import unittest
+
+import fault_history
+import fault_host
+import fault_lab
+import fault_plan
+
+FIXED = 24  # schedules of every run, from seed 1; and one of another seed
+BATCH = 25  # schedules of one lab
+PATIENCE = 60  # seconds for a schedule's launches
+
+
+class Lost(Exception):
+    """A schedule that did not come to its end, or left something wrong."""
+
+
+def repeat(seed, count=1):
+    return "SEED=%d SCHEDULES=%d ctest -R integration.launch_faults " \
+        "--output-on-failure" % (seed, count)
+
+
+class Schedule:
+    """One plan, run in a lab among others."""
+
+    def __init__(self, lab, plan, old):
+        self.lab = lab
+        self.plan = plan
+        self.old = old  # requests of hosts of earlier schedules
+        self.wrong = []
+
+    def watched(self, act, *args):
+        try:
+            act(*args)
+        except Exception:
+            self.wrong.append(traceback.format_exc())
+
+    def hosts(self):
+        until = time.monotonic() + PATIENCE
+        limited = self.lab.limited[self.plan.limit].pop() if self.plan.limit \
+            else None
+        for i, guest in enumerate(self.plan.guests):
+            vm = limited if guest.vm < 0 else self.lab.free[guest.vm]
+            start = self.lab.history.start("s%d.%d" % (self.plan.seed, i), vm)
+            yield fault_host.Host(self.lab, start, guest, until,
+                                  "%d.%d" % (self.plan.seed, i))
+
+    def again(self, host, verb, request):
+        """A request of a host that has long been served."""
+        host.until = time.monotonic() + PATIENCE
+        try:
+            host.again(verb, request)
+        finally:
+            host.drop()
+
+    def run(self):
+        """What went wrong; the hosts that asked."""
+        self.lab.events = fault_lab.Events()
+        hosts = list(self.hosts())
+        dice = random.Random("old %d" % self.plan.seed)
+        faults = [threading.Thread(target=self.watched, args=(
+            self.lab.inject, fault)) for fault in self.plan.faults]
+        works = [threading.Thread(target=self.watched, args=(host.run,))
+                 for host in hosts]
+        for host in dice.sample(self.old, min(self.plan.old, len(self.old))):
+            if host.done:
+                works.append(threading.Thread(target=self.watched, args=(
+                    self.again, host, *dice.choice(host.done))))
+        for thread in faults + works:
+            thread.start()
+        for thread in works:
+            thread.join()
+        self.lab.events.end()
+        for thread in faults:
+            thread.join()
+        self.watched(self.lab.settle)
+        return hosts
+
+
+def run_batch(seeds):
+    """These schedules in one lab; figures.  Raises Lost."""
+    plans = [fault_plan.make(seed, fault_lab.FREE) for seed in seeds]
+    lab = fault_lab.FaultLab([plan.limit for plan in plans if plan.limit])
+    try:
+        old = []
+        for plan in plans:
+            schedule = Schedule(lab, plan, old)
+            hosts = schedule.run()
+            old = old[-20:] + hosts
+            if schedule.wrong:
+                raise Lost("schedule %d: %s\n%s\nrepeat: %s" % (
+                    plan.seed, plan, "\n".join(schedule.wrong),
+                    repeat(plan.seed)))
+            lab.count("schedules")
+        lab.owner.stop()
+        evidence = lab.evidence()
+        found = fault_history.check(lab.history, evidence)
+        if found:
+            raise Lost("\n".join(found) + "\nrepeat: " + repeat(
+                seeds[0], len(seeds)))
+        for what, number in (
+                ("starts", len(lab.history.starts)),
+                ("requests", len(lab.history.calls)),
+                ("secrets opened", len(lab.history.opened)),
+                ("lines of the log", len(evidence.lines))):
+            lab.count(what, number)
+        return lab.figures
+    finally:
+        lab.close()
+
+
+class Faults(unittest.TestCase):
+    def seeds(self):
+        count = os.environ.get("SCHEDULES")
+        seed = os.environ.get("SEED")
+        if seed is not None:
+            return list(range(int(seed), int(seed) + int(count or 1)))
+        if count is not None:
+            return list(range(1, int(count) + 1))
+        return [*range(1, FIXED + 1), random.SystemRandom().getrandbits(32)]
+
+    def test_schedules(self):
+        seeds = self.seeds()
+        print("seeds %d to %d, and %d" % (seeds[0], seeds[-2:][0], seeds[-1]),
+              flush=True)
+        batches = [seeds[i:i + BATCH] for i in range(0, len(seeds), BATCH)]
+        began = time.monotonic()
+        total = collections.Counter()
+        with concurrent.futures.ProcessPoolExecutor(
+                int(os.environ.get("JOBS", "1"))) as pool:
+            for figures in pool.map(run_batch, batches):
+                total.update(figures)
+        print("%.0f s: %s" % (time.monotonic() - began, json.dumps(
+            total, indent=1, sort_keys=True)))
+        self.assertEqual(total["schedules"], len(seeds))
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
