@@ -153,8 +153,13 @@ keep_body(struct hop *h, struct span bytes)
 {
 	if (bytes.len == 0)
 		return true;
-	if (!job_charge(h->job, bytes.len) ||
-	    buf_append(&h->job->body, bytes, NULL) != 0)
+	if (!job_charge(h->job, bytes.len)) {
+		if (h->job->over_quota)
+			job_refused(
+			    h->link->worker, h->job->account, h->tunnel);
+		return false;
+	}
+	if (buf_append(&h->job->body, bytes, NULL) != 0)
 		return false;
 	tunnel_consumed(h->link->tunnel, h->stream, bytes.len);
 	return true;
@@ -217,6 +222,7 @@ on_request(
 	}
 	/* The relay that the host asked does not know whose agent it is. */
 	if (!job_account(h->job, account, clock_us(), &problem)) {
+		job_refused(l->worker, account, h->tunnel);
 		refuse(h, FRAME_RESET_BUSY, "over a quota of the tenant");
 		return;
 	}

@@ -182,22 +182,6 @@ find_tunnel(struct host *h, struct route *out)
 	return false;
 }
 
-/* Its agents are told now and then. */
-static void
-tell_quota(struct host *h, const struct route *route)
-{
-	struct message_tunnel *m;
-
-	if (!account_tell(route->account, clock_ms()))
-		return;
-	m = calloc(1, sizeof(*m));
-	if (m == NULL)
-		return;
-	m->m.kind = MESSAGE_QUOTA;
-	m->tunnel = route->tunnel;
-	relay_send(h->worker, route->tunnel.worker, &m->m);
-}
-
 void
 host_send_to(struct host *h, const struct route *route)
 {
@@ -208,7 +192,7 @@ host_send_to(struct host *h, const struct route *route)
 
 	unhold(h);
 	if (!job_account(job, route->account, clock_us(), &problem)) {
-		tell_quota(h, route);
+		job_refused(h->worker, route->account, route->tunnel);
 		host_fail(h, problem, FRAME_RESET_CANCELLED);
 		return;
 	}

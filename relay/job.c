@@ -1,5 +1,6 @@
 #include "relay/job.h"
 
+#include "common/clock.h"
 #include "relay/directory.h"
 #include "relay/registry.h"
 #include "relay/relay.h"
@@ -12,10 +13,12 @@
 bool
 job_charge(struct job *j, size_t len)
 {
+	j->over_quota = false;
 	if (!relay_charge(j->relay, len))
 		return false;
 	if (j->account != NULL && !account_charge(j->account, len)) {
 		relay_discharge(j->relay, len);
+		j->over_quota = true;
 		return false;
 	}
 	j->charged += len;
@@ -40,6 +43,21 @@ job_account(struct job *j, struct account *account, uint64_t now_us,
 	}
 	j->account = account;
 	return true;
+}
+
+void
+job_refused(struct worker *from, struct account *account, struct handle tunnel)
+{
+	struct message_tunnel *m;
+
+	if (!account_tell(account, clock_ms()))
+		return;
+	m = calloc(1, sizeof(*m));
+	if (m == NULL)
+		return;
+	m->m.kind = MESSAGE_QUOTA;
+	m->tunnel = tunnel;
+	relay_send(from, tunnel.worker, &m->m);
 }
 
 bool

@@ -21,6 +21,7 @@ struct account;
 struct relay;
 struct relay_setup;
 struct ssl_ctx_st;
+struct worker;
 
 enum message_kind {
 	MESSAGE_ACCEPT,    /* main: a new connection */
@@ -147,6 +148,7 @@ struct job {
 	struct relay *relay;
 	size_t charged; /* bytes of its bodies, given back by job_free() */
 	struct account *account; /* charged too, and with a stream; or NULL */
+	bool over_quota;         /* of it: the last charge failed for that */
 
 	/* The request. */
 	const char *method; /* constant */
@@ -179,8 +181,14 @@ struct job {
 bool job_account(struct job *j, struct account *account, uint64_t now_us,
     enum problem *problem);
 
-/** job_charge(j, len): ${len} bytes more; false: relay_charge() says no. */
+/** job_charge(j, len): ${len} bytes more; false: relay_charge() says no, or
+ * its tenant's quota does, which j->over_quota tells. */
 bool job_charge(struct job *j, size_t len);
+
+/** job_refused(from, account, tunnel): over a quota of the tenant: count it,
+ * and let its agent at ${tunnel} hear of it now and then. */
+void job_refused(
+    struct worker *from, struct account *account, struct handle tunnel);
 
 /** job_headers(j, headers): keep a copy of them; false: no memory. */
 bool job_headers(struct job *j, struct span headers);

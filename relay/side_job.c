@@ -162,8 +162,10 @@ keep(struct side *s, struct job *job, struct span bytes)
 		tunnel_consumed(s->tunnel, job->stream, bytes.len);
 		return true;
 	}
-	tunnel_reset(
-	    s->tunnel, job->stream, FRAME_RESET_CANCELLED, "no memory");
+	if (job->over_quota)
+		job_refused(s->worker, job->account, s->handle);
+	tunnel_reset(s->tunnel, job->stream, FRAME_RESET_CANCELLED,
+	    job->over_quota ? "over a quota of the tenant" : "no memory");
 	finish(s, job, JOB_BUSY);
 	return false;
 }

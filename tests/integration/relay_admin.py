@@ -307,6 +307,36 @@ class Admin(relay_case.RelayCase):
             self.assertEqual(len(host.answer().body), 20000)
             harness.eventually(lambda: self.counted()[1] == 0)
 
+    def test_t28_answers_of_a_tenant(self):
+        """What its agents send counts, too, and they hear that it was
+        refused."""
+        tunnel, vm = self.noisy("--memory", "64KiB")
+        for refused, size in (1, 50000), (2, 25537):
+            host = self.begin(vm, b"x" * 40000)
+            stream = tunnel.request()[0]
+            tunnel.respond(stream, body=b"y" * size)
+            self.overloaded(host.answer())
+            harness.eventually(lambda: self.counted() == (refused, 0))
+            if refused > 1:
+                continue  # told at most every 10 s; and the stream was over
+            kind, _, number, payload = tunnel.recv()
+            while kind == fake_agent.WINDOW:
+                kind, _, number, payload = tunnel.recv()
+            self.assertEqual((kind, number), (fake_agent.RESET, stream))
+            self.assertIn(b"over a quota", fake_agent.parse_tlvs(payload)[
+                fake_agent.T_TEXT])
+            kind, _, number, payload = tunnel.recv()
+            self.assertEqual((kind, number), (fake_agent.NOTICE, 0))
+            self.assertEqual(fake_agent.parse_tlvs(payload)[
+                fake_agent.T_CODE], b"\0\0\0\3")
+        # One byte less is none too many.
+        host = self.begin(vm, b"x" * 40000)
+        tunnel.respond(tunnel.request()[0], body=b"y" * 25536)
+        self.assertEqual(host.answer().status, 200)
+        self.assertIn('quota_refused_total{tenant="noisy"} 2', ask_socket(
+            self.path(), b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n"
+        ).decode())
+
     def test_t29_changes_are_told_with_who_and_when(self):
         self.ctl("tenants", "add", "zeta")
         self.lab.ctl("tenants", "add", "zeta", ok=(1,))

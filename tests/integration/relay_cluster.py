@@ -666,9 +666,12 @@ class Strained(Case):
     def test_quota_over_the_hop(self):
         a, b = self.relays
         self.agent(a, self.k1, "one")
+        mark = a.process.mark()
         got = [self.ask(b).status for _ in range(30)]
         self.assertIn(200, got)
         self.assertIn(503, got)
+        # Its agent is told where it is.
+        a.process.wait_line("over a quota of its tenant", mark)
 
     def test_take_over(self):
         """While an agent has not moved, its UUID is its own."""
