@@ -233,8 +233,8 @@ static const struct conf_key relay_keys[] = {
 	  "Bodies under way for one tenant; more get 503." },
 	{ "limits.memory", CONF_SIZE, AT(limits.memory), "1GiB", 1048576,
 	  INT64_C(1) << 44,
-	  "Memory for connections and bodies.  From 80 % of it on requests "
-	  "get 503." },
+	  "Memory for connections, bodies and what waits for the directory.  "
+	  "From 80 % of it on requests get 503." },
 
 	{ "timeouts.handshake", CONF_MS, AT(timeouts.handshake), "10s", 100,
 	  600000, "For a TLS handshake." },

@@ -15,7 +15,8 @@
 
 #define LAST_MS 500          /* to take back what we hold, at the end */
 #define AHEAD_MAX_MS 3600000 /* of the directory's clock: else it is wrong */
-#define AHEAD_STEP_MS 2      /* as exact as two clocks need to be */
+#define COST (sizeof(struct directory_op) + 512) /* with its call */
+#define AHEAD_STEP_MS 2 /* as exact as two clocks need to be */
 
 static const struct log_subject subject = { "directory" };
 
@@ -37,6 +38,18 @@ directory_op_new(struct worker *w, enum directory_verb verb)
 	op->m.kind = MESSAGE_DIRECTORY;
 	op->verb = verb;
 	op->from = w;
+	if (verb == DIRECTORY_CLAIM) {
+		/* Tunnels that stand go on, whoever has taken the memory: of
+		 * each so many may wait, and there are no new ones by then. */
+		relay_charge_anyway(w->relay, COST);
+		op->charged = w->relay;
+	} else if (verb == DIRECTORY_FIND) {
+		if (!relay_charge(w->relay, COST)) {
+			free(op);
+			return NULL;
+		}
+		op->charged = w->relay;
+	}
 	return op;
 }
 
@@ -45,6 +58,8 @@ directory_op_free(struct directory_op *op)
 {
 	if (op == NULL)
 		return;
+	if (op->charged != NULL)
+		relay_discharge(op->charged, COST);
 	free(op->raw);
 	free(op);
 }

@@ -93,6 +93,7 @@ struct directory_op {
 	/* Called in the worker that sent it; frees the op. */
 	void (*done)(struct worker *w, struct directory_op *op);
 	struct worker *from;
+	struct relay *charged; /* for it; NULL: nobody */
 
 	/* CLAIM, WITHDRAW */
 	struct directory_tunnel tunnel;
@@ -134,7 +135,9 @@ int directory_open(struct directory **out, struct relay *relay,
 void directory_close(struct directory *d);
 
 /** directory_op_new(w, verb): ${w} NULL: of the main thread, for what comes not
- * home.  NULL: no memory. */
+ * home.  What may wait for the directory, FIND and CLAIM, is charged to
+ * limits.memory until it is freed.  NULL: no memory; for a FIND also where
+ * relay_charge() says no. */
 struct directory_op *directory_op_new(
     struct worker *w, enum directory_verb verb);
 void directory_op_free(struct directory_op *op);

@@ -242,8 +242,13 @@ host_search(struct host *h)
 	h->search->known = false;
 	if (recall(h))
 		return send_best(h);
-	if (!ask(h))
-		return false;
+	if (!ask(h)) {
+		/* An agent that is here will do. */
+		h->search->found.count = 0;
+		if (!send_best(h))
+			host_fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+		return true;
+	}
 	now = clock_ms();
 	loop_timer_set(&h->timer, h->due_ms > now ? h->due_ms - now : 0);
 	return true;

@@ -11,8 +11,9 @@
 /**
  * host_search(h):
  * Send the job of ${h} to the best tunnel that was not asked yet, here or at
- * another relay; now, or once the directory has answered.  False: there is
- * none, wait.  With a directory only.
+ * another relay; now, or once the directory has answered; or refuse it, if
+ * that cannot be asked and no agent is here.  False: there is none, wait.
+ * With a directory only.
  */
 bool host_search(struct host *h);
 

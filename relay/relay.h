@@ -90,6 +90,8 @@ void relay_judge(struct relay *r);
  * from 80 % of limits.memory on: 503.
  */
 bool relay_charge(struct relay *r, size_t len);
+/** relay_charge_anyway(r, len): the same, over the limit, too. */
+void relay_charge_anyway(struct relay *r, size_t len);
 /** relay_overloaded(r): would a charge fail? */
 bool relay_overloaded(struct relay *r);
 void relay_discharge(struct relay *r, size_t len);

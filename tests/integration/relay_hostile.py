@@ -2,6 +2,7 @@
 agents, and uses the directory again once that behaves."""
 
 import hashlib
+import json
 import os
 import socket
 import threading
@@ -23,6 +24,7 @@ class FakeRedis(threading.Thread):
         self.speaks = self.listens = None
         self.find = None
         self.silent = False
+        self.asked = 0  # who serves a UUID
         self.start()
 
     def run(self):
@@ -69,6 +71,7 @@ class FakeRedis(threading.Thread):
         if words[0] == b"TIME":
             return b"*2\r\n$10\r\n1700000000\r\n$1\r\n0\r\n"
         if words[1] == self.find:
+            self.asked += 1
             return b"*1\r\n$0\r\n\r\n"
         return b":1\r\n"
 
@@ -84,6 +87,9 @@ class Hostile(relay_case.RelayCase):
         cert, key = ca.issue("peer", ["DNS:node-0"],
                              usage="serverAuth,clientAuth")
         super().start("\n".join([
+            "limits: {memory: 1MiB, held-per-source: 100}"
+            if "t21" in self.id() else "",
+            "timeouts: {agent-wait: 1s}",
             "cluster:",
             "  directory: redis://127.0.0.1:%d" % self.redis.port,
             "  node: node-0",
@@ -125,6 +131,31 @@ class Hostile(relay_case.RelayCase):
         relay.wait_line("directory: reached", mark)
         self.assertLess(self.resident() - before, 64 << 20)
         self.assertEqual(self.ask().status, 200)
+
+    def test_t21_wishes_that_wait_are_charged(self):
+        """A directory that is slow does not take the relay's memory."""
+        self.lab.relay.wait_line("directory: reached")
+        # 45 connections are a seventh below the mark, so that about 20 of
+        # them may ask.
+        hosts = [self.client() for _ in range(45)]
+        self.redis.silent = True
+        for host in hosts:
+            host.send(self.head(length=2).encode() + b"{}")
+        refused = 0
+        for host in hosts:
+            answer = host.answer()
+            self.assertEqual(answer.status, 503)
+            refused += b":overloaded" in answer.body
+        self.assertIn(refused, range(10, 40))
+        self.assertIn(self.redis.asked, range(1, 45 - refused + 1))
+        # What they held is given back.
+        for host in hosts[1:]:
+            host.close()
+        mark = self.lab.relay.mark()
+        self.redis.silent = False
+        self.lab.relay.wait_line("directory: reached", mark)
+        harness.eventually(lambda: json.loads(self.lab.ctl(
+            "--json", "status").stdout)["memory"] == 16384)
 
     def test_t45_one_that_never_was(self):
         """What is wrong with it is told, once."""
