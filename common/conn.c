@@ -4,6 +4,7 @@
 #include "common/conn_io.h"
 #include "common/conn_impl.h"
 #include "common/tls.h"
+#include "common/tls_memory.h"
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -13,6 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* For one message of a handshake and what OpenSSL adds, a third: hellos and
+ * chains of certificates have some thousand bytes. */
+#define HANDSHAKE_MAX (48 * 1024)
 #define READ_MIN 4096              /* room worth a read */
 #define READ_TURN_MAX (256 * 1024) /* bytes a turn, then it is others' turn */
 #define LINGER_MAX (512 * 1024)    /* bytes dropped while finishing */
@@ -132,7 +136,9 @@ step(struct conn *c)
 	int rc, want;
 
 	ERR_clear_error();
+	tls_memory_most(HANDSHAKE_MAX);
 	rc = c->ssl != NULL ? SSL_do_handshake(c->ssl) : 1;
+	tls_memory_most(0);
 	if (rc == 1) {
 		c->state = OPEN;
 		c->write_blocked = false;

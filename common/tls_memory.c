@@ -16,13 +16,22 @@
 static _Thread_local struct {
 	void *kept[KEPT_MAX];
 	size_t count;
+	size_t most; /* bytes at a time; 0: any number */
 } spare;
+
+static bool
+is_too_much(size_t len)
+{
+	return spare.most != 0 && len > spare.most;
+}
 
 static void *
 take(size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
+	if (is_too_much(len))
+		return NULL;
 	if (len >= RECORD_MIN && len <= RECORD_MAX && spare.count > 0)
 		return spare.kept[--spare.count];
 	return malloc(len < RECORD_MIN || len > RECORD_MAX ? len : RECORD_MAX);
@@ -33,7 +42,7 @@ resize(void *ptr, size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return realloc(ptr, len);
+	return is_too_much(len) ? NULL : realloc(ptr, len);
 }
 
 static void
@@ -48,6 +57,12 @@ give(void *ptr, const char *file, int line)
 		spare.kept[spare.count++] = ptr;
 	else
 		free(ptr);
+}
+
+void
+tls_memory_most(size_t len)
+{
+	spare.most = len;
 }
 
 void

@@ -2,6 +2,7 @@
 #define COMMON_TLS_MEMORY_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 /**
  * tls_memory():
@@ -11,6 +12,14 @@
  * on as it did.
  */
 bool tls_memory(void);
+
+/**
+ * tls_memory_most(len):
+ * OpenSSL gets at most ${len} bytes at a time in this thread from now on; 0: as
+ * much as it wants.  For handshakes with strangers: the buffer of a message
+ * grows with what came of it, and a ClientHello may have 128 KiB.
+ */
+void tls_memory_most(size_t len);
 
 /** tls_memory_end(): this thread is about to end. */
 void tls_memory_end(void);

@@ -168,6 +168,24 @@ class Flood(RelayCase):
         self.assertEqual(len(held), 30)
 
 
+class LongHello(RelayCase):
+    extra = "timeouts: {handshake: 600s}\n"
+
+    def test_t21_a_hello_without_end_is_not_kept(self):
+        """128 KiB of it would be waited for, and kept, for each stranger."""
+        hello = bytes([1]) + (131000).to_bytes(3, "big") + bytes(100000)
+        for port in self.lab.relay_public, self.lab.relay_internal:
+            with socket.create_connection(("127.0.0.1", port), 20) as s:
+                for at in range(0, len(hello), 16000):
+                    piece = hello[at:at + 16000]
+                    try:
+                        s.sendall(b"\x16\x03\x01" +
+                                  len(piece).to_bytes(2, "big") + piece)
+                    except ConnectionError:
+                        break
+                self.assertTrue(ended(s))
+
+
 class Sides(RelayCase):
     """Strangers on the public side do not shut out the hosts."""
 

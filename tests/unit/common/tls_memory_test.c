@@ -59,12 +59,31 @@ keeps_a_few_and_gives_them_back(void **state)
 	tls_memory_end();
 }
 
+/* A thread's own limit; what it has already stays. */
+static void
+gives_no_more_than_it_may(void **state)
+{
+	void *small, *large;
+
+	(void)state;
+	tls_memory_most(40000);
+	small = OPENSSL_malloc(40000);
+	assert_non_null(small);
+	assert_null(OPENSSL_malloc(40001));
+	assert_null(OPENSSL_realloc(small, 40001));
+	tls_memory_most(0);
+	large = OPENSSL_realloc(small, 200000);
+	assert_non_null(large);
+	OPENSSL_free(large);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_buffers_of_records_only),
 		cmocka_unit_test(keeps_a_few_and_gives_them_back),
+		cmocka_unit_test(gives_no_more_than_it_may),
 	};
 
 	if (!tls_memory())
