@@ -103,7 +103,9 @@ static const char *const lock_memory_words[] = { "try", "require", NULL };
 static const struct conf_key keys[] = {
 	{ "relay.url", CONF_STRING, AT(relay_url), "", 0, 1024,
 	    "Where the relay is: wss://HOST[:PORT][/BASE][#PIN].  A tunnel is "
-	    "held to every address of its name.",
+	    "held to every address of its name.  #no-binding, or "
+	    "#PIN,no-binding: it may be behind a TLS-terminating balancer, "
+	    "so that hellos are not bound to the TLS connection.",
 	    .example = "wss://attest.cloud.example/sev", .check = check_url },
 	{ "relay.urls", CONF_STRINGS, AT(relay_urls), "", 0,
 	    DIALER_ENDPOINTS_MAX - 1,
@@ -138,8 +140,8 @@ static const struct conf_key keys[] = {
 	    "token).  Every relay named here gets to see it.",
 	    .example = "/etc/attest-agent/relay.token" },
 	{ "relay.allow-no-binding", CONF_BOOL, AT(allow_no_binding), "no", 0, 0,
-	    "Accept a relay behind a TLS-terminating balancer, whose hellos "
-	    "are not bound to the TLS connection." },
+	    "The same for every relay; better say #no-binding of those that "
+	    "need it." },
 	{ "proxy.url", CONF_STRING, AT(proxy), "", 0, 512,
 	    "HTTP proxy for CONNECT; HTTPS_PROXY of the environment by "
 	    "default.",

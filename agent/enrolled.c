@@ -23,11 +23,11 @@ enrolled_write(const struct state *s, const char *url, const char *ca,
 	n = snprintf(text, sizeof(text),
 	    "# Written by attest-agent enrol.\n"
 	    "relay:\n"
-	    "  url: \"%s\"\n"
+	    "  url: \"%s%s\"\n"
 	    "  ca: \"%s\"\n"
-	    "  pin-only: %s\n"
-	    "  allow-no-binding: %s\n",
-	    url, path, ca == NULL ? "yes" : "no", no_binding ? "yes" : "no");
+	    "  pin-only: %s\n",
+	    url, no_binding ? ",no-binding" : "", path,
+	    ca == NULL ? "yes" : "no");
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return err_set(err, ERR_USAGE, "the link is too long");
 	return state_replace(s, FILE_NAME, span_of(text, (size_t)n), err);

@@ -85,6 +85,38 @@ relay_pin_parse(uint8_t out[RELAY_PIN_LEN], const char *text, struct err *err)
 	return 0;
 }
 
+/* Words that are the agent's: each once, in any order. */
+static int
+parse_fragment(struct relay_url *out, const char *text, struct err *err)
+{
+	char word[64];
+	size_t len;
+
+	for (;;) {
+		len = strcspn(text, ",");
+		if (len >= sizeof(word))
+			return err_set(err, ERR_USAGE,
+			    "relay: nothing so long goes behind #");
+		memcpy(word, text, len);
+		word[len] = '\0';
+		if (strcmp(word, "no-binding") == 0 && !out->no_binding) {
+			out->no_binding = true;
+		} else if (out->has_pin) {
+			return err_set(err, ERR_USAGE,
+			    "relay: \"%s\" behind #: want one PIN and "
+			    "no-binding at most",
+			    word);
+		} else {
+			if (relay_pin_parse(out->pin, word, err) != 0)
+				return -1;
+			out->has_pin = true;
+		}
+		if (text[len] == '\0')
+			return 0;
+		text += len + 1;
+	}
+}
+
 static int
 bad_url(const char *text, struct err *err)
 {
@@ -107,11 +139,8 @@ relay_url_parse(struct relay_url *out, const char *text, struct err *err)
 	    !is_plain(text))
 		return bad_url(text, err);
 	end = strcspn(rest, "#");
-	if (rest[end] == '#') {
-		if (relay_pin_parse(out->pin, rest + end + 1, err) != 0)
-			return -1;
-		out->has_pin = true;
-	}
+	if (rest[end] == '#' && parse_fragment(out, rest + end + 1, err) != 0)
+		return -1;
 	len = strcspn(rest, "/?#");
 	if (memchr(rest, '?', end) != NULL || memchr(rest, '@', end) != NULL ||
 	    parse_authority(

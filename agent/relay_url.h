@@ -6,8 +6,11 @@
 
 #define RELAY_PIN_LEN 32
 
-/* wss://host[:port][/base][#sha256/base64], where an agent finds its relay,
- * and the hash of its public key. */
+/*
+ * wss://host[:port][/base][#fragment], where an agent finds its relay.  The
+ * fragment is the agent's alone: sha256/base64 of its public key, no-binding,
+ * or both with a comma between.
+ */
 struct relay_url {
 	char host[256];
 	uint16_t port;
@@ -15,6 +18,8 @@ struct relay_url {
 	bool is_address; /* the host is an IP address */
 	bool has_pin;
 	uint8_t pin[RELAY_PIN_LEN]; /* SHA-256 of the relay's SPKI */
+	bool
+	    no_binding; /* it may have channel-binding off (protocol.md 12.3) */
 };
 
 /** relay_pin_parse(out, text, err): "sha256/<base64 of 32 bytes>".

@@ -54,6 +54,7 @@ enrol_link_parse(struct enrol_link *out, const char *text, struct err *err)
 {
 	static const char scheme[] = "https://";
 	const char *hash = strchr(text, '#'), *way = NULL;
+	uint8_t pin[RELAY_PIN_LEN];
 	struct relay_url url;
 	size_t len;
 	int n;
@@ -76,7 +77,9 @@ enrol_link_parse(struct enrol_link *out, const char *text, struct err *err)
 	    out->base + sizeof(scheme) - 1, out->pin);
 	if (n < 0 || (size_t)n >= sizeof(out->relay))
 		return bad_link(err);
-	if (relay_url_parse(&url, out->relay, err) != 0 || !url.has_pin)
+	/* A pin and no more: the rest of a fragment is the owner's to say. */
+	if (relay_pin_parse(pin, out->pin, err) != 0 ||
+	    relay_url_parse(&url, out->relay, err) != 0)
 		return bad_link(err);
 	return 0;
 }

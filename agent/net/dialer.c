@@ -154,6 +154,8 @@ add_endpoint(struct dialer *d, size_t site, const char *address)
 		    strcmp(endpoint_status(d->endpoints[i])->address,
 			address) == 0)
 			return;
+	options.link.allow_no_binding |=
+	    d->sites[site].relay->ws.url.no_binding;
 	if (d->count == DIALER_ENDPOINTS_MAX) {
 		if (!d->sites[site].told)
 			log_warn(NULL,

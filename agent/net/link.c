@@ -46,8 +46,8 @@ judge_challenge(
 		    l->facts.relay_name, c->relay_name);
 	if (challenge->binding == 0 && !c->allow_no_binding)
 		return err_set(err, ERR_UNTRUSTED,
-		    "the relay has channel-binding off; to accept that, set "
-		    "relay.allow-no-binding");
+		    "the relay has channel-binding off; to accept that of it, "
+		    "let its URL end in #no-binding (or #PIN,no-binding)");
 	return 0;
 }
 

@@ -263,6 +263,20 @@ class Binding(harness.LabTest):
         self.owner.start("--allow-no-binding")
         self.assertIn("OFF", self.owner.cli("status").stdout)
 
+    def test_off_is_allowed_to_one_relay(self):
+        """What one relay may do, another may not."""
+        way = agent_case.Forwarder(self.lab.relay_public)
+        self.addCleanup(way.close)
+        url = "wss://localhost:%d/sev" % way.port
+        agent = self.owner.start("--relay", url, ready=False)
+        agent.wait_line(r"tunnel: %s:? .*channel-binding off" % url)
+        self.owner.stop()
+        agent = self.owner.start("--relay", url + "#no-binding")
+        agent.wait_line(r"ready: relay %s" % url)
+        agent.wait_line(r"tunnel: wss://localhost:%d/.*channel-binding off" %
+                        self.lab.relay_public)
+        self.owner.stop()
+
 
 class Drained(unittest.TestCase):
     """12.5: a relay that goes away sends its agents to the next one."""

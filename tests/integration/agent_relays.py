@@ -201,8 +201,8 @@ class RudeBesideGood(AgentRelays):
 
     def test_launches_go_on(self):
         relay = self.relays[0]
-        agent = self.run_agent(self.url(relay), self.url(self.rude.port),
-                               args=("--allow-no-binding",))
+        agent = self.run_agent(self.url(relay),
+                               self.url(self.rude.port) + "#no-binding")
         self.ready_at(agent, relay)
         tunnel = self.rude.next()
         for work in self.flood, self.drain:

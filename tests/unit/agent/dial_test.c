@@ -73,6 +73,7 @@ relay_urls(void **state)
 		const char *path;
 		bool address;
 		bool pin;
+		bool no_binding;
 	} cases[] = {
 		{ "wss://a.example", "a.example", 443, "/agent/v1", false },
 		{ "wss://a.example/", "a.example", 443, "/agent/v1", false },
@@ -94,6 +95,22 @@ relay_urls(void **state)
 		{ "wss://a/?q", NULL, 0, NULL, false },
 		{ "wss://a/s#" PIN, "a", 443, "/s/agent/v1", false, true },
 		{ "wss://a#" PIN, "a", 443, "/agent/v1", false, true },
+		{ "wss://a/s#no-binding", "a", 443, "/s/agent/v1", false, false,
+		    true },
+		{ "wss://a#" PIN ",no-binding", "a", 443, "/agent/v1", false,
+		    true, true },
+		{ "wss://a#no-binding," PIN, "a", 443, "/agent/v1", false, true,
+		    true },
+		{ "wss://a#", NULL, 0, NULL, false },
+		{ "wss://a#no-binding,", NULL, 0, NULL, false },
+		{ "wss://a#,no-binding", NULL, 0, NULL, false },
+		{ "wss://a#no-binding,no-binding", NULL, 0, NULL, false },
+		{ "wss://a#" PIN "," PIN, NULL, 0, NULL, false },
+		{ "wss://a#" PIN ",binding", NULL, 0, NULL, false },
+		{ "wss://a#No-binding", NULL, 0, NULL, false },
+		{ "wss://a#no-binding0123456789012345678901234567890123456789"
+		  "0123456789",
+		    NULL, 0, NULL, false },
 		{ "wss://a/#f", NULL, 0, NULL, false },
 		{ "wss://a/#sha256/AAAA", NULL, 0, NULL, false },
 		{ "wss://a?q#" PIN, NULL, 0, NULL, false },
@@ -119,6 +136,7 @@ relay_urls(void **state)
 			assert_string_equal(url.path, cases[i].path);
 			assert_int_equal(url.is_address, cases[i].address);
 			assert_int_equal(url.has_pin, cases[i].pin);
+			assert_int_equal(url.no_binding, cases[i].no_binding);
 		} else {
 			assert_int_equal(err.code, ERR_USAGE);
 		}

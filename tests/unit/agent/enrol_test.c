@@ -75,6 +75,9 @@ static const struct {
 	{ "another hash",
 	    "https://a.example/e/" TOKEN
 	    "#sha1/47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=" },
+	{ "more than a pin",
+	    "https://a.example/e/" TOKEN "#" PIN ",no-binding" },
+	{ "no pin, but more", "https://a.example/e/" TOKEN "#no-binding" },
 	{ "a pin too short", "https://a.example/e/" TOKEN "#sha256/47DE" },
 	{ "a pin of another length",
 	    "https://a.example/e/" TOKEN "#" PIN "AAAA" },
