@@ -15,8 +15,9 @@
 int enrolled_write(const struct state *s, const char *url, const char *ca,
     bool no_binding, struct err *err);
 
-/** enrolled_read(c, dir, err): into ${c}, of the state folder ${dir} (NULL: the
- * usual one).  No such file is fine.  errors ERR_USAGE, those of state_read() */
+/** enrolled_read(c, dir, err): into ${c}, if it names no relay, of the state
+ * folder ${dir} (NULL: the usual one).  No such file is fine.
+ * errors ERR_USAGE, those of state_read() */
 int enrolled_read(struct config *c, const char *dir, struct err *err);
 
 #endif

@@ -79,7 +79,7 @@ cli_examine(struct doctor *out, json_t **status, struct config *config,
 	memset(out, 0, sizeof(*out));
 	doctor_state(out, cli->state_dir);
 	doctor_machine(out);
-	if (doctor_config(out, config, cli->config)) {
+	if (doctor_config(out, config, cli->config, cli->state_dir)) {
 		doctor_direct(out, config);
 		doctor_relays(out, config);
 		doctor_key_server(out, config);

@@ -134,8 +134,6 @@ cli_run_config(struct config *out, const struct cli *cli, int argc, char **argv,
 		return -1;
 	if (read_flags(out, argc, argv, err) != 0)
 		return -1;
-	if (out->relay_url[0] != '\0' || out->relay_urls.count > 0)
-		return 0;
 	return enrolled_read(out, cli->state_dir, err);
 }
 

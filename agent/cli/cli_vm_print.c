@@ -3,6 +3,7 @@
 
 #include "agent/cli/cli_vm.h"
 #include "agent/config.h"
+#include "agent/enrolled.h"
 #include "common/hex.h"
 
 #define SHORT_HASH_LEN 17 /* eight bytes */
@@ -92,6 +93,7 @@ show_service(const struct cli *cli, const char *vm)
 
 	(void)printf("  Give your cloud:  ");
 	if (config_load(&config, cli->config, &err) == 0 &&
+	    enrolled_read(&config, cli->state_dir, &err) == 0 &&
 	    strncmp(config.relay_url, scheme, sizeof(scheme) - 1) == 0)
 		/* A pin behind '#' is for agents. */
 		(void)printf("service=https://%.*s  ",

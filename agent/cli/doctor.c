@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "agent/enrolled.h"
 #include "agent/plain.h"
 #include "common/tls.h"
 
@@ -65,7 +66,8 @@ check_file(struct doctor *d, const char *file)
 }
 
 bool
-doctor_config(struct doctor *d, struct config *config, const char *file)
+doctor_config(
+    struct doctor *d, struct config *config, const char *file, const char *dir)
 {
 	struct dialer_relay relays[DIALER_ENDPOINTS_MAX];
 	char path[CONFIG_PATH_MAX];
@@ -83,7 +85,8 @@ doctor_config(struct doctor *d, struct config *config, const char *file)
 		check_file(d, file);
 	else
 		doctor_say(d, DOCTOR_OK, "config", "", "no file: defaults");
-	if (config_relays(relays, &count, config, &err) != 0) {
+	if (enrolled_read(config, dir, &err) != 0 ||
+	    config_relays(relays, &count, config, &err) != 0) {
 		doctor_say(d, DOCTOR_FAIL, "config",
 		    "attest-agent enrol LINK, or relay.url in agent.yaml",
 		    "%.200s", err.msg);

@@ -37,9 +37,11 @@ void doctor_say(struct doctor *d, enum doctor_level level, const char *check,
 /** doctor_level_name(level): "ok", "warn", "fail". */
 const char *doctor_level_name(enum doctor_level level);
 
-/** doctor_config(d, config, file): the configuration and its file; false: it
- * cannot be used.  config_free() ${config} in every case. */
-bool doctor_config(struct doctor *d, struct config *config, const char *file);
+/** doctor_config(d, config, file, dir): the configuration, its ${file}, and the
+ * relay of the state folder ${dir}; false: it cannot be used.  config_free()
+ * ${config} in every case. */
+bool doctor_config(
+    struct doctor *d, struct config *config, const char *file, const char *dir);
 
 /** doctor_state(d, dir): state folder, keys, store, disk. */
 void doctor_state(struct doctor *d, const char *dir);

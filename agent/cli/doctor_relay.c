@@ -87,6 +87,7 @@ check_relay(struct doctor *d, const struct dialer_relay *relay)
 	struct probe_options options = { .url = url,
 		.ca = ws->ca_file,
 		.pin = ws->url.has_pin ? ws->url.pin : NULL,
+		.pin_only = ws->pin_only,
 		.proxy = ws->proxy,
 		.wait_ms = PROBE_MS };
 	struct probe *p = calloc(1, sizeof(*p));

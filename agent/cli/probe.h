@@ -25,8 +25,9 @@ struct probe_options {
 	const char *url;    /* https://... */
 	const char *ca;     /* PEM; NULL: the system's authorities */
 	const uint8_t *pin; /* RELAY_PIN_LEN bytes; NULL: none */
-	const char *proxy;  /* NULL: none */
-	uint32_t wait_ms;   /* in all */
+	bool pin_only; /* whoever certified it (agent.yaml relay.pin-only) */
+	const char *proxy; /* NULL: none */
+	uint32_t wait_ms;  /* in all */
 };
 
 struct probe {

@@ -117,6 +117,34 @@ class Enrol(relay_case.RelayCase):
         self.assertEqual(owner.process.wait(), 1)
         self.assertIn("4402", owner.process.output())
 
+    def test_other_verbs_know_the_relay(self):
+        owner = self.owner()
+        owner.cli("enrol", self.link())
+        owner.run().wait_line("ready: relay")
+        offline = self.lab.file("offline.yaml",
+                                "key-server: {offline: yes}\n")
+        done = owner.cli("--config", offline, "doctor", "--json")
+        said = {c["check"]: c for c in json.loads(done.stdout)["checks"]}
+        self.assertIn("wss://localhost:", said["relay"]["found"])
+        self.assertEqual(said["relay"]["level"], "ok", said)
+        # The pin alone decides, so it must.
+        path = os.path.join(owner.state, "relay.yaml")
+        with open(path, encoding="ascii") as f:
+            text = f.read()
+        with open(path, "w", encoding="ascii") as f:
+            f.write(re.sub(r"sha256/[^\"]*", "sha256/" + base64.b64encode(
+                bytes(32)).decode(), text))
+        done = owner.cli("--config", offline, "doctor", ok=(1,))
+        self.assertRegex(done.stdout, r"(?m)^fail  pin ")
+        self.assertNotRegex(done.stdout, r"(?m)^\w+ +relay ")
+        with open(path, "w", encoding="ascii") as f:
+            f.write(text)
+        done = owner.cli(
+            "vm", "add", "web1", "--new-uuid", "--policy", "1", "--firmware",
+            harness.FIRMWARE, "--any-platform", "--no-secret")
+        self.assertRegex(done.stdout, r"service=https://localhost:%d/sev  uuid="
+                         % self.lab.relay_public)
+
     def test_t27_the_pin_decides(self):
         owner = self.owner()
         link = self.link()
@@ -180,6 +208,7 @@ class Unbound(Enrol):
 
     extra = "channel-binding: off\nlimits: {enrolments: 0}\n"
     test_one_line_and_no_flags = None
+    test_other_verbs_know_the_relay = None
     test_t27_the_pin_decides = None
     test_links_that_are_none = None
 
