@@ -59,6 +59,8 @@ run(const struct serve_options *serving, bool check)
 		goto out;
 	}
 	if (check) {
+		log_open(STDERR_FILENO, LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+		setup_warn(setup);
 		printf("%s: good: %zu tenants, %zu tokens\n", file,
 		    tenants_count(setup->tenants), setup->token_count);
 		status = EXIT_OK;
@@ -77,6 +79,18 @@ out:
 	return status;
 }
 
+/* getopt_long() has said what is wrong, or ${words} do. */
+static int
+misuse(const char *words, const char *what)
+{
+	if (words != NULL)
+		fprintf(stderr, "attest-relay: %s: %.200s\n", words, what);
+	fputs("usage: attest-relay [--config FILE] [--check | --takeover]\n"
+	      "attest-relay --help tells more\n",
+	    stderr);
+	return EXIT_USAGE;
+}
+
 static int
 print_example(void)
 {
@@ -92,9 +106,8 @@ print_example(void)
 int
 main(int argc, char **argv)
 {
-	struct serve_options serving = {
-		.file = "/etc/attest-relay/relay.yaml"
-	};
+	struct serve_options serving = { .file =
+					     "/etc/attest-relay/relay.yaml" };
 	bool check = false;
 	int opt;
 
@@ -120,13 +133,10 @@ main(int argc, char **argv)
 			    tls_library());
 			return EXIT_OK;
 		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
+			return misuse(NULL, NULL);
 		}
 	}
-	if (optind != argc) {
-		fputs(usage, stderr);
-		return EXIT_USAGE;
-	}
+	if (optind != argc)
+		return misuse("unexpected word", argv[optind]);
 	return run(&serving, check);
 }

@@ -9,13 +9,10 @@
 #include <unistd.h>
 
 int
-privileges_drop(const char *user, struct err *err)
+privileges_check(const char *user, struct err *err)
 {
 	const struct passwd *pw;
 
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
-		return err_set(
-		    err, ERR_IO, "no_new_privs: %s", strerror(errno));
 	if (geteuid() != 0)
 		return 0;
 	errno = 0;
@@ -26,8 +23,24 @@ privileges_drop(const char *user, struct err *err)
 	if (pw->pw_uid == 0 || pw->pw_gid == 0)
 		return err_set(err, ERR_USAGE,
 		    "user %s: the relay does not run as root", user);
-	if (initgroups(user, pw->pw_gid) != 0 || setgid(pw->pw_gid) != 0 ||
-	    setuid(pw->pw_uid) != 0)
+	return 0;
+}
+
+int
+privileges_drop(const char *user, struct err *err)
+{
+	const struct passwd *pw;
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return err_set(
+		    err, ERR_IO, "no_new_privs: %s", strerror(errno));
+	if (geteuid() != 0)
+		return 0;
+	if (privileges_check(user, err) != 0)
+		return -1;
+	pw = getpwnam(user);
+	if (pw == NULL || initgroups(user, pw->pw_gid) != 0 ||
+	    setgid(pw->pw_gid) != 0 || setuid(pw->pw_uid) != 0)
 		return err_set(
 		    err, ERR_IO, "become user %s: %s", user, strerror(errno));
 	if (setuid(0) == 0)

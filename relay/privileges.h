@@ -11,6 +11,10 @@
  */
 int privileges_drop(const char *user, struct err *err);
 
+/** privileges_check(user, err): would that find somebody to become?  errors
+ * ERR_USAGE */
+int privileges_check(const char *user, struct err *err);
+
 /** privileges_raise_files(void): as many descriptors as we may have. */
 void privileges_raise_files(void);
 

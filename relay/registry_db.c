@@ -81,8 +81,11 @@ static const char *const queries[REGISTRY_QUERIES] = {
 int
 registry_db_fail(struct registry_db *db, struct err *err, const char *what)
 {
-	return err_set(err, ERR_IO, "registry: %s: %s", what,
-	    db->db != NULL ? sqlite3_errmsg(db->db) : "no memory");
+	int why = db->db != NULL ? sqlite3_system_errno(db->db) : 0;
+
+	return err_set(err, ERR_IO, "registry: %s: %s%s%s", what,
+	    db->db != NULL ? sqlite3_errmsg(db->db) : "no memory",
+	    why != 0 ? ": " : "", why != 0 ? strerror(why) : "");
 }
 
 void

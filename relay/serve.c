@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define DRAIN_SLACK_MS 2000
-#define CERT_WARN_DAYS 14
 
 void
 serve_tell_workers(struct server *s, enum message_kind kind)
@@ -257,23 +256,6 @@ start(struct server *s, bool takeover, struct err *err)
 }
 
 static void
-warn_of(const struct relay_setup *setup)
-{
-	int public = tls_identity_days(setup->public);
-	int internal = tls_identity_days(setup->internal);
-
-	if (public < CERT_WARN_DAYS)
-		log_warn(NULL, "public.certificate ends in %d days", public);
-	if (internal < CERT_WARN_DAYS)
-		log_warn(
-		    NULL, "internal.certificate ends in %d days", internal);
-	if (setup->config.host_auth == 0)
-		log_warn(NULL, "hosts.auth is empty: no host is let in");
-	if (tenants_count(setup->tenants) == 0)
-		log_warn(NULL, "there are no tenants: no agent is let in");
-}
-
-static void
 stop(struct server *s)
 {
 	listeners_close(s->listeners);
@@ -319,7 +301,7 @@ serve(struct relay_setup *setup, const struct serve_options *options,
 	notify_open(&s.relay.notify);
 	if (start(&s, options->takeover, err) != 0)
 		goto out;
-	warn_of(setup);
+	setup_warn(setup);
 	log_info(NULL, "ready: %s", s.ready);
 	notify_send(&s.relay.notify, "READY=1\nSTATUS=%.300s", s.ready);
 	if (loop_run(s.loop, err) != 0)

@@ -2,11 +2,15 @@
 
 #include "common/address.h"
 #include "common/hex.h"
+#include "common/log.h"
+#include "relay/privileges.h"
 #include "relay/setup_cluster.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define CERT_WARN_DAYS 14
 
 static void
 load_tokens(struct relay_setup *s, struct conf_report *report)
@@ -126,6 +130,8 @@ load_identity(struct tls_identity **out, const struct relay_listener *l,
 static void
 check_fields(const struct relay_config *c, struct conf_report *report)
 {
+	struct err err;
+
 	if ((c->host_auth & RELAY_AUTH_MTLS) != 0 &&
 	    c->internal.client_ca[0] == '\0')
 		conf_complain(
@@ -146,6 +152,8 @@ check_fields(const struct relay_config *c, struct conf_report *report)
 		c->admin.client_ca[0] == '\0'))
 		conf_complain(report, "admin.listen",
 		    "needs admin.certificate, admin.key and admin.client-ca");
+	if (privileges_check(c->user, &err) != 0)
+		conf_complain(report, "user", "%s", err.msg);
 	if (c->timeouts.pending < c->timeouts.request)
 		conf_complain(report, "timeouts.pending",
 		    "is less than timeouts.request");
@@ -257,6 +265,28 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 		s->hosts.networks = s->networks;
 		s->hosts.network_count = s->network_count;
 	}
+}
+
+static void
+warn_of_end(const char *key, const struct tls_identity *id)
+{
+	int days = tls_identity_days(id);
+
+	if (days < 0)
+		log_warn(NULL, "%s has expired: nobody can connect", key);
+	else if (days < CERT_WARN_DAYS)
+		log_warn(NULL, "%s ends in %d days", key, days);
+}
+
+void
+setup_warn(const struct relay_setup *s)
+{
+	warn_of_end("public.certificate", s->public);
+	warn_of_end("internal.certificate", s->internal);
+	if (s->config.host_auth == 0)
+		log_warn(NULL, "hosts.auth is empty: no host is let in");
+	if (tenants_count(s->tenants) == 0)
+		log_warn(NULL, "there are no tenants: no agent is let in");
 }
 
 int

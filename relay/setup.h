@@ -42,6 +42,9 @@ struct relay_setup {
 int setup_load(
     struct relay_setup **out, const char *file, struct conf_report *report);
 
+/** setup_warn(s): to the log, what is no error but will hurt. */
+void setup_warn(const struct relay_setup *s);
+
 /** setup_hold(s), setup_drop(s): from every thread.  The first returns
  * ${s}; dropping NULL is fine. */
 struct relay_setup *setup_hold(struct relay_setup *s);

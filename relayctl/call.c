@@ -1,6 +1,7 @@
 #include "relayctl/call.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,15 +58,33 @@ set_target(CURL *h, const struct call_target *t, const char *path, char *url,
 	return bad;
 }
 
+/* libcurl's words for a Unix socket are about a port of a host. */
 static int
-perform(
-    CURL *h, struct answer *a, long *status, const char *error, struct err *err)
+unreached(CURL *h, CURLcode rc, const struct call_target *t, const char *error,
+    struct err *err)
+{
+	long why = 0;
+
+	if (error[0] == '\0')
+		error = curl_easy_strerror(rc);
+	if (t->url != NULL || rc != CURLE_COULDNT_CONNECT)
+		return err_set(err, ERR_IO, "%.120s does not answer: %.120s",
+		    t->url != NULL ? t->url : t->socket, error);
+	(void)curl_easy_getinfo(h, CURLINFO_OS_ERRNO, &why);
+	return err_set(err, ERR_IO,
+	    "no relay is reached at %.120s: %s (--socket PATH, which is "
+	    "admin.socket of relay.yaml)",
+	    t->socket, strerror(why != 0 ? (int)why : ECONNREFUSED));
+}
+
+static int
+perform(CURL *h, struct answer *a, long *status, const struct call_target *t,
+    const char *error, struct err *err)
 {
 	CURLcode rc = curl_easy_perform(h);
 
 	if (rc != CURLE_OK)
-		return err_set(err, ERR_IO, "the relay does not answer: %s",
-		    error[0] != '\0' ? error : curl_easy_strerror(rc));
+		return unreached(h, rc, t, error, err);
 	(void)curl_easy_getinfo(h, CURLINFO_RESPONSE_CODE, status);
 	if (a->text != NULL)
 		a->text[a->len] = '\0';
@@ -104,7 +123,7 @@ call(json_t **out, long *status, const struct call_target *target,
 		err_set(err, ERR_INTERNAL, "libcurl lacks an option");
 		goto out;
 	}
-	if (perform(h, &answer, status, error, err) != 0)
+	if (perform(h, &answer, status, target, error, err) != 0)
 		goto out;
 	*out = json_loads(answer.text != NULL ? answer.text : "",
 	    JSON_REJECT_DUPLICATES, NULL);

@@ -1,5 +1,7 @@
 #include "relayctl/command.h"
 
+#include "common/stamp.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,10 +77,10 @@ static const struct command commands[] = {
 	    { "first-claim", PARAM_FLAG }, { "tunnels", PARAM_NUMBER },
 	    { "claims", PARAM_NUMBER }, { "streams", PARAM_NUMBER },
 	    { "requests", PARAM_NUMBER }, { "memory", PARAM_SIZE } },
-	  .show = show_done, .needs = "tenant" },
+	  .show = show_done, .needs = { "tenant" } },
 	{ "tenants", "remove", "POST", "/v1/tenants/remove",
 	  .positional = { "tenant", PARAM_TEXT },
-	  .show = show_done, .needs = "tenant" },
+	  .show = show_done, .needs = { "tenant" } },
 	{ "tokens", "list", "GET", "/v1/tokens", .list = "tokens",
 	  .columns = { { "ID", "id" }, { "TENANT", "tenant" },
 	    { "KIND", "kind" }, { "USES", "uses" }, { "EXPIRES", "expires" },
@@ -87,10 +89,10 @@ static const struct command commands[] = {
 	  .params = { { "tenant", PARAM_TEXT }, { "ttl", PARAM_SECONDS },
 	    { "uses", PARAM_NUMBER }, { "agent", PARAM_FLAG },
 	    { "url", PARAM_LOCAL } },
-	  .show = show_token, .needs = "tenant" },
+	  .show = show_token, .needs = { "tenant" } },
 	{ "tokens", "revoke", "POST", "/v1/tokens/revoke",
 	  .positional = { "id", PARAM_NUMBER },
-	  .show = show_done, .needs = "id" },
+	  .show = show_done, .needs = { "id" } },
 	{ "keys", "list", "GET", "/v1/keys", .list = "keys",
 	  .columns = { { "KEY", "key" }, { "TENANT", "tenant" },
 	    { "FROM", "from" }, { "SINCE", "since" },
@@ -98,29 +100,30 @@ static const struct command commands[] = {
 	{ "keys", "add", "POST", "/v1/keys",
 	  .positional = { "key", PARAM_TEXT },
 	  .params = { { "tenant", PARAM_TEXT } },
-	  .show = show_done, .needs = "key" },
+	  .show = show_done, .needs = { "key", "tenant" } },
 	{ "keys", "revoke", "POST", "/v1/keys/revoke",
 	  .positional = { "key", PARAM_TEXT },
-	  .show = show_done, .needs = "key" },
+	  .show = show_done, .needs = { "key" } },
 	{ "claims", "list", "GET", "/v1/claims", .list = "claims",
 	  .columns = { { "UUID", "uuid" }, { "TENANT", "tenant" },
 	    { "FROM", "from" }, { "KEY", "key" }, { "SINCE", "since" } } },
 	{ "claims", "add", "POST", "/v1/claims",
 	  .positional = { "uuids", PARAM_LIST },
 	  .params = { { "tenant", PARAM_TEXT } },
-	  .show = show_done, .needs = "uuids" },
+	  .show = show_done, .needs = { "uuids", "tenant" } },
 	{ "claims", "release", "POST", "/v1/claims/release",
 	  .positional = { "uuids", PARAM_LIST },
-	  .show = show_done, .needs = "uuids" },
+	  .show = show_done, .needs = { "uuids" } },
 	{ "drain", NULL, "POST", "/v1/drain", .show = show_done },
 	{ "reload", NULL, "POST", "/v1/reload", .show = show_said },
 	{ "log-level", "show", "GET", "/v1/log-level", .show = show_members },
 	{ "log-level", "set", "POST", "/v1/log-level",
 	  .positional = { "level", PARAM_TEXT },
-	  .show = show_members, .needs = "level" },
+	  .show = show_members, .needs = { "level" } },
 	{ "trail", NULL, "GET", "/v1/trail",
 	  .params = { { "lines", PARAM_NUMBER } }, .list = "trail",
-	  .columns = { { "SEQ", "seq" }, { "AT", "at" }, { "WHO", "who" },
+	  .columns = { { "SEQ", "seq" }, { "AT", "at", .ms = true },
+	    { "WHO", "who" },
 	    { "WHAT", "what" } } },
 };
 /* clang-format on */
@@ -259,7 +262,8 @@ read_flag(const struct command *c, json_t *body, json_t *local, int argc,
 	const struct param *p = find_param(c, word, len);
 
 	if (p == NULL || (p->kind == PARAM_FLAG && value != NULL))
-		return err_set(err, ERR_USAGE, "--%.64s?", word);
+		return err_set(err, ERR_USAGE, "%s %s takes no --%.64s",
+		    c->noun, c->verb != NULL ? c->verb : "", word);
 	if (value != NULL)
 		value++;
 	else if (p->kind != PARAM_FLAG && *at + 1 < argc)
@@ -287,14 +291,21 @@ command_read(const struct command *c, json_t **body, json_t **local, int argc,
 		}
 		if (c->positional.kind == PARAM_NONE ||
 		    (taken && c->positional.kind != PARAM_LIST))
-			return err_set(err, ERR_USAGE, "%.64s?", argv[i]);
+			return err_set(err, ERR_USAGE, "%s takes no %.64s",
+			    c->noun, argv[i]);
 		taken = true;
 		if (put(object, &c->positional, argv[i], err) != 0)
 			return -1;
 	}
-	if (c->needs != NULL && json_object_get(object, c->needs) == NULL)
-		return err_set(err, ERR_USAGE, "%s %s wants a %s", c->noun,
-		    c->verb, c->needs);
+	for (size_t i = 0; i < COMMAND_NEEDS && c->needs[i] != NULL; i++)
+		if (json_object_get(object, c->needs[i]) == NULL)
+			return err_set(err, ERR_USAGE, "%s %s wants %s%s",
+			    c->noun, c->verb,
+			    find_param(c, c->needs[i], strlen(c->needs[i])) !=
+				    NULL
+				? "--"
+				: "",
+			    c->needs[i]);
 	if (json_object_size(object) == 0) {
 		json_decref(object);
 		*body = NULL;
@@ -304,10 +315,15 @@ command_read(const struct command *c, json_t **body, json_t **local, int argc,
 
 /* As it is printed in a cell; the caller frees. */
 static char *
-cell_text(const json_t *row, const char *member)
+cell_text(const json_t *row, const struct column *c)
 {
-	const json_t *value = json_object_get(row, member);
+	const json_t *value = json_object_get(row, c->member);
+	struct stamp stamp = { 0 };
 
+	if (c->ms && json_is_integer(value)) {
+		stamp_set(&stamp, json_integer_value(value) / 1000);
+		return strdup(stamp.iso);
+	}
 	if (json_is_string(value))
 		return strdup(json_string_value(value));
 	if (value == NULL || json_is_null(value))
@@ -324,7 +340,7 @@ print_row(const struct command *c, const json_t *row, const size_t *widths)
 	     k++) {
 		bool last =
 		    k + 1 == COMMAND_COLUMNS || c->columns[k + 1].title == NULL;
-		char *text = row != NULL ? cell_text(row, c->columns[k].member)
+		char *text = row != NULL ? cell_text(row, &c->columns[k])
 					 : strdup(c->columns[k].title);
 
 		(void)printf("%-*s%s", last ? 0 : (int)widths[k],
@@ -348,8 +364,8 @@ command_show(const struct command *c, const json_t *answer, const json_t *local)
 	     k++) {
 		widths[k] = strlen(c->columns[k].title);
 		for (size_t i = 0; i < json_array_size(list); i++) {
-			char *text = cell_text(
-			    json_array_get(list, i), c->columns[k].member);
+			char *text =
+			    cell_text(json_array_get(list, i), &c->columns[k]);
 
 			if (text != NULL && strlen(text) > widths[k])
 				widths[k] = strlen(text);

@@ -32,9 +32,12 @@ struct param {
 struct column {
 	const char *title;
 	const char *member;
+	bool ms; /* a number, milliseconds since 1970 */
 };
 
 #define COMMAND_COLUMNS 9
+
+#define COMMAND_NEEDS 2
 
 struct command {
 	const char *noun;
@@ -47,7 +50,7 @@ struct command {
 	struct column columns[COMMAND_COLUMNS];
 	/* Shows the answer instead of the columns. */
 	void (*show)(const json_t *answer, const json_t *local);
-	const char *needs; /* a member that must be given, or NULL */
+	const char *needs[COMMAND_NEEDS]; /* members that must be given */
 };
 
 /** command_find(argc, argv, used): the row for these words, of which ${used}

@@ -96,6 +96,17 @@ misuse(const char *words)
 }
 
 static int
+unknown(const char *command)
+{
+	struct err err;
+
+	if (command == NULL)
+		return misuse("want a command");
+	(void)err_set(&err, ERR_USAGE, "no such command: %.64s", command);
+	return misuse(err.msg);
+}
+
+static int
 show(const struct globals *g, const struct command *c, long status,
     const json_t *answer, const json_t *local)
 {
@@ -112,8 +123,11 @@ show(const struct globals *g, const struct command *c, long status,
 	}
 	if (error == NULL)
 		error = json_string_value(json_object_get(answer, "title"));
-	(void)fprintf(
-	    stderr, "attest-relayctl: %s\n", error != NULL ? error : "refused");
+	if (error == NULL)
+		error = "refused";
+	/* Faults of a reload come as whole lines. */
+	(void)fprintf(stderr, "attest-relayctl: %.*s\n",
+	    (int)(strlen(error) - (error[strlen(error) - 1] == '\n')), error);
 	return EXIT_REFUSED;
 }
 
@@ -172,7 +186,7 @@ main(int argc, char **argv)
 	}
 	c = command_find(count, rest, &used);
 	if (c == NULL)
-		return misuse(count > 0 ? rest[0] : "want a command");
+		return unknown(count > 0 ? rest[0] : NULL);
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EXIT_REFUSED;
 	status =

@@ -115,12 +115,26 @@ class Admin(relay_case.RelayCase):
 
     def test_exit_status(self):
         self.lab.ctl("tokens", "create", "--tenant", "none", ok=(1,))
-        self.lab.ctl("nonsense", ok=(2,))
-        self.lab.ctl("tenants", "add", ok=(2,))
-        self.lab.ctl("tokens", "create", "--tenant", "acme", "--ttl", "x",
-                     ok=(2,))
-        harness.run([os.path.join(harness.BIN, "attest-relayctl"), "--socket",
-                     self.lab.path("none.sock"), "status"], ok=(3,))
+        for says, *args in (
+                ("no such command: nonsense", "nonsense"),
+                ("tenants add wants tenant", "tenants", "add"),
+                ("tokens create wants --tenant", "tokens", "create"),
+                ("keys add wants --tenant", "keys", "add", "ed25519:x"),
+                ("claims add wants uuids", "claims", "add"),
+                ("tokens takes no frobnicate", "tokens", "frobnicate"),
+                ("tokens create takes no --tll", "tokens", "create", "--tll"),
+                ("ttl: x is no time", "tokens", "create", "--tenant", "acme",
+                 "--ttl", "x")):
+            self.assertIn(says, self.lab.ctl(*args, ok=(2,)).stderr)
+        for where, why in (("none.sock", "No such file or directory"),
+                           ("relay.yaml", "Connection refused")):
+            done = harness.run(
+                [os.path.join(harness.BIN, "attest-relayctl"), "--socket",
+                 self.lab.path(where), "status"], ok=(3,))
+            self.assertEqual(
+                done.stderr, "attest-relayctl: no relay is reached at %s: %s "
+                "(--socket PATH, which is admin.socket of relay.yaml)\n" %
+                (self.lab.path(where), why))
         self.assertIn("exit status", harness.run(
             [os.path.join(harness.BIN, "attest-relayctl"), "--help"]).stdout)
 
@@ -356,6 +370,9 @@ class Admin(relay_case.RelayCase):
             self.assertRegex(row["who"], r"^uid %d \(pid \d+\)$" %
                              os.geteuid())
             self.assertLess(abs(row["at"] / 1000 - time.time()), 300)
+        # People get the time of day.
+        self.assertRegex(self.ctl("trail", "--lines", "1"),
+                         r"\n\d+ +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +uid ")
         # It outlives the relay.
         self.lab.relay.kill()
         self.start()
@@ -366,7 +383,8 @@ class Admin(relay_case.RelayCase):
         with open(self.lab.path("relay.yaml"), "a", encoding="ascii") as out:
             out.write("typo: 1\n")
         done = self.lab.ctl("reload", ok=(1,))
-        self.assertIn("unknown key", done.stderr)
+        self.assertIn("error: unknown key 'typo'\n", done.stderr)
+        self.assertFalse(done.stderr.endswith("\n\n"), done.stderr)
 
     def test_drain(self):
         self.ctl("drain")

@@ -25,6 +25,9 @@ class Words(unittest.TestCase):
             done = run([RELAY, *args], ok=(2,))
             self.assertEqual(done.stdout, "")
             self.assertIn("usage: attest-relay", done.stderr)
+            self.assertIn("--help tells more", done.stderr)
+            self.assertIn(args[0].lstrip("-"), done.stderr)
+            self.assertLessEqual(len(done.stderr.splitlines()), 3)
 
     def test_the_example_is_current(self):
         with open(os.path.join(harness.SOURCE, "relay.yaml.example"),
@@ -47,7 +50,18 @@ class Check(RelayCase):
         done = run([RELAY, "--config", self.path, "--check"])
         self.assertEqual(done.stdout, "%s: good: 1 tenants, 1 tokens\n" %
                          self.path)
-        self.assertEqual(done.stderr, "")
+        # Certificates of these tests last two days.
+        self.assertRegex(done.stderr, r"^(\S+ warn  (public|internal)\."
+                         r"certificate ends in [12] days\n){2}$")
+
+    def test_what_is_good_and_hurts(self):
+        cert, key = self.lab.ca.issue("ended", ["DNS:localhost"], days=-1)
+        self.edit("certificate: " + self.lab.server[0], "certificate: " + cert)
+        self.edit("key: " + self.lab.server[1], "key: " + key)
+        self.edit("auth: [mtls, bearer]", "auth: []")
+        done = run([RELAY, "--config", self.path, "--check"])
+        self.assertIn("public.certificate has expired", done.stderr)
+        self.assertIn("hosts.auth is empty: no host is let in", done.stderr)
 
     def test_all_errors_with_their_places(self):
         self.edit("base: /sev", "base: sev\nlistne: 1")
@@ -100,8 +114,20 @@ class Privileges(RelayCase):
                            ("no-such-user", "no such user")):
             path = self.lab.relay_config(self.tenants(), "user: " + user)
             self.lab.relay.stop()
-            done = run([RELAY, "--config", path], ok=(1,))
-            self.assertIn(says, done.stderr)
+            for more in ([], ["--check"]):
+                done = run([RELAY, "--config", path, *more], ok=(1,))
+                self.assertRegex(done.stderr, r"^%s:\d+:\d+: error: user: "
+                                 r"user %s: .*%s" % (path, user, says))
+            self.assertFalse(os.path.exists(self.lab.path("made.state")))
+
+    @unittest.skipIf(os.geteuid() != 0, "only root makes what others cannot")
+    def test_a_state_that_its_user_cannot_write(self):
+        path = self.lab.relay_config(self.tenants())
+        self.lab.relay.stop()
+        os.chown(self.lab.path("relay.state"), 0, 0)
+        done = run([RELAY, "--config", path], ok=(1,))
+        self.assertRegex(done.stderr, r"relay\.state/relay\.db: .*Permission "
+                         "denied")
 
 
 if __name__ == "__main__":
