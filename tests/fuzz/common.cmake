@@ -1,4 +1,5 @@
 fuzz_target(http_head http_head_fuzz.c common_wire)
+fuzz_target(http_server http_server_fuzz.c common_io)
 fuzz_target(ws ws_fuzz.c common_wire)
 fuzz_target(frame frame_fuzz.c common_wire)
 fuzz_target(tunnel tunnel_fuzz.c common_wire)
