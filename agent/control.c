@@ -366,10 +366,14 @@ control_ask(struct buf *out, const struct state *state, unsigned op,
 	if (fd < 0)
 		return err_set(err, ERR_IO, "%s", strerror(errno));
 	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		(void)err_set(err,
-		    errno == ENOENT || errno == ECONNREFUSED ? ERR_CLOSED
-							     : ERR_IO,
-		    "no agent runs on %s", state->dir);
+		if (errno == ENOENT || errno == ECONNREFUSED)
+			(void)err_set(err, ERR_CLOSED,
+			    "no agent runs on %s (attest-agent run, or "
+			    "service install, starts one)",
+			    state->dir);
+		else
+			(void)err_set(err, ERR_IO, "agent.sock of %s: %s",
+			    state->dir, strerror(errno));
 		goto out;
 	}
 	rc = control_ask_fd(out, fd, op, in, err);

@@ -68,6 +68,9 @@ cli_key(const struct cli *cli, int argc, char **argv)
 		return cli_fail_as(json, &err);
 	rc = strcmp(verb, "new") == 0 ? key_new(&key, &state, &err)
 				      : key_load(&key, &state, &err);
+	if (rc != 0 && err.code == ERR_NOT_FOUND)
+		(void)err_set(&err, ERR_NOT_FOUND,
+		    "%s: no key yet: attest-agent key new", state.dir);
 	state_close(&state);
 	if (rc != 0)
 		return cli_fail_as(json, &err);

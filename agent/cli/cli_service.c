@@ -92,7 +92,7 @@ put_path(
 	int rc;
 
 	out[0] = '\0';
-	if (path == NULL)
+	if (path == NULL || path[0] == '\0')
 		return 0;
 	whole = realpath(path, NULL);
 	if (whole == NULL)
@@ -109,6 +109,9 @@ make_unit(char *out, size_t cap, const struct cli *cli, struct err *err)
 	char state[PATH_LEN + 16], config[PATH_LEN + 16];
 	char word[PATH_LEN];
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
+	/* The user manager does not have this shell's environment. */
+	const char *dir = cli->state_dir != NULL ? cli->state_dir
+						 : getenv("ATTEST_AGENT_STATE");
 	int n;
 
 	if (len <= 0)
@@ -116,8 +119,7 @@ make_unit(char *out, size_t cap, const struct cli *cli, struct err *err)
 		    err, ERR_IO, "/proc/self/exe: %s", strerror(errno));
 	program[len] = '\0';
 	if (put_word(word, sizeof(word), "", program, err) != 0 ||
-	    put_path(state, sizeof(state), "--state ", cli->state_dir, err) !=
-		0 ||
+	    put_path(state, sizeof(state), "--state ", dir, err) != 0 ||
 	    put_path(config, sizeof(config), "--config ", cli->config, err) !=
 		0)
 		return -1;

@@ -94,10 +94,10 @@ add_form(struct register_plan *p, const char *path, register_form_fn *form,
 	rc = strcmp(path, "-") == 0
 	    ? file_read_fd(&text, STDIN_FILENO, REGISTER_JSON_MAX, err)
 	    : file_read(&text, path, REGISTER_JSON_MAX, err);
-	if (rc == 0)
-		rc = form(p, secret_span(&text), err);
+	if (rc == 0 && form(p, secret_span(&text), err) != 0)
+		rc = err_wrap(err, "%s", path);
 	secret_free(&text);
-	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+	return rc;
 }
 
 static int

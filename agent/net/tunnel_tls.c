@@ -1,9 +1,11 @@
 #include "agent/net/tunnel_tls.h"
 
+#include <errno.h>
 #include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/file.h"
 
@@ -49,6 +51,9 @@ trust(SSL_CTX *tls, const struct relay_url *url, const char *ca_file,
 {
 	X509_VERIFY_PARAM *param = SSL_CTX_get0_param(tls);
 
+	/* OpenSSL would not say why it cannot be opened. */
+	if (ca_file != NULL && access(ca_file, R_OK) != 0)
+		return err_set(err, ERR_IO, "%s: %s", ca_file, strerror(errno));
 	if (ca_file != NULL ? SSL_CTX_load_verify_file(tls, ca_file) != 1
 			    : SSL_CTX_set_default_verify_paths(tls) != 1)
 		return err_set(err, ERR_IO,

@@ -230,6 +230,27 @@ say_verdict(struct ws_link *l, struct lws *wsi)
 		    X509_verify_cert_error_string(verdict));
 }
 
+/* lws says where in it a try ended. */
+static const char *
+plain_words(const char *lws)
+{
+	static const struct {
+		const char *lws;
+		const char *words;
+	} table[] = {
+		{ "Unable to connect",
+		    "not reached: is the relay up, and the port right?" },
+		{ "HS: ws upgrade response not 101",
+		    "what answers there lets no agent in: the relay drains, "
+		    "or host, port or base of relay.url is wrong" },
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strncmp(lws, table[i].lws, strlen(table[i].lws)) == 0)
+			return table[i].words;
+	return lws;
+}
+
 static int
 on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t len)
@@ -261,7 +282,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		say_verdict(l, wsi);
 		link_end(l, LOST,
 		    l->why[0] != '\0'           ? l->why
-			: in != NULL && len > 0 ? (const char *)in
+			: in != NULL && len > 0 ? plain_words(in)
 						: "cannot connect");
 		return 0;
 	case LWS_CALLBACK_CLIENT_CLOSED:

@@ -58,8 +58,7 @@ check_policy(struct register_plan *p, struct err *err)
 	if (sev_guest_policy_check(r->policy, &why) == 0)
 		return 0;
 	if (why.code != ERR_UNTRUSTED || !p->allow_debug)
-		return err_set(err, ERR_USAGE, "policy 0x%x: %s%s", r->policy,
-		    why.msg,
+		return err_set(err, ERR_USAGE, "%.220s%s", why.msg,
 		    why.code == ERR_UNTRUSTED ? " (--allow-debug)" : "");
 	register_note(p,
 	    "warning: policy 0x%x lets the host read the guest's memory",
@@ -169,7 +168,7 @@ build_table(struct register_plan *p, struct err *err)
 	if (p->secret_count == 0 && !p->no_secret)
 		return err_set(err, ERR_USAGE,
 		    "no secret: give --secret-file, --secret-fd, --secret or "
-		    "--secret-prompt, or --no-secret if there is none");
+		    "--luks-prompt, or --no-secret if there is none");
 	if (p->secret_count > 0 && p->no_secret)
 		return err_set(err, ERR_USAGE, "a secret and --no-secret");
 	if (p->secret_count == 0)
@@ -228,11 +227,30 @@ name_vm(struct register_plan *p, const uint8_t *key, struct err *err)
 	return uuid_self_certifying(&r->vm, key, span_str(r->label), err);
 }
 
+/* With a secret, or a kernel, such an image is refused. */
+static void
+remark_images(struct register_plan *p)
+{
+	struct sev_ovmf ovmf;
+
+	for (size_t i = 0; i < p->firmware_count; i++) {
+		const struct register_firmware *f = &p->firmware[i];
+
+		if (f->image.len > 0 &&
+		    sev_ovmf_parse(&ovmf, secret_span(&f->image), NULL) != 0)
+			register_note(p,
+			    "warning: %s has no table of OVMF: is it a "
+			    "firmware image?",
+			    f->about);
+	}
+}
+
 static void
 remark(struct register_plan *p)
 {
 	const struct registration *r = p->r;
 
+	remark_images(p);
 	if (r->any_platform && r->cloud_count == 0 && r->chip_allow_count == 0)
 		register_note(p,
 		    "warning: any genuine AMD machine may start this VM, "

@@ -6,8 +6,11 @@ import json
 import os
 import pty
 import re
+import shutil
 import signal
+import socket
 import ssl
+import tempfile
 import termios
 import unittest
 
@@ -103,7 +106,9 @@ class Untrusted(unittest.TestCase):
         server = agent_case.TlsServer(
             *cert, answer=b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
         agent = self.run_agent(server.port)
-        agent.wait_line(r"tunnel: .*next try")
+        # No tunnel comes of it, in words for owners.
+        agent.wait_line(r"tunnel: .*lets no agent in.*base of relay\.url.*next "
+                        "try")
         server.wait(1)
         head = server.heard.decode("ascii").lower()
         agent.stop()
@@ -112,6 +117,13 @@ class Untrusted(unittest.TestCase):
         self.assertIn("sec-websocket-protocol: attest-relay.v1", head)
         self.assertIn("host: localhost:%d" % server.port, head)
         self.assertNotIn("sec-websocket-extensions", head)
+
+    def test_nobody_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        agent = self.run_agent(port)
+        agent.wait_line(r"tunnel: .*not reached: is the relay up.*next try")
+        agent.stop()
 
     def test_redirects_are_not_followed(self):
         cert = self.ca.issue(self.lab.path("r"), "localhost")
@@ -392,10 +404,31 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(self.agent("--version").stdout,
                          r"^attest-agent \d+\.\d+\.\d+\n$")
 
+    def test_authorities_that_are_none(self):
+        lab = harness.Lab()
+        self.addCleanup(lab.close)
+        owner = lab.agent()
+        empty = lab.file("empty.pem", "")
+        for path, why in (("/none/ca.pem", "No such file or directory"),
+                          (empty, "no certificate")):
+            done = owner.cli("run", "--relay", "wss://localhost:1", "--ca",
+                             path, ok=(1,))
+            self.assertIn("attest-agent: %s: %s" % (path, why), done.stderr)
+
+    def test_no_key_yet(self):
+        folder = tempfile.mkdtemp(prefix="attest-no-key-")
+        self.addCleanup(shutil.rmtree, folder)
+        done = self.agent("--state", folder, "key", "show", ok=(1,))
+        self.assertEqual(done.stderr, "attest-agent: %s: no key yet: "
+                         "attest-agent key new\n" % folder)
+
     def test_not_running(self):
         lab = harness.Lab()
         self.addCleanup(lab.close)
         owner = lab.agent()
+        done = owner.cli("watch", ok=(1,))
+        self.assertIn("no agent runs on %s (attest-agent run" % owner.state,
+                      done.stderr)
         done = owner.cli("status", "--json", ok=(1,))
         self.assertIn('"not-running"', done.stdout)
         done = owner.cli("key", "new", ok=(1,))

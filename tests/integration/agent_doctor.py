@@ -407,6 +407,11 @@ class Service(unittest.TestCase):
             self.assertEqual(unit.read(), self.cli("service", "show").stdout)
         done = self.cli("service", "install", ok=(1,))
         self.assertIn("service remove", done.stderr)
+        # A state folder that only this shell knows would be another one.
+        self.env["ATTEST_AGENT_STATE"] = self.home
+        self.assertIn(' --state "%s" run' % self.home,
+                      self.cli("service", "show").stdout)
+        del self.env["ATTEST_AGENT_STATE"]
         self.cli("service", "remove")
         self.assertFalse(os.path.exists(self.unit))
         self.assertFalse(os.path.exists(told))

@@ -145,7 +145,8 @@ secrets:
                 (("--domain", domain, "--firmware", harness.OTHER_FIRMWARE),
                  "kernelHashes='yes'"),
                 (("web9", "--policy", "0", "--firmware", harness.FIRMWARE),
-                 "--allow-debug"),
+                 "vm add: policy 0x0 without nodbg (bit 0): the host could "
+                 "read the guest's memory (55766 3) (--allow-debug)\n"),
                 (("web9", "--policy", "5", "--scheme", "amd-sev",
                   "--firmware", harness.FIRMWARE), "disagree"),
                 (("web9", "--policy", "1", "--firmware", os.path.join(
@@ -157,8 +158,24 @@ secrets:
                     ok=(2,), start_new_session=True)
                 self.assertIn(words, done.stderr)
                 self.assertNotIn("terminal", done.stderr)
+        done = self.owner.cli("vm", "add", "--domain", "/none.xml", "--no-secret",
+                              *self.PLATFORM, ok=(1,))
+        self.assertEqual(done.stderr, "attest-agent: vm add: /none.xml: "
+                         "No such file or directory\n")
+        done = self.owner.cli("vm", "add", "web9", "--policy", "1",
+                              "--firmware", harness.FIRMWARE, *self.PLATFORM,
+                              ok=(2,))
+        self.assertIn("--luks-prompt, or --no-secret", done.stderr)
         self.assertEqual(len(self.owner.cli("vm", "list").stdout.splitlines()),
                          1)
+
+    def test_a_file_that_is_no_firmware(self):
+        """Nothing refuses it where neither kernel nor secret wants a table."""
+        done = self.owner.cli("vm", "add", "web9", "--policy", "1",
+                              "--firmware", self.lab.ca.cert, "--no-secret",
+                              *self.PLATFORM)
+        self.assertIn("is it a firmware image?", done.stdout)
+        self.owner.cli("vm", "remove", "web9")
 
 
 if __name__ == "__main__":
