@@ -98,7 +98,7 @@ static const struct conf_key token_keys[] = {
 static const struct conf_table token_table =
     CONF_TABLE(token_keys, struct config_token);
 
-static const char *const lock_memory_words[] = { "try", "require", NULL };
+static const char *const require_words[] = { "try", "require", NULL };
 
 static const struct conf_key keys[] = {
 	{ "relay.url", CONF_STRING, AT(relay_url), "", 0, 1024,
@@ -207,7 +207,12 @@ static const struct conf_key keys[] = {
 	{ "vault.lock-memory", CONF_ENUM, AT(lock_memory), "try", 0, 0,
 	    "Secrets in memory that never goes to swap: try (and warn), or "
 	    "require.",
-	    .words = lock_memory_words },
+	    .words = require_words },
+	{ "sandbox.landlock", CONF_ENUM, AT(landlock), "try", 0, 0,
+	    "Keep the process that speaks to the network out of the state "
+	    "folder: try (and warn where the kernel has no Landlock), or "
+	    "require.",
+	    .words = require_words },
 	{ "log.level", CONF_ENUM, AT(log_level), "info", 0, 0,
 	    "error, warn, info or debug.", .words = log_level_words },
 	{ "log.format", CONF_ENUM, AT(log_format), "text", 0, 0,

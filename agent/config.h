@@ -52,6 +52,7 @@ struct config {
 	uint64_t approval_ms;
 	bool keep_tik;
 	int lock_memory; /* 1: require */
+	int landlock;    /* 1: require */
 	int log_level;   /* enum log_level */
 	int log_format;  /* enum log_format */
 };

@@ -261,8 +261,8 @@ allow_read(int ruleset, const char *path)
 	return rc;
 }
 
-static int
-confine_files(const char *const *files, size_t count, struct err *err)
+int
+sandbox_files(const char *const *files, size_t count, struct err *err)
 {
 	const struct landlock_ruleset_attr attr = { .handled_access_fs =
 							LANDLOCK_ALL };
@@ -316,11 +316,10 @@ deny(scmp_filter_ctx ctx)
 }
 
 int
-sandbox_net(const char *const *files, size_t count, struct err *err)
+sandbox_net(struct err *err)
 {
 	scmp_filter_ctx ctx;
 	int failed = 0;
-	int rc;
 
 	drop_capabilities(false);
 	ctx = seccomp_init(SCMP_ACT_ALLOW);
@@ -329,10 +328,7 @@ sandbox_net(const char *const *files, size_t count, struct err *err)
 		    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EACCES),
 			SCMP_SYS(socket), 1,
 			SCMP_A0(SCMP_CMP_MASKED_EQ, INT_BITS, AF_UNIX));
-	rc = confine_files(files, count, err);
-	if (load(ctx, failed, rc == 0 ? err : NULL) != 0)
-		rc = -1;
-	return rc;
+	return load(ctx, failed, err);
 }
 
 int

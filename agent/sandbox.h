@@ -34,15 +34,22 @@ int sandbox_vault(struct err *err);
 const char *const *sandbox_vault_calls(size_t *count);
 
 /**
- * sandbox_net(files, count, err):
- * No Unix socket (agent.sock is the owner's), no program, no other process,
- * no word typed into a terminal, and of the files only what resolvers and TLS
- * read, and ${files}.  Before there is a second thread: Landlock holds the
- * calling one, and those that it makes.
- *   errors  ERR_UNSUPPORTED: the kernel has no seccomp, or no Landlock: then
- *           net could read the state folder
+ * sandbox_files(files, count, err):
+ * For net: of the files only what resolvers and TLS read, and ${files}.
+ * Before there is a second thread: Landlock holds the calling one, and those
+ * that it makes.
+ *   errors  ERR_UNSUPPORTED: the kernel has no Landlock: net could read the
+ *           state folder
  */
-int sandbox_net(const char *const *files, size_t count, struct err *err);
+int sandbox_files(const char *const *files, size_t count, struct err *err);
+
+/**
+ * sandbox_net(err):
+ * No Unix socket (agent.sock is the owner's), no program, no other process,
+ * no word typed into a terminal.
+ *   errors  ERR_UNSUPPORTED: the kernel has no seccomp
+ */
+int sandbox_net(struct err *err);
 
 /**
  * sandbox_api(err):

@@ -73,7 +73,7 @@ part_api(const struct cli *cli, int argc, char **argv)
 	log_open(STDERR_FILENO, (enum log_level)a.config.log_level,
 	    (enum log_format)a.config.log_format);
 	if (sandbox_api(&err) != 0)
-		log_warn(NULL, "%s", err.msg);
+		return cli_fail(&err);
 	if (a.config.api_socket &&
 	    pthread_create(&thread, NULL, serve_unix, &a) != 0)
 		return CLI_FAILED;

@@ -218,8 +218,8 @@ start_keys(struct net *n, struct err *err)
 }
 
 /* From here on nobody but strangers is listened to. */
-static void
-confine(const struct net *n)
+static int
+confine(const struct net *n, struct err *err)
 {
 	/* Where OpenSSL looks for authorities if not in /etc. */
 	static const char *const elsewhere[] = { "SSL_CERT_FILE",
@@ -228,7 +228,6 @@ confine(const struct net *n)
 		n->config.relay_certificate, n->config.relay_key,
 		n->config.relay_token_file, n->config.key_ca };
 	const char *files[2 + sizeof(named) / sizeof(named[0])];
-	struct err err = { 0 };
 	size_t count = 0;
 	size_t i;
 
@@ -238,8 +237,13 @@ confine(const struct net *n)
 	for (i = 0; i < sizeof(named) / sizeof(named[0]); i++)
 		if (named[i][0] != '\0')
 			files[count++] = named[i];
-	if (sandbox_net(files, count, &err) != 0)
-		log_warn(NULL, "%s", err.msg);
+	if (sandbox_files(files, count, err) != 0) {
+		if (n->config.landlock != 0)
+			return err_wrap(err, "sandbox.landlock: require");
+		log_warn(NULL, "%s", err->msg);
+		*err = (struct err){ 0 };
+	}
+	return sandbox_net(err);
 }
 
 static int
@@ -293,8 +297,8 @@ start(struct net *n, const sigset_t *signals, struct err *err)
 	    open_direct(n, err) != 0)
 		return -1;
 	/* The dialer has a thread for names, which must not be left out. */
-	confine(n);
-	if (start_dialer(n, relay_count, err) != 0 || start_keys(n, err) != 0)
+	if (confine(n, err) != 0 || start_dialer(n, relay_count, err) != 0 ||
+	    start_keys(n, err) != 0)
 		return -1;
 	if (n->dialer != NULL)
 		ops = dialer_worker_ops(n->dialer);

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -150,6 +151,33 @@ class Parts(harness.LabTest):
         # SQLite syncs the folder when it takes its log away, at the end.
         self.assertEqual([line for line in refused
                           if not line.startswith("openat(")], [])
+
+
+class PoorKernel(harness.LabTest):
+    """A kernel without Landlock, for `net` to be kept out of the state."""
+
+    def run_without(self, text):
+        config = self.lab.file("agent.yaml", text)
+        self.assertEqual(self.owner.stop(), 0)
+        self.owner.process = harness.Process("owner", [
+            sys.executable, os.path.abspath("without_landlock.py"),
+            os.path.join(harness.BIN, "attest-agent"), "--state",
+            self.owner.state, "--config", config, "run", "--offline",
+            "--relay", "wss://localhost:%d/sev" % self.lab.relay_public,
+            "--ca", self.lab.ca.cert], self.owner.log)
+        return self.owner.process
+
+    def test_warns(self):
+        agent = self.run_without("")
+        agent.wait_line("the kernel has no Landlock")
+        self.owner.wait_ready()
+
+    def test_does_not_start_if_it_must_have_it(self):
+        agent = self.run_without("sandbox: {landlock: require}\n")
+        agent.wait_line("sandbox.landlock: require: the kernel has no")
+        self.assertEqual(agent.wait(), 1)
+        self.assertNotIn("ready:", agent.output())
+        self.owner.process = None
 
 
 class Canaries(harness.LabTest):

@@ -6,13 +6,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -177,10 +181,12 @@ outcome_of(int (*attempt)(void), bool net, bool *landlock)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		int rc = net ? sandbox_net(NULL, 0, &err) : sandbox_api(&err);
+		int files = net ? sandbox_files(NULL, 0, &err) : 0;
 
-		if (rc != 0 && attempt == read_file)
+		if (files != 0 && attempt == read_file)
 			_exit(200);
+		if ((net ? sandbox_net(&err) : sandbox_api(&err)) != 0)
+			_exit(201);
 		_exit(attempt());
 	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -239,7 +245,7 @@ all_threads(void **state)
 
 		if (pthread_create(&thread, NULL, wait_and_try, &got) != 0)
 			_exit(200);
-		(void)sandbox_net(NULL, 0, &err);
+		(void)sandbox_net(&err);
 		if (write(pair[1], "x", 1) != 1)
 			_exit(201);
 		(void)pthread_join(thread, NULL);
@@ -249,6 +255,72 @@ all_threads(void **state)
 	assert_int_equal(status, W_EXITCODE(EACCES, 0));
 	(void)close(pair[0]);
 	(void)close(pair[1]);
+}
+
+/* From here on ${number} is a call that the kernel does not have. */
+static void
+take_away(unsigned number)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	const struct sock_fprog program = { COUNT(code), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+		_exit(202);
+}
+
+static int
+files(struct err *err)
+{
+	return sandbox_files(NULL, 0, err);
+}
+
+/* A kernel without one of them is noticed, never taken for one with it. */
+static void
+poor_kernels(void **state)
+{
+	static const struct {
+		const char *name;
+		unsigned without;
+		int (*enter)(struct err *err);
+		const char *says;
+	} cases[] = {
+		{ "Landlock", SYS_landlock_create_ruleset, files,
+		    "no Landlock" },
+		{ "Landlock's rules", SYS_landlock_restrict_self, files,
+		    "Landlock: " },
+		{ "vault", SYS_seccomp, sandbox_vault, "no filter" },
+		{ "net", SYS_seccomp, sandbox_net, "no filter" },
+		{ "API", SYS_seccomp, sandbox_api, "no filter" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < COUNT(cases); i++) {
+		int status;
+		pid_t pid = fork();
+
+		assert_true(pid >= 0);
+		if (pid == 0) {
+			struct err err = { 0 };
+
+			take_away(cases[i].without);
+			_exit(cases[i].enter(&err) == -1 &&
+				    err.code == ERR_UNSUPPORTED &&
+				    strstr(err.msg, cases[i].says) != NULL
+				? 0
+				: 1);
+		}
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		if (status != 0)
+			fail_msg("%s: status %d", cases[i].name, status);
+	}
 }
 
 static int
@@ -273,6 +345,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(only_what_it_needs),
 		cmocka_unit_test(all_threads),
+		cmocka_unit_test(poor_kernels),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
