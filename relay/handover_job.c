@@ -32,6 +32,12 @@ send_job(struct handover *h, struct job *job)
 		.body = buf_span(&job->body),
 	};
 
+	/* A parcel has no room for the bodies that only KBS paths may have;
+	 * who sends them may send them again. */
+	if (buf_len(&job->body) > JOB_BODY_MAX) {
+		send_home(h, job, JOB_BUSY);
+		return;
+	}
 	job->session = 0;
 	if (slab_add(&job->tunnel, &h->sent, job, NULL) != 0) {
 		send_home(h, job, JOB_BUSY);
@@ -143,10 +149,12 @@ send_answer(struct handover *h, const struct message_errand *m)
 	struct parcel p = { .kind = PARCEL_ANSWER,
 		.slot = m->slot,
 		.generation = m->generation,
-		.problem =
-		    m->job != NULL ? PARCEL_ANSWERED : (uint16_t)m->problem };
+		.problem = (uint16_t)m->problem };
 
-	if (m->job != NULL) {
+	if (m->job != NULL && buf_len(&m->job->answer) > JOB_BODY_MAX) {
+		p.problem = PROBLEM_OVERLOADED;
+	} else if (m->job != NULL) {
+		p.problem = PARCEL_ANSWERED;
 		p.status = m->job->status;
 		p.headers =
 		    span_of(m->job->answer_headers, m->job->answer_headers_len);

@@ -135,6 +135,8 @@ take_path(
 	    out->forward[0] == '\0')
 		return false;
 	memcpy(job->path, out->forward, sizeof(job->path));
+	job->body_max = path_body_max(out->kind);
+	buf_init(&job->body, job->body_max, false);
 	return true;
 }
 
@@ -188,7 +190,6 @@ hop_new(
 	h->job->host = h->handle;
 	h->job->source = source_one(l->peer.source);
 	h->job->due_ms = clock_ms() + request->deadline_ms;
-	buf_init(&h->job->body, JOB_BODY_MAX, false);
 	tunnel_set_user(l->tunnel, stream, h);
 	return h;
 }
@@ -209,8 +210,8 @@ on_request(
 		tunnel_reset(l->tunnel, stream, FRAME_RESET_BUSY, "no memory");
 		return;
 	}
-	if (request->body_length > JOB_BODY_MAX ||
-	    !take_path(&path, h->job, request) ||
+	if (!take_path(&path, h->job, request) ||
+	    request->body_length > h->job->body_max ||
 	    !frame_find_header(request->headers, JOB_TUNNEL_HEADER, &text) ||
 	    !number_parse(&session, text, UINT64_MAX)) {
 		refuse(h, FRAME_RESET_PROTOCOL, "not between relays");

@@ -51,10 +51,12 @@ host_errand(struct worker *w, struct message_errand *m)
 	TAILQ_INSERT_TAIL(&w->errands, h, link);
 	atomic_fetch_add(&w->load, 1);
 	if (path_route(&h->path, &allow, "", PATH_INTERNAL,
-		span_str(job->method), span_str(job->path), false) != 0)
+		span_str(job->method), span_str(job->path), false) != 0) {
 		host_fail(h, PROBLEM_NOT_FOUND, FRAME_RESET_CANCELLED);
-	else
-		host_dispatch(h);
+		return;
+	}
+	job->body_max = path_body_max(h->path.kind);
+	host_dispatch(h);
 }
 
 static void

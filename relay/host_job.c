@@ -70,6 +70,7 @@ host_begin(struct host *h, const struct http_head *head, struct err *err)
 	h->job = job;
 	job->relay = h->worker->relay;
 	job->source = source_one(h->peer.source);
+	job->body_max = path_body_max(h->path.kind);
 	job->method = span_is(head->method, "GET") ? "GET" : "POST";
 	memcpy(job->path, h->path.forward, sizeof(job->path));
 	if (put_headers(h, head, err) != 0 ||

@@ -91,10 +91,10 @@ well_known(struct host *h)
 	/* What hosts may show: of each its word, and a comma between two. */
 	n = snprintf(body, sizeof(body),
 	    "{\"versions\":[1],\"minor\":%d,\"limits\":{\"body\":%d,"
-	    "\"head\":%d,\"path\":%d,\"streams\":%lld,\"claims\":%lld},"
+	    "\"kbs-body\":%d,\"head\":%d,\"path\":%d,\"streams\":%lld,\"claims\":%lld},"
 	    "\"schemes\":[\"amd-sev\"],\"auth\":[%s%s%s%s%s]}",
-	    TUNNEL_MINOR, JOB_BODY_MAX, HTTP_HEAD_MAX, HTTP_TARGET_MAX,
-	    (long long)s->config.limits.streams,
+	    TUNNEL_MINOR, JOB_BODY_MAX, JOB_KBS_BODY_MAX, HTTP_HEAD_MAX,
+	    HTTP_TARGET_MAX, (long long)s->config.limits.streams,
 	    (long long)s->config.limits.claims, hosts->mtls ? "\"mtls\"" : "",
 	    hosts->mtls && hosts->bearer ? "," : "",
 	    hosts->bearer ? "\"bearer\"" : "",
@@ -200,7 +200,6 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 	const char *allow;
 	unsigned status;
 
-	*body_max = JOB_BODY_MAX;
 	h->identity[0] = '\0';
 	h->path.forward[0] = '\0';
 	status = path_route(&h->path, &allow, w->setup->config.base, h->side,
@@ -210,6 +209,7 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 		return refuse(h, problem_of_status(status),
 		    status == 405 ? &field : NULL);
 	}
+	*body_max = path_body_max(h->path.kind);
 	if (h->path.kind == PATH_WELL_KNOWN)
 		return well_known(h);
 	if (h->path.kind == PATH_ENROL)

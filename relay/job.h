@@ -14,8 +14,9 @@
  * the answer or with the reason why there is none.  Whoever holds it owns it.
  */
 
-#define JOB_BODY_MAX 65536   /* docs/protocol.md 3; both ways */
-#define JOB_HEADERS_MAX 4096 /* bytes of the HEADERS of a request */
+#define JOB_BODY_MAX 65536      /* docs/protocol.md 3; both ways */
+#define JOB_KBS_BODY_MAX 262144 /* docs/protocol.md 11 */
+#define JOB_HEADERS_MAX 4096    /* bytes of the HEADERS of a request */
 
 struct account;
 struct relay;
@@ -146,7 +147,8 @@ struct job {
 			   * one of a struct hop */
 	struct source source;
 	struct relay *relay;
-	size_t charged; /* bytes of its bodies, given back by job_free() */
+	size_t body_max; /* both ways; of its path */
+	size_t charged;  /* bytes of its bodies, given back by job_free() */
 	struct account *account; /* charged too, and with a stream; or NULL */
 	bool over_quota;         /* of it: the last charge failed for that */
 

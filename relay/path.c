@@ -1,5 +1,7 @@
 #include "relay/path.h"
 
+#include "relay/job.h"
+
 #include <string.h>
 
 #define RESOURCE_PARTS 3
@@ -40,6 +42,12 @@ path_is_kbs(enum path_kind kind)
 {
 	return kind == PATH_KBS_AUTH || kind == PATH_KBS_ATTEST ||
 	    kind == PATH_KBS_RESOURCE;
+}
+
+size_t
+path_body_max(enum path_kind kind)
+{
+	return path_is_kbs(kind) ? JOB_KBS_BODY_MAX : JOB_BODY_MAX;
 }
 
 /* Take ${prefix} off ${rest}. */

@@ -47,4 +47,7 @@ const char *path_name(enum path_kind kind);
 /** path_is_kbs(kind): needs FRAME_CAP_KBS, may carry cookies. */
 bool path_is_kbs(enum path_kind kind);
 
+/** path_body_max(kind): bytes of a body, both ways (docs/protocol.md 3, 11). */
+size_t path_body_max(enum path_kind kind);
+
 #endif

@@ -178,7 +178,7 @@ side_response(void *arg, uint32_t stream, void *user,
 	struct job *job = user;
 	bool bodiless = response->status == 204 || response->status == 304;
 
-	if (response->body_length > JOB_BODY_MAX ||
+	if (response->body_length > job->body_max ||
 	    (bodiless && response->body_length > 0)) {
 		/* With its END the stream is over already, and no reset will
 		 * come for it. */
@@ -201,7 +201,7 @@ side_response(void *arg, uint32_t stream, void *user,
 		memcpy(job->answer_headers, response->headers.ptr,
 		    response->headers.len);
 	}
-	buf_init(&job->answer, JOB_BODY_MAX, false);
+	buf_init(&job->answer, job->body_max, false);
 	if (keep(s, job, response->body) && end)
 		finish(s, job, JOB_ANSWERED);
 }

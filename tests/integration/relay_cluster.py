@@ -114,6 +114,22 @@ class Hop(Case):
             self.assertEqual(echo.requests[-1][3]["request-id"],
                              "id-%d" % size)
 
+    def test_kbs_bodies(self):
+        a, b, _ = self.relays
+        t = self.tunnel(a, self.k1)
+        self.assertEqual(t.claim(self.uuid, capabilities=1), [OK])
+        body = os.urandom(262144)
+        got = []
+        host = threading.Thread(target=lambda: got.append(
+            self.ask(b, "kbs/v0/attest", body)))
+        host.start()
+        stream, *_, came = t.request()
+        self.assertTrue(came == body)
+        t.respond_paced(stream, body[::-1])
+        host.join()
+        self.assertEqual(got[0].status, 200)
+        self.assertTrue(got[0].body == body[::-1])
+
     def test_many_at_once(self):
         a, b, c = self.relays
         self.agent(a, self.k1, "", answer=lambda request: {

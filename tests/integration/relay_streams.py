@@ -65,6 +65,43 @@ class Away(RelayCase):
             "GET", "/vm/%s/kbs/v0/resource/a/b.c/d" % self.vm))
 
 
+class KbsBodies(RelayCase):
+    """Larger ones on these paths (docs/protocol.md 11), and nowhere else."""
+
+    def test_c11_sizes(self):
+        t = self.tunnel()
+        self.assertEqual(t.claim(self.vm, capabilities=1), [0])
+        for size in 65537, 262143, 262144:
+            body = os.urandom(size)
+            c = self.client()
+            c.send(self.head(verb="kbs/v0/attest", length=size).encode() +
+                   body)
+            stream, *_, got = t.request()
+            self.assertTrue(got == body)
+            t.respond_paced(stream, body[::-1])
+            answer = c.answer()
+            self.assertEqual(answer.status, 200)
+            self.assertTrue(answer.body == body[::-1])
+
+    def test_c11_one_more_is_too_much(self):
+        t = self.tunnel()
+        self.assertEqual(t.claim(self.vm, capabilities=1), [0])
+        c = self.client()
+        c.send(self.head(verb="kbs/v0/auth", length=262145))
+        self.problem(c.answer(), 413, "http-413")
+        c = self.client()
+        c.send(self.head(length=65537))
+        self.problem(c.answer(), 413, "http-413")
+        for verb, size in ("kbs/v0/auth", 262145), ("validate", 65537):
+            c = self.client()
+            c.send(self.head(verb=verb, length=2) + "{}")
+            stream, *_ = t.request()
+            t.send(RESPONSE, stream, tlvs(
+                (T_HEADERS, b""), (T_BODY_LENGTH, number(size)),
+                (T_STATUS, struct.pack(">H", 200))))
+            self.problem(c.answer(), 502, "agent-protocol")
+
+
 class Wait(RelayCase):
     extra = "limits: {held-per-source: 3}\n"
 

@@ -149,6 +149,26 @@ class Succession(relay_case.RelayCase):
             self.tunnel(self.leaving)
         self.assertEqual(caught.exception.code, 4402)
 
+    def test_bodies_that_a_parcel_has_no_room_for(self):
+        """Those of KBS paths: whoever sends them may send them again."""
+        self.tunnel(self.leaving)
+        self.take_over()
+        t = self.tunnel()
+        self.assertEqual(t.claim(self.vm, capabilities=1), [0])
+
+        def ask(size, answer):
+            host = self.client()
+            host.send(self.head(verb="kbs/v0/attest", length=size).encode() +
+                      b"x" * size)
+            if answer is not None:
+                t.respond_paced(t.request()[0], b"y" * answer)
+            return host.answer()
+        got = ask(65536, 65536)
+        self.assertEqual((got.status, got.body), (200, b"y" * 65536))
+        self.problem(ask(65537, None), 503, "overloaded")
+        self.problem(ask(2, 65537), 503, "overloaded")
+        self.assertEqual(ask(2, 2).body, b"yy")
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
