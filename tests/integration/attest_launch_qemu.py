@@ -116,6 +116,36 @@ class Runs(QemuTest):
         self.assertTrue(gone(int(found.group(1))))
         self.assertNotIn("running", self.events())
 
+    def processes(self):
+        """All that the launcher started, and itself: by what only they have
+        in their environment."""
+        found = set()
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open("/proc/%s/environ" % pid, "rb") as environ:
+                    if self.record.encode() in environ.read():
+                        found.add(int(pid))
+            except OSError:
+                continue
+        return found
+
+    def test_killed_at_each_step(self):
+        """The probe and the guest, whatever QEMU is doing."""
+        for fault, line in (
+                ("qmp_capabilities", None), ("query-sev-capabilities", None),
+                ("query-sev", "started paused"),
+                ("query-sev-launch-measure", "started paused"),
+                ("sev-inject-launch-secret", "measured"),
+                ("cont", "secret injected"),
+                ("query-status", "secret injected")):
+            with self.subTest(fault=fault):
+                process = self.start(fault=fault + "=@hang")
+                if line is not None:
+                    process.wait_line(line)
+                harness.eventually(lambda: len(self.processes()) == 2)
+                process.kill()
+                harness.eventually(lambda: not self.processes())
+
     def test_ended_launcher_leaves_no_paused_guest(self):
         process = self.start(fault="query-sev=@hang")
         found = process.wait_line(r"started paused, process (\d+)")
