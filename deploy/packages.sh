@@ -21,7 +21,8 @@ test="clang-14 llvm-14 libclang-rt-14-dev python3 python3-lxml python3-cryptogra
   libvirt-clients-qemu libvirt-clients libvirt-daemon
   libvirt-daemon-driver-qemu qemu-system-x86 libwslay-dev nodejs ovmf conntrack
   curl git gdb strace python3-libvirt jq
-  cryptsetup-bin busybox shellcheck
+  cryptsetup-bin busybox shellcheck initramfs-tools cryptsetup-initramfs
+  dracut-core
   prometheus systemd redis-server spin"
 
 die() {

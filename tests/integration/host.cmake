@@ -12,3 +12,4 @@ integration_test(attest_launch_examples attest_launch_examples.py)
 integration_test(attest_launch_kubevirt attest_launch_kubevirt.py)
 # What a guest does with its secret.
 integration_test(guest_unlock guest_unlock.py)
+integration_test(guest_initramfs guest_initramfs.py)
