@@ -14,6 +14,10 @@
 #   netlab.sh exec LAB HOST CMD...   run CMD on a host, which knows the name
 #                                attest.cloud.test for the side of edge it sees
 #   netlab.sh forget LAB         nat loses all its mappings
+#   netlab.sh move LAB ADDRESS   nat has another outer address, 198.51.100.N, and
+#                                no mapping of the one before
+#   netlab.sh cut LAB            nat drops every packet, and keeps its mappings,
+#   netlab.sh mend LAB           until now
 #   netlab.sh down LAB           end what still runs there, and remove it all
 set -eu
 
@@ -52,6 +56,9 @@ up() {
 			ct state established,related accept
 			iifname "to-owner" ct state new accept
 		}
+		chain loss {
+			type filter hook forward priority -1; policy accept;
+		}
 		chain input {
 			type filter hook input priority 0; policy drop;
 			iifname "to-owner" accept
@@ -84,6 +91,21 @@ run() {
 		exec "$@"' netlab "$edge" "$@"
 }
 
+move() {
+	local nat=$1-nat
+	# masquerade forgets an address that goes.
+	ip -n "$nat" address flush dev to-edge
+	ip -n "$nat" address add "$2/24" dev to-edge
+}
+
+cut() {
+	ip netns exec "$1-nat" nft add rule ip lab loss drop
+}
+
+mend() {
+	ip netns exec "$1-nat" nft flush chain ip lab loss
+}
+
 down() {
 	local lab=$1 host pids
 	for host in owner nat edge compute; do
@@ -105,7 +127,8 @@ check() {
 	return $status
 }
 
-[ $# -ge 1 ] || die "usage: netlab.sh check|up|exec|forget|down [LAB ...]"
+[ $# -ge 1 ] ||
+    die "usage: netlab.sh check|up|exec|forget|move|cut|mend|down ..."
 verb=$1
 shift
 case $verb in
@@ -113,6 +136,9 @@ check) check ;;
 up) up "$@" ;;
 exec) run "$@" ;;
 forget) ip netns exec "$1-nat" conntrack -D >/dev/null 2>&1 || true ;;
+move) move "$@" ;;
+cut) cut "$@" ;;
+mend) mend "$@" ;;
 down) down "$@" ;;
 *) die "no verb '$verb'" ;;
 esac

@@ -54,8 +54,8 @@ class Case:
                   first.request_id)
         self.call(start, "launch", vm, status=200, session=session,
                   answer=b"launched %d" % i, seen=len(self.lines), **launch)
-        guest = {"measurement": "guest%d" % i,
-                 "body": b'{"session-id": "%s"}' % session.encode()}
+        guest = {"measurement": "guest%d" % i, "blob": session,
+                 "body": b"a measurement"}
         first = self.call(start, "validate", vm, **guest)
         self.line("released", vm=vm, session=session,
                   detail="validate %s by host: secret released, instance %d" %
@@ -68,7 +68,7 @@ class Case:
         self.history.opened.append(Opened(
             start, session, "guest%d" % i, self.vms[vm].secret))
 
-    # -- to change it ---------------------------------------------------------
+    # -- to change it -----------------------------------------------------
 
     def calls(self, verb, start="s0", status=200):
         return [c for c in self.history.calls
@@ -164,6 +164,11 @@ def one_session_for_two_launches(case):
 
 def two_guests_of_a_session(case):
     case.calls("validate")[1].measurement = "another guest"
+
+
+def other_session(case):
+    for call in case.calls("validate"):
+        call.blob = SESSIONS[1]
 
 
 def opened_by_two(case):
@@ -263,6 +268,7 @@ BROKEN = (
     (two_sessions_for_a_key, "2 sessions for one question"),
     (one_session_for_two_launches, "given to two launches"),
     (two_guests_of_a_session, "answered for two guests"),
+    (other_session, "answered for another session"),
     (opened_by_two, "opened by two guests"),
     (opened_twice, "opened 2 times"),
     (wrong_secret, "a secret that is not its VM's"),

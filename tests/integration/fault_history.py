@@ -34,7 +34,8 @@ class Call:
     vm: str
     key: str = ""  # Idempotency-Key
     body: bytes = b""
-    measurement: str = ""  # of validate
+    measurement: str = ""  # of validate ...
+    blob: str = ""  # ... and the session whose launch blob made the guest
     rogue: bool = False  # from a second guest of one launch blob
     began: float = 0.0
     ended: float = 0.0
@@ -67,7 +68,6 @@ class History:
         self.starts = {}
         self.calls = []
         self.opened = []
-        self.retries = 0
 
     def start(self, name, vm):
         with self.lock:
@@ -140,7 +140,7 @@ class Checker:
     def say(self, text, *args):
         self.found.append(text % args)
 
-    # -- the log by itself -----------------------------------------------------
+    # -- the log by itself ------------------------------------------------
 
     def chain(self):
         """Every line follows the one before: none taken out, none altered."""
@@ -195,7 +195,7 @@ class Checker:
 
     def alarms(self):
         """Only a second guest of one launch blob gives one."""
-        rogue = {json_session(call) for call in self.h.calls if call.rogue}
+        rogue = {call.blob for call in self.h.calls if call.rogue}
         for line in self.of_event["ALARM"]:
             if line.get("session") not in rogue:
                 self.say("session %s: an alarm without a cause",
@@ -205,7 +205,7 @@ class Checker:
                 self.say("log: line %d: %s, and no host did that",
                          line["seq"], event)
 
-    # -- the log against the calls ---------------------------------------------
+    # -- the log against the calls ----------------------------------------
 
     def asked_for(self):
         """No session and no release without a request that wants it."""
@@ -249,8 +249,11 @@ class Checker:
                 if call.vm != lines[0]["vm"]:
                     self.say("request %s: answered for another VM",
                              call.request_id)
+                if call.blob and call.blob != session:
+                    self.say("request %s: answered for another session",
+                             call.request_id)
 
-    # -- the calls by themselves -------------------------------------------------
+    # -- the calls by themselves ------------------------------------------
 
     def repeats(self):
         """The same question has the same answer, byte by byte; another
@@ -333,12 +336,6 @@ class Checker:
         for rule in self.RULES:
             rule(self)
         return self.found
-
-
-def json_session(call):
-    """The session that a validate names."""
-    found = re.search(rb'"session-id": ?"([^"]*)"', call.body)
-    return found[1].decode() if found else ""
 
 
 def check(history, evidence):

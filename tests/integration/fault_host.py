@@ -16,6 +16,8 @@ import harness
 
 AGAIN = (429, 502, 503, 504)
 PAUSE = (0.005, 0.06)  # seconds between two tries
+TRY_FOR = 2.0  # seconds for the first, and longer each time ...
+TRY_FOR_MOST = 30.0  # ... on a machine that is that slow
 
 
 class Killed(Exception):
@@ -81,9 +83,9 @@ class Machines:
 class Line:
     """One HTTPS connection."""
 
-    def __init__(self, lab):
-        raw = socket.create_connection(("127.0.0.1", lab.relay_internal),
-                                       lab.try_for)
+    def __init__(self, lab, seconds):
+        raw = socket.create_connection(("127.0.0.1", lab.host_net.port),
+                                       seconds)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self.sock = lab.tls.wrap_socket(raw, server_hostname=lab.name)
@@ -139,9 +141,10 @@ class Host:
         self.line = None
         self.machine = None
         self.made = 0  # keys
+        self.try_for = TRY_FOR
         self.done = []  # (verb, request) that may come again later
 
-    # -- requests ---------------------------------------------------------------
+    # -- requests ---------------------------------------------------------
 
     def ask(self, verb, **more):
         self.lab.events.happen("asked")
@@ -150,7 +153,8 @@ class Host:
     def connection(self):
         if self.line is None or self.plan.fresh:
             self.drop()
-            self.line = Line(self.lab)
+            self.line = Line(self.lab, self.try_for)
+        self.line.sock.settimeout(self.try_for)
         return self.line
 
     def drop(self):
@@ -187,6 +191,7 @@ class Host:
 
     def persist(self, verb, **request):
         """Until there is a final answer (docs/protocol.md 7)."""
+        self.try_for = TRY_FOR
         while True:
             call = self.once(verb, **request)
             if call.status == 200:
@@ -199,6 +204,7 @@ class Host:
                                      "%s" % (self.start.name, call.status,
                                              call.problem))
             self.lab.count("retries")
+            self.try_for = min(self.try_for * 1.25, TRY_FOR_MOST)
             time.sleep(self.dice.uniform(*PAUSE))
 
     def twice(self, verb, **request):
@@ -208,7 +214,7 @@ class Host:
         for _ in range(2):
             call = self.ask(verb, **request)
             try:
-                line = Line(self.lab)
+                line = Line(self.lab, self.try_for)
             except (OSError, ValueError):
                 continue
             pair.append((call, line))
@@ -249,7 +255,7 @@ class Host:
             pass
         self.drop()
 
-    # -- a life ---------------------------------------------------------------
+    # -- a life -----------------------------------------------------------
 
     def die_if(self, death, at):
         if death != at:
@@ -281,7 +287,8 @@ class Host:
         if not self.plan.named:
             body.pop("session-id", None)
         return got["guest"], {"body": json.dumps(body).encode(),
-                              "measurement": body["measurement"]}
+                              "measurement": body["measurement"],
+                              "blob": launched.session}
 
     def validate(self, death, request):
         if death == "asked-validate":
@@ -340,7 +347,7 @@ class Host:
                     self.life(deaths.pop(0) if deaths else None)
                     return
                 except Killed:
-                    self.lab.count("lives")
+                    pass  # another host takes it on
         except Refused as why:
             self.start.outcome = "refused" if why.call.problem == "refused" \
                 else str(why)

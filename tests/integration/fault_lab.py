@@ -14,6 +14,7 @@ import time
 import fault_history
 import fault_host
 import fault_net
+import fault_plan
 import harness
 from agent_parts import part
 
@@ -64,11 +65,12 @@ class FaultLab(harness.Lab):
     """One owner whose agent reaches the relay through `nat`; hosts reach it
     through `host_net`."""
 
-    def __init__(self, limits=(), try_for=2.0):
+    test = "launch_faults"
+    kinds = fault_plan.KINDS
+
+    def __init__(self, limits=()):
         super().__init__()
-        self.try_for = try_for
-        self.nat = fault_net.Middlebox()
-        self.host_net = fault_net.Middlebox()
+        self.make_nets()
         self.machines = fault_host.Machines()
         self.tls = fault_host.context(self.ca.cert)
         self.history = fault_history.History()
@@ -89,11 +91,18 @@ class FaultLab(harness.Lab):
         os.mkdir(self.path("run"))
         if os.geteuid() == 0:
             shutil.chown(self.path("run"), "nobody")
-        self.config = self.relay_config(
-            {"acme": (self.owner, list(self.vms))},
-            RELAY % {"ping": 1000 * PING, "run": self.path("run")})
+        self.config = self.write_config()
         self.run_relay(self.config)
         self.owner.start()
+
+    def make_nets(self):
+        self.nat = fault_net.Middlebox()
+        self.host_net = fault_net.Middlebox()
+
+    def write_config(self):
+        return self.relay_config(
+            {"acme": (self.owner, list(self.vms))},
+            RELAY % {"ping": 1000 * PING, "run": self.path("run")})
 
     def new_vm(self, limit=0):
         secret = harness.new_passphrase()
@@ -107,13 +116,15 @@ class FaultLab(harness.Lab):
             self.figures[what] += by
 
     def run_relay(self, config, *args, **kwargs):
-        """Its ports are new ones each time; the middleboxes' stay."""
         relay = super().run_relay(config, *args, **kwargs)
-        self.nat.target = self.relay_public
-        self.host_net.target = self.relay_internal
-        self.relay_public = self.nat.port
-        self.relay_internal = self.host_net.port
+        self.route()
         return relay
+
+    def route(self):
+        """The relay's ports are new ones each time; the middleboxes' stay."""
+        self.nat.target = (self.public, self.relay_public)
+        self.host_net.target = (self.internal, self.relay_internal)
+        self.relay_public = self.nat.port
 
     def written(self):
         """Lines of the owner's log that are on the disk now, as another
@@ -129,7 +140,7 @@ class FaultLab(harness.Lab):
         except sqlite3.Error:
             return -1
 
-    # -- faults of the agent ------------------------------------------------
+    # -- faults of the agent ----------------------------------------------
 
     def parts(self):
         """Process ids by name, of those that run."""
@@ -202,7 +213,7 @@ class FaultLab(harness.Lab):
         self.pause([pid for name, pid in self.parts().items()
                     if name == "net"], fault)
 
-    # -- faults of the relay ------------------------------------------------
+    # -- faults of the relay ----------------------------------------------
 
     def relay_kill(self, fault):
         self.relay.kill()
@@ -223,12 +234,14 @@ class FaultLab(harness.Lab):
 
     def relay_takeover_dies(self, fault):
         """The new one, at some point; the old one may have left by then."""
-        old, target = self.relay, (self.nat.target, self.host_net.target)
+        old = self.relay
+        mark = old.mark()
         new = self.run_relay(self.config, "--takeover")
         time.sleep(fault.length / 20)
         new.kill()
-        self.relay, (self.nat.target, self.host_net.target) = old, target
-        found = old.wait_line("who took over is gone: serving on|draining")
+        self.relay = old  # the ports have been the same
+        found = old.wait_line("who took over is gone: serving on|draining",
+                              mark)
         if "draining" in found.group(0):
             self.leaving.append(old)
             self.run_relay(self.config)
@@ -236,9 +249,10 @@ class FaultLab(harness.Lab):
     def relay_pause(self, fault):
         self.pause([self.relay.child.pid], fault)
 
-    # -- faults of the networks ---------------------------------------------
+    # -- faults of the networks -------------------------------------------
 
-    def net_fault(self, net, what, fault):
+    @staticmethod
+    def net_fault(net, what, fault):
         if what == "hold":
             net.hold(0.05 + fault.length * DEATH / 4)
         elif what == "late":
@@ -248,7 +262,7 @@ class FaultLab(harness.Lab):
         elif what == "cut":
             net.cut(fault.way, fault.size, fault.act)
         else:
-            getattr(net, what)()
+            getattr(net, what.replace("-", "_"))()
 
     def inject(self, fault):
         """When its event has come."""
@@ -256,11 +270,10 @@ class FaultLab(harness.Lab):
             self.count("not reached")
             return
         time.sleep(fault.delay)  # between the event and the next, by the plan
-        net, _, what = fault.kind.rpartition("net-")
         if fault.kind.startswith("host-net-"):
-            self.net_fault(self.host_net, what.replace("-", "_"), fault)
+            self.net_fault(self.host_net, fault.kind[9:], fault)
         elif fault.kind.startswith("nat-"):
-            self.net_fault(self.nat, fault.kind[4:].replace("-", "_"), fault)
+            self.net_fault(self.nat, fault.kind[4:], fault)
         else:
             lock = self.relay_lock if fault.kind.startswith("relay-") \
                 else self.agent_lock
@@ -268,7 +281,7 @@ class FaultLab(harness.Lab):
                 getattr(self, fault.kind.replace("-", "_"))(fault)
         self.count("fault " + fault.kind)
 
-    # -- a schedule ---------------------------------------------------------
+    # -- a schedule -------------------------------------------------------
 
     def settle(self):
         """After a schedule: what waits long by design is made anew."""
@@ -277,13 +290,17 @@ class FaultLab(harness.Lab):
         self.leaving.clear()
         self.nat.bury()
         self.host_net.bury()
-        connections = self.nat.counts.pop("connections", 0)
-        self.dials += connections
-        self.count("tunnels", connections)
+        self.dials += self.dialled()
         if self.net_kills >= NET_KILLS or self.dials > DIALS:
             self.owner.stop()
             self.start_agent()
             self.count("agent restarted")
+
+    def dialled(self):
+        """How often the agent did, since it was asked last."""
+        connections = self.nat.counts.pop("connections", 0)
+        self.count("tunnels", connections)
+        return connections
 
     def evidence(self):
         """Of the agent, which has ended."""

@@ -7,6 +7,7 @@ of it.  The next connection has another source port.
 """
 
 import collections
+import ctypes
 import errno
 import os
 import selectors
@@ -18,6 +19,15 @@ import time
 AT_ONCE = 65536  # bytes read in one go
 ROOM = 1 << 20  # bytes on the way before a sender is held up
 UP, DOWN = "up", "down"  # to the target; back
+CLONE_NEWNET = 0x40000000
+
+
+def enter(namespace):
+    """This thread, and no other, is in that network namespace from now on."""
+    with open(os.path.join("/run/netns", namespace), "rb") as f:
+        if ctypes.CDLL(None, use_errno=True).setns(
+                f.fileno(), CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), "setns " + namespace)
 
 
 class Way:
@@ -47,10 +57,12 @@ class Flow:
 
 
 class Middlebox:
-    """Forwards TCP from a port of its own to a target that may change."""
+    """Forwards TCP from a port of its own to a target that may change, which
+    may be in another network namespace."""
 
-    def __init__(self):
-        self.target = None  # a port of loopback
+    def __init__(self, namespace=None):
+        self.target = None  # (address, port)
+        self.namespace = namespace
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=128)
         self.listener.setblocking(False)
         self.port = self.listener.getsockname()[1]
@@ -68,7 +80,7 @@ class Middlebox:
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
 
-    # -- what a test does ----------------------------------------------------
+    # -- what a test does -------------------------------------------------
 
     def _upon(self, act):
         """act(flow) for all that live; how many did."""
@@ -138,7 +150,7 @@ class Middlebox:
         os.close(self.wake_in)
         os.close(self.wake_out)
 
-    # -- ends of connections, in the lock -------------------------------------
+    # -- ends of connections, in the lock ---------------------------------
 
     def _unpick(self, flow):
         flow.over = True
@@ -167,9 +179,11 @@ class Middlebox:
         flow.far.close()
         self.counts["closed"] += 1
 
-    # -- the loop -------------------------------------------------------------
+    # -- the loop ---------------------------------------------------------
 
     def _run(self):
+        if self.namespace:
+            enter(self.namespace)
         while not self.ending:
             with self.lock:
                 wait = self._plan()
@@ -199,7 +213,7 @@ class Middlebox:
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         far = socket.socket()
         try:
-            far.connect(("127.0.0.1", self.target))
+            far.connect(self.target)
         except OSError:
             # Nobody listens there: the caller hears the same.
             far.close()

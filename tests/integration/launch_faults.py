@@ -9,10 +9,10 @@ that repeats it.
 
 import collections
 import concurrent.futures
+import functools
 import json
 import os
 import random
-import re
 import threading
 import time
 import traceback
@@ -25,16 +25,16 @@ import fault_plan
 
 FIXED = 24  # schedules of every run, from seed 1; and one of another seed
 BATCH = 25  # schedules of one lab
-PATIENCE = 60  # seconds for a schedule's launches
+PATIENCE = 120  # seconds for a schedule's launches
 
 
 class Lost(Exception):
     """A schedule that did not come to its end, or left something wrong."""
 
 
-def repeat(seed, count=1):
-    return "SEED=%d SCHEDULES=%d ctest -R integration.launch_faults " \
-        "--output-on-failure" % (seed, count)
+def repeat(make_lab, seed, count=1):
+    return "repeat: SEED=%d SCHEDULES=%d ctest -R 'integration.%s$' -V" % (
+        seed, count, make_lab.test)
 
 
 class Schedule:
@@ -94,10 +94,11 @@ class Schedule:
         return hosts
 
 
-def run_batch(seeds):
+def run_batch(make_lab, seeds):
     """These schedules in one lab; figures.  Raises Lost."""
-    plans = [fault_plan.make(seed, fault_lab.FREE) for seed in seeds]
-    lab = fault_lab.FaultLab([plan.limit for plan in plans if plan.limit])
+    plans = [fault_plan.make(seed, fault_lab.FREE, make_lab.kinds)
+             for seed in seeds]
+    lab = make_lab([plan.limit for plan in plans if plan.limit])
     try:
         old = []
         for plan in plans:
@@ -105,20 +106,22 @@ def run_batch(seeds):
             hosts = schedule.run()
             old = old[-20:] + hosts
             if schedule.wrong:
-                raise Lost("schedule %d: %s\n%s\nrepeat: %s" % (
+                raise Lost("schedule %d: %s\n%s\n%s" % (
                     plan.seed, plan, "\n".join(schedule.wrong),
-                    repeat(plan.seed)))
+                    repeat(make_lab, plan.seed)))
             lab.count("schedules")
         lab.owner.stop()
         evidence = lab.evidence()
         found = fault_history.check(lab.history, evidence)
         if found:
-            raise Lost("\n".join(found) + "\nrepeat: " + repeat(
-                seeds[0], len(seeds)))
+            raise Lost("\n".join([*found, repeat(
+                make_lab, seeds[0], len(seeds))]))
         for what, number in (
                 ("starts", len(lab.history.starts)),
                 ("requests", len(lab.history.calls)),
                 ("secrets opened", len(lab.history.opened)),
+                ("answers compared with the disk", sum(
+                    call.seen >= 0 for call in lab.history.calls)),
                 ("lines of the log", len(evidence.lines))):
             lab.count(what, number)
         return lab.figures
@@ -127,6 +130,9 @@ def run_batch(seeds):
 
 
 class Faults(unittest.TestCase):
+    lab = fault_lab.FaultLab
+    fixed = FIXED
+
     def seeds(self):
         count = os.environ.get("SCHEDULES")
         seed = os.environ.get("SEED")
@@ -134,7 +140,8 @@ class Faults(unittest.TestCase):
             return list(range(int(seed), int(seed) + int(count or 1)))
         if count is not None:
             return list(range(1, int(count) + 1))
-        return [*range(1, FIXED + 1), random.SystemRandom().getrandbits(32)]
+        return [*range(1, self.fixed + 1),
+                random.SystemRandom().getrandbits(32)]
 
     def test_schedules(self):
         seeds = self.seeds()
@@ -145,7 +152,8 @@ class Faults(unittest.TestCase):
         total = collections.Counter()
         with concurrent.futures.ProcessPoolExecutor(
                 int(os.environ.get("JOBS", "1"))) as pool:
-            for figures in pool.map(run_batch, batches):
+            for figures in pool.map(functools.partial(
+                    run_batch, self.lab), batches):
                 total.update(figures)
         print("%.0f s: %s" % (time.monotonic() - began, json.dumps(
             total, indent=1, sort_keys=True)))
