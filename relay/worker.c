@@ -14,9 +14,11 @@
 #include <string.h>
 
 #define QUIT_MS 250 /* for closing words on their way out */
-#define IN_MAX (2 * HTTP_HEAD_MAX)
+/* What a stranger who asks on and reads nothing can make us keep is these two
+ * and one answer. */
+#define IN_MAX (HTTP_HEAD_MAX + 4096)
+#define HOST_OUT_LOW (8 * 1024)
 #define HOST_OUT_MAX (512 * 1024) /* an answer, and problems */
-#define HOST_OUT_LOW (64 * 1024)
 #define TUNNEL_OUT_MAX (2 * 1024 * 1024) /* twice the window and frames */
 #define TUNNEL_OUT_LOW (256 * 1024)
 #define LINGER_MS 2000
