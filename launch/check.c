@@ -25,18 +25,14 @@ check_reach(json_t **known, struct service_answer *said, struct service *s,
     struct err *err)
 {
 	service_try(said, s, WELL_KNOWN, span_of(NULL, 0), "");
-	if (said->tried.status != 200) {
+	if (said->tried.status != 200)
 		service_tell(said, err);
-		err_wrap(err, WELL_KNOWN);
-		return OUTCOME_UNREACHABLE;
+	else if (json_read(known, secret_span(&said->body), err) == 0) {
+		if (speaks_version_1(*known))
+			return OUTCOME_OK;
+		err_set(err, ERR_UNSUPPORTED, "versions without 1");
 	}
-	if (json_read(known, secret_span(&said->body), err) != 0) {
-		err_wrap(err, WELL_KNOWN);
-		return OUTCOME_UNREACHABLE;
-	}
-	if (speaks_version_1(*known))
-		return OUTCOME_OK;
-	err_set(err, ERR_UNSUPPORTED, "%s: versions without 1", WELL_KNOWN);
+	err_wrap(err, "%s" WELL_KNOWN, service_base(s));
 	return OUTCOME_UNREACHABLE;
 }
 
@@ -55,7 +51,12 @@ check_admission(struct service_answer *said, struct service *s, struct err *err)
 	if (said->tried.status == 415)
 		return OUTCOME_OK;
 	service_tell(said, err);
-	err_wrap(err, "not let in");
+	/* 404: the description is at the agents' port, too. */
+	err_wrap(err, "not let in%s",
+	    said->tried.status == 401
+		? ", see --token-file, or --cert and --key"
+		: said->tried.status == 404 ? ", is that the port for hosts?"
+					    : "");
 	return said->tried.status >= 400 && said->tried.status < 500
 	    ? OUTCOME_REFUSED
 	    : OUTCOME_UNREACHABLE;

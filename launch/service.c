@@ -1,10 +1,12 @@
 #include "launch/service.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "launch/file.h"
 #include "launch/service_inside.h"
@@ -138,6 +140,19 @@ take_head(char *data, size_t size, size_t count, void *ctx)
 	return len;
 }
 
+/* libcurl would notice at the first request, and not say why. */
+static int
+check_files(const struct service_config *c, struct err *err)
+{
+	const char *const files[] = { c->ca, c->cert, c->key };
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (files[i] != NULL && access(files[i], R_OK) != 0)
+			return err_set(err, ERR_USAGE, "%s: %s", files[i],
+			    strerror(errno));
+	return 0;
+}
+
 static int
 set_options(struct service *s, const struct service_config *c, struct err *err)
 {
@@ -199,6 +214,7 @@ service_new(
 	}
 	s->timeout_s = config->timeout_s;
 	if (set_base(s, config->url, err) != 0 ||
+	    check_files(config, err) != 0 ||
 	    add_line(s, "Accept: application/json", err) != 0 ||
 	    (config->token_file != NULL &&
 		add_token(s, config->token_file, err) != 0) ||
@@ -223,6 +239,12 @@ service_free(struct service *s)
 		secret_wipe(l->data, strlen(l->data));
 	curl_slist_free_all(s->fixed);
 	free(s);
+}
+
+const char *
+service_base(const struct service *s)
+{
+	return s->base;
 }
 
 void

@@ -47,6 +47,9 @@ int service_new(
     struct service **out, const struct service_config *config, struct err *err);
 void service_free(struct service *s);
 
+/** service_base(s): the URL in front of all paths. */
+const char *service_base(const struct service *s);
+
 /**
  * service_ask(out, s, path, body, key, err):
  * POST ${body} to the base and ${path} until there is a final answer or the

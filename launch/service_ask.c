@@ -18,10 +18,10 @@ service_tell(const struct service_answer *out, struct err *err)
 	if (p->type[0] == '\0')
 		return err_set(err, ERR_UNTRUSTED,
 		    "status %ld without a problem type", out->tried.status);
-	return err_set(err, ERR_UNTRUSTED, "status %ld %s%s%.100s%s%.64s",
+	return err_set(err, ERR_UNTRUSTED, "status %ld %s%s%.100s%s%.64s%s",
 	    out->tried.status, p->type, p->detail[0] != '\0' ? ": " : "",
-	    p->detail, out->request_id[0] != '\0' ? "; request " : "",
-	    out->request_id);
+	    p->detail, out->request_id[0] != '\0' ? " (request " : "",
+	    out->request_id, out->request_id[0] != '\0' ? ")" : "");
 }
 
 /* An answer that will not change: whose word is it? */

@@ -337,6 +337,7 @@ class Fetch(QemuTest):
         done = harness.run([LAUNCH, "check", *args, "--json"], ok=(1,))
         end = json.loads(done.stdout)
         self.assertEqual(end["status"], 401)
+        self.assertIn("not let in, see --token-file", end["message"])
         # A certificate does as well.
         cert, key = self.lab.ca.issue("cn-18", ["DNS:cn-18"],
                                       usage="clientAuth")
@@ -344,11 +345,17 @@ class Fetch(QemuTest):
 
     def test_check_elsewhere(self):
         args = self.lab.reach()
-        for url, status in ((self.lab.service() + "/no", 3),
-                            ("https://localhost:1/sev", 3),
-                            ("http://localhost:1/sev", 2)):
-            harness.run([LAUNCH, "check", *args, "--service", url],
-                        ok=(status,))
+        known = "/.well-known/attest-relay: "
+        for url, status, says in (
+                (self.lab.service() + "/no", 3, "/no" + known + "status 404"),
+                ("https://localhost:1/sev", 3,
+                 "https://localhost:1/sev" + known + "no answer: "),
+                ("https://localhost:%d/sev" % self.lab.relay_public, 1,
+                 "not let in, is that the port for hosts?: status 404 "),
+                ("http://localhost:1/sev", 2, "want https://")):
+            done = harness.run([LAUNCH, "check", *args, "--service", url],
+                               ok=(status,))
+            self.assertIn(says, done.stderr)
         os.chmod(self.lab.token_file, 0o644)
         done = harness.run([LAUNCH, "check", *args], ok=(2,))
         self.assertIn("0644", done.stderr)

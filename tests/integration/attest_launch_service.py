@@ -385,6 +385,8 @@ class Hostile(ServiceTest):
                       ["--service", "https://localhost/?q"],
                       ["--cert", "x"], ["--timeout", "0"],
                       ["--token-file", "/nonexistent"],
+                      ["--ca", "/nonexistent"],
+                      ["--cert", "/nonexistent", "--key", "/nonexistent"],
                       ["--bogus"], ["--uuid", "x"]):
             with self.subTest(flags=flags):
                 done = subprocess.run(
