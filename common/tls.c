@@ -4,7 +4,6 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -285,6 +284,12 @@ tls_identity_days(const struct tls_identity *id)
 	return seconds >= 0 ? (int)(seconds / 86400) : -1;
 }
 
+struct x509_store_st *
+tls_identity_clients(const struct tls_identity *id)
+{
+	return id->clients;
+}
+
 static int
 pick_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
     const unsigned char *in, unsigned in_len, void *arg)
@@ -318,8 +323,9 @@ set_policy(SSL_CTX *ctx, bool tls12)
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_num_tickets(ctx, 1);
-	SSL_CTX_set_timeout(ctx, TICKET_LIFE_S);
+	/* Tickets of TLS 1.3, and of 1.2; see set_tickets(). */
+	SSL_CTX_set_num_tickets(ctx, 0);
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	SSL_CTX_set_alpn_select_cb(ctx, pick_alpn, NULL);
 }
 
@@ -343,11 +349,29 @@ set_clients(SSL_CTX *ctx, const struct tls_identity *id)
 	return 1;
 }
 
+static int
+set_tickets(SSL_CTX *ctx, struct span keys)
+{
+	uint8_t copy[TLS_TICKET_KEYS_LEN]; /* OpenSSL takes away const */
+	long rc;
+
+	if (keys.len == 0)
+		return 1;
+	if (keys.len != sizeof(copy))
+		return 0;
+	memcpy(copy, keys.ptr, sizeof(copy));
+	SSL_CTX_clear_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 1);
+	SSL_CTX_set_timeout(ctx, TICKET_LIFE_S);
+	rc = SSL_CTX_set_tlsext_ticket_keys(ctx, copy, sizeof(copy));
+	secret_wipe(copy, sizeof(copy));
+	return rc == 1;
+}
+
 int
 tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
     struct span ticket_keys, struct err *err)
 {
-	uint8_t keys[TLS_TICKET_KEYS_LEN] = { 0 };
 	char groups[] = GROUPS; /* OpenSSL's macro takes away const */
 	SSL_CTX *ctx;
 
@@ -356,23 +380,18 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 	if (ctx == NULL)
 		return tls_error(err, "TLS context");
 	set_policy(ctx, tls12);
-	if (ticket_keys.len == sizeof(keys))
-		memcpy(keys, ticket_keys.ptr, sizeof(keys));
-	if (ticket_keys.len != sizeof(keys) ||
-	    SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
+	if (SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, CIPHERS_13) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, id->scope, sizeof(id->scope)) !=
 		1 ||
-	    SSL_CTX_set_tlsext_ticket_keys(ctx, keys, sizeof(keys)) != 1 ||
+	    set_tickets(ctx, ticket_keys) != 1 ||
 	    SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) !=
 		1 ||
 	    set_clients(ctx, id) != 1) {
-		secret_wipe(keys, sizeof(keys));
 		SSL_CTX_free(ctx);
 		return tls_error(err, "TLS context");
 	}
-	secret_wipe(keys, sizeof(keys));
 	*out = ctx;
 	return 0;
 }
@@ -391,7 +410,6 @@ tls_peer(
 		return tls_error(err, "TLS context");
 	set_policy(ctx, false);
 	SSL_CTX_set_alpn_select_cb(ctx, NULL, NULL);
-	SSL_CTX_set_num_tickets(ctx, 0); /* its links last */
 	if (SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
 		1 ||
@@ -411,82 +429,6 @@ void
 tls_server_free(struct ssl_ctx_st *ctx)
 {
 	SSL_CTX_free(ctx);
-}
-
-/* Names go into a header and into logs: nothing but visible ASCII. */
-static bool
-take_name(char *out, size_t cap, const unsigned char *ptr, int len)
-{
-	if (len <= 0 || (size_t)len >= cap)
-		return false;
-	for (int i = 0; i < len; i++)
-		if (ptr[i] <= ' ' || ptr[i] > '~')
-			return false;
-	memcpy(out, ptr, (size_t)len);
-	out[len] = '\0';
-	return true;
-}
-
-static bool
-take_general_name(char *out, size_t cap, const GENERAL_NAME *name, int type)
-{
-	const ASN1_STRING *text;
-	const unsigned char *ptr;
-	int len;
-
-	if (name->type != type)
-		return false;
-	if (type == GEN_IPADD) {
-		text = name->d.iPAddress;
-		ptr = ASN1_STRING_get0_data(text);
-		len = ASN1_STRING_length(text);
-		if (len != 4 && len != 16)
-			return false;
-		return inet_ntop(len == 4 ? AF_INET : AF_INET6, ptr, out,
-			   (socklen_t)cap) != NULL;
-	}
-	text = type == GEN_DNS ? name->d.dNSName
-			       : name->d.uniformResourceIdentifier;
-	return take_name(
-	    out, cap, ASN1_STRING_get0_data(text), ASN1_STRING_length(text));
-}
-
-bool
-tls_peer_name(struct ssl_st *ssl, char *out, size_t cap)
-{
-	static const int order[] = { GEN_DNS, GEN_URI, GEN_IPADD };
-	GENERAL_NAMES *names = NULL;
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	bool found = false;
-
-	/* OpenSSL says X509_V_OK too where there is no certificate. */
-	if (cert == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
-		return false;
-	names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
-	for (size_t k = 0; !found && k < sizeof(order) / sizeof(order[0]); k++)
-		for (int i = 0; !found && i < sk_GENERAL_NAME_num(names); i++)
-			found = take_general_name(out, cap,
-			    sk_GENERAL_NAME_value(names, i), order[k]);
-	GENERAL_NAMES_free(names);
-	ERR_clear_error();
-	return found;
-}
-
-bool
-tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id)
-{
-	X509 *cert = SSL_get0_peer_certificate(ssl);
-	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
-	bool good;
-
-	good = ctx != NULL && cert != NULL && id->clients != NULL &&
-	    X509_STORE_CTX_init(
-		ctx, id->clients, cert, SSL_get_peer_cert_chain(ssl)) == 1 &&
-	    X509_STORE_CTX_set_purpose(ctx, X509_PURPOSE_SSL_CLIENT) == 1 &&
-	    X509_verify_cert(ctx) == 1;
-	X509_STORE_CTX_free(ctx);
-	ERR_clear_error();
-	return good;
 }
 
 bool

@@ -7,8 +7,8 @@
 
 /*
  * The one TLS policy: TLS 1.3 (1.2 by option, AEAD and ECDHE only), no early
- * data, no compression, no renegotiation, ALPN http/1.1, stateless tickets
- * (docs/protocol.md 8).  Nothing turns verification off.
+ * data, no compression, no renegotiation, ALPN http/1.1, tickets by option, and
+ * then stateless.  Nothing turns verification off.
  */
 
 struct ssl_ctx_st;
@@ -16,7 +16,6 @@ struct ssl_st;
 struct tls_identity;
 
 #define TLS_TICKET_KEYS_LEN 80
-#define TLS_NAME_MAX 255
 
 /* What a listener shows, read from files once, while we may still read them. */
 struct tls_source {
@@ -51,11 +50,16 @@ int tls_identity_days(const struct tls_identity *id);
 int tls_identity_pin(
     const struct tls_identity *id, uint8_t out[TLS_PIN_LEN], struct err *err);
 
+/** tls_identity_clients(id): whose certificates are good, for common/tls_peer;
+ * NULL: nobody's. */
+struct x509_store_st *tls_identity_clients(const struct tls_identity *id);
+
 /**
  * tls_server(out, id, tls12, ticket_keys, err):
  * A context of its own, for one thread, over the shared ${id}.
  * ${ticket_keys}, TLS_TICKET_KEYS_LEN bytes, let every thread resume what
- * another began.
+ * another began; empty: no tickets, which most clients never use and each
+ * handshake pays for (docs/performance.md).
  *   errors  ERR_INTERNAL, ERR_MEMORY
  */
 int tls_server(struct ssl_ctx_st **out, const struct tls_identity *id,
@@ -71,18 +75,6 @@ void tls_server_free(struct ssl_ctx_st *ctx);
  */
 int tls_peer(
     struct ssl_ctx_st **out, const struct tls_identity *id, struct err *err);
-
-/**
- * tls_peer_name(ssl, out, cap):
- * The verified peer's first DNS name, else its first URI, else its first IP
- * address, all of the subjectAltName; visible ASCII without white space.
- * False: no certificate, or no such name in it.
- */
-bool tls_peer_name(struct ssl_st *ssl, char *out, size_t cap);
-
-/** tls_peer_stands(ssl, id): would the peer's certificate, which was good when
- * the connection was made, be so by the authorities of ${id}, too? */
-bool tls_peer_stands(struct ssl_st *ssl, const struct tls_identity *id);
 
 /** tls_same_clients(a, b): do both trust the same authorities of clients? */
 bool tls_same_clients(

@@ -147,7 +147,6 @@ static bool
 renew(struct admin *a)
 {
 	const struct relay *r = a->relay;
-	struct span keys = span_of(r->ticket_keys, sizeof(r->ticket_keys));
 	struct err err;
 
 	if (a->tls != NULL && a->number == r->setup->number)
@@ -157,7 +156,8 @@ renew(struct admin *a)
 	a->number = r->setup->number;
 	if (r->setup->admin == NULL)
 		return false;
-	if (tls_server(&a->tls, r->setup->admin, false, keys, &err) == 0)
+	if (tls_server(
+		&a->tls, r->setup->admin, false, span_of(NULL, 0), &err) == 0)
 		return true;
 	log_error(NULL, "admin: %s", err.msg);
 	return false;

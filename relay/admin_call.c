@@ -2,7 +2,7 @@
 
 #include "common/log.h"
 #include "common/secret.h"
-#include "common/tls.h"
+#include "common/tls_peer.h"
 #include "relay/claim.h"
 
 #include <stdarg.h>
@@ -290,7 +290,7 @@ is_named(struct admin_call *c)
 {
 	const struct relay_setup *setup = c->admin->relay->setup;
 	struct ssl_st *ssl = conn_ssl(http_conn(c->http));
-	char name[TLS_NAME_MAX + 1];
+	char name[TLS_PEER_NAME_MAX + 1];
 
 	if (ssl == NULL)
 		return true; /* the kernel said */

@@ -97,6 +97,7 @@ struct relay_config {
 	struct conf_list networks; /* of char *: "10.0.0.0/8" */
 	struct conf_list tokens; /* of struct relay_token */
 	int tls_min;             /* 0: 1.2, 1: 1.3 */
+	bool tls_tickets;
 	bool channel_binding;
 	struct conf_list tenants; /* of struct relay_tenant */
 	struct relay_limits limits;

@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
-#include "common/tls.h"
+#include "common/tls_peer.h"
 #include "common/tunnel.h"
 #include "relay/number.h"
 #include "relay/path.h"
@@ -456,7 +456,7 @@ on_open(void *arg)
 		.max_streams = TUNNEL_STREAMS_MAX,
 		.ping_ms = PING_MS };
 	struct hop_link *l = arg;
-	char name[TLS_NAME_MAX + 1];
+	char name[TLS_PEER_NAME_MAX + 1];
 
 	peer_settled(&l->peer);
 	if (!tls_peer_name(conn_ssl(l->conn), name, sizeof(name))) {

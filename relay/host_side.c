@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/http_head.h"
+#include "common/tls_peer.h"
 #include "common/tunnel.h"
 #include "relay/access.h"
 #include "relay/host_impl.h"
@@ -144,7 +145,7 @@ static bool
 authenticate(struct host *h, const struct http_head *head)
 {
 	struct admit_shown shown = { .source = h->peer.source };
-	char name[TLS_NAME_MAX + 1];
+	char name[TLS_PEER_NAME_MAX + 1];
 	struct err err;
 
 	shown.authorization_count =

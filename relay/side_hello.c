@@ -3,6 +3,7 @@
 #include "common/base64.h"
 #include "common/clock.h"
 #include "common/tls.h"
+#include "common/tls_peer.h"
 #include "relay/claim.h"
 
 #include <stdlib.h>
@@ -99,6 +100,8 @@ side_hello(void *arg, const struct frame_hello *hello)
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_LIMITS, err.msg);
 		return;
 	}
+	/* The exporter has been used, and the certificate judged. */
+	s->shown = tls_peer_take(conn_ssl(s->conn));
 	memcpy(peer, s->subject.text, sizeof(peer));
 	log_subject_set(&s->subject, "tunnel %s/%u-%llu", s->account->name,
 	    s->handle.worker, (unsigned long long)s->handle.generation);

@@ -54,6 +54,7 @@ struct side {
 	struct account *account; /* its tenant's */
 	uint8_t *token;    /* owned; hash of the bearer token shown, or NULL */
 	char *certificate; /* owned; name in the one shown, or NULL */
+	struct tls_peer *shown; /* owned; the certificate, once joined */
 	uint64_t until_ms; /* of the wall clock: the token's end; 0: none */
 	uint64_t session;
 	uint64_t since_ms;                 /* of the wall clock */

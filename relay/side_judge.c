@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/tls.h"
+#include "common/tls_peer.h"
 #include "relay/claim.h"
 
 #include <stdlib.h>
@@ -108,9 +109,12 @@ struct change {
 static bool
 is_disowned(const struct side *s, const struct change *change)
 {
-	return change->authorities && s->certificate != NULL &&
-	    s->conn != NULL &&
-	    !tls_peer_stands(conn_ssl(s->conn), s->worker->setup->public);
+	const struct tls_identity *id = s->worker->setup->public;
+
+	if (!change->authorities || s->certificate == NULL || s->conn == NULL)
+		return false;
+	return s->shown != NULL ? !tls_peer_still_stands(s->shown, id)
+				: !tls_peer_stands(conn_ssl(s->conn), id);
 }
 
 static void

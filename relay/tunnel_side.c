@@ -2,7 +2,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
-#include "common/tls.h"
+#include "common/tls_peer.h"
 #include "common/admit.h"
 #include "relay/side_impl.h"
 
@@ -28,6 +28,7 @@ release(void *arg)
 	free(s->claims);
 	free(s->token);
 	free(s->certificate);
+	tls_peer_free(s->shown);
 	free(s);
 }
 
@@ -304,7 +305,7 @@ static int
 take_shown(struct side *s, const struct http_head *head, struct conn *conn)
 {
 	unsigned auth = s->worker->setup->config.agent_auth;
-	char name[TLS_NAME_MAX + 1];
+	char name[TLS_PEER_NAME_MAX + 1];
 	struct span value;
 
 	if ((auth & RELAY_AGENT_TOKEN) != 0 &&

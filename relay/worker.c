@@ -321,12 +321,15 @@ int
 worker_tls(struct ssl_ctx_st **public, struct ssl_ctx_st **internal,
     const struct relay *relay, const struct relay_setup *setup, struct err *err)
 {
-	struct span keys =
-	    span_of(relay->ticket_keys, sizeof(relay->ticket_keys));
+	struct span none = { NULL, 0 };
+	struct span keys = setup->config.tls_tickets
+	    ? span_of(relay->ticket_keys, sizeof(relay->ticket_keys))
+	    : none;
 	bool tls12 = setup->config.tls_min == 0;
 
 	*internal = NULL;
-	if (tls_server(public, setup->public, tls12, keys, err) != 0)
+	/* Agents keep no tickets. */
+	if (tls_server(public, setup->public, tls12, none, err) != 0)
 		return -1;
 	if (tls_server(internal, setup->internal, tls12, keys, err) == 0)
 		return 0;

@@ -290,16 +290,11 @@ make_context(struct ssl_ctx_st **out, const struct api_https *o,
     struct tls_identity **id, struct err *err)
 {
 	const struct tls_source source = { o->certificate, o->key, "" };
-	uint8_t tickets[TLS_TICKET_KEYS_LEN];
 	enum tls_part part;
-	int rc = -1;
 
-	if (tls_identity_load(id, &source, &part, err) == 0 &&
-	    secret_random(tickets, sizeof(tickets), err) == 0)
-		rc = tls_server(
-		    out, *id, false, span_of(tickets, sizeof(tickets)), err);
-	secret_wipe(tickets, sizeof(tickets));
-	return rc;
+	if (tls_identity_load(id, &source, &part, err) != 0)
+		return -1;
+	return tls_server(out, *id, false, span_of(NULL, 0), err);
 }
 
 int

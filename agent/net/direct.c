@@ -173,17 +173,13 @@ load_tls(struct direct *d, struct err *err)
 		d->options.key, d->options.client_ca };
 	static const char *const names[] = { "direct.certificate", "direct.key",
 		"direct.client-ca" };
-	uint8_t tickets[TLS_TICKET_KEYS_LEN];
 	struct tls_identity *id = NULL;
 	enum tls_part part = TLS_PART_CERTIFICATE;
-	int rc = -1;
+	int rc;
 
 	if (tls_identity_load(&id, &source, &part, err) != 0)
 		return err_wrap(err, "%s", names[part]);
-	if (secret_random(tickets, sizeof(tickets), err) == 0)
-		rc = tls_server(
-		    &d->tls, id, false, span_of(tickets, sizeof(tickets)), err);
-	secret_wipe(tickets, sizeof(tickets));
+	rc = tls_server(&d->tls, id, false, span_of(NULL, 0), err);
 	tls_identity_free(id);
 	return rc;
 }

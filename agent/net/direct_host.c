@@ -5,7 +5,7 @@
 
 #include "agent/net/direct_impl.h"
 #include "common/clock.h"
-#include "common/tls.h"
+#include "common/tls_peer.h"
 #include "common/tunnel.h"
 
 #define REQUEST_MS 60000  /* for an answer, as relay.yaml's timeouts.request */
@@ -131,7 +131,7 @@ static bool
 authenticate(struct direct_host *h, const struct http_head *head)
 {
 	struct admit_shown shown = { .source = h->source };
-	char name[TLS_NAME_MAX + 1];
+	char name[TLS_PEER_NAME_MAX + 1];
 	struct err err = { 0 };
 
 	shown.authorization_count =

@@ -117,17 +117,32 @@ class Bench:
         self.server_cpus = server_cpus
         self.client_cpus = client_cpus
         self.children = []
-        self.cert, self.key = self.path("crt"), self.path("key")
-        subprocess.run(
-            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-             "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
-             "-keyout", self.key, "-out", self.cert],
-            check=True, capture_output=True)
+        self.cert, self.key = self.issue("", "DNS:localhost")
         self.public, self.internal = free_port(), free_port()
+        self.ca = None  # of agents that show certificates
 
     def path(self, name):
         return os.path.join(self.folder, name)
+
+    def issue(self, name, san, *flags):
+        """Paths of a certificate and its key; self-signed without flags."""
+        cert, key = self.path(name + "crt"), self.path(name + "key")
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+             "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+             "/CN=localhost", "-addext", "subjectAltName=" + san,
+             "-keyout", key, "-out", cert, *flags],
+            check=True, capture_output=True)
+        return cert, key
+
+    def agents_pair(self):
+        """What agents show with agents.auth mtls, of an authority that
+        relay_config() then names."""
+        self.ca, ca_key = self.issue("ca-", "DNS:ca.bench")
+        return self.issue(
+            "agent-", "DNS:agent.bench", "-CA", self.ca, "-CAkey", ca_key,
+            "-addext", "extendedKeyUsage=clientAuth", "-addext",
+            "basicConstraints=critical,CA:FALSE")
 
     def write(self, name, text):
         with open(self.path(name), "w", encoding="ascii") as out:
@@ -157,12 +172,18 @@ class Bench:
         keys = subprocess.run(
             [DRIVER, "keys", "--count", str(agents)], check=True,
             capture_output=True, text=True).stdout.split()
+        def known(mine):
+            return "certificates: [agent.bench]" if self.ca else \
+                "keys: [%s]" % ", ".join('"%s"' % key for key in mine)
+
         tenants = "\n".join("""  - name: bench%d
-    keys: [%s]
+    %s
     vms: [%s]
-    %s""" % (i, ", ".join('"%s"' % k for k in keys[2 * i::2 * len(quotas)]),
+    %s""" % (i, known(keys[2 * i::2 * len(quotas)]),
              ", ".join(keys[2 * i + 1::2 * len(quotas)]), quota)
                             for i, quota in enumerate(quotas))
+        by_ca = "  client-ca: %s\nagents:\n  auth: [mtls]\n" % self.ca \
+            if self.ca else ""
         limits = "\n".join("  %s: %s" % item for item in
                            AGENT_LIMITS.items())
         return self.write("relay.yaml", """name: localhost
@@ -177,7 +198,7 @@ public:
   listen: ["127.0.0.1:%d"]
   certificate: %s
   key: %s
-internal:
+%sinternal:
   listen: ["127.0.0.1:%d"]
   certificate: %s
   key: %s
@@ -193,7 +214,7 @@ log:
   level: warn
 limits:
 %s
-%s""" % (self.path("admin.sock"), self.path("takeover.sock"), self.public, self.cert, self.key, self.internal, self.cert, self.key,
+%s""" % (self.path("admin.sock"), self.path("takeover.sock"), self.public, self.cert, self.key, by_ca, self.internal, self.cert, self.key,
          hashlib.sha256(TOKEN.encode()).hexdigest(),
          tenants, limits, extra))
 

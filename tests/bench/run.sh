@@ -4,8 +4,8 @@
 #
 #   tests/bench/run.sh [--quick] [FILE]     all of it (default bench.md)
 #   tests/bench/run.sh speed [--quick]      beside the peers only
-#   tests/bench/run.sh scale [MODE [N]]     one of idle, storm, restart, owner,
-#                                           stuck, neighbours, overload,
+#   tests/bench/run.sh scale [MODE [N]]     one of idle, certificates, storm,
+#                                           restart, owner, stuck, neighbours, overload,
 #                                           launch; or all
 #   tests/bench/run.sh cluster [hop|failover]
 #   tests/bench/run.sh launches [HOSTS [EACH]]

@@ -363,30 +363,52 @@ class Http(RelayCase):
         self.assertNotIn(self.lab.token, said)
 
 
-class Tls(RelayCase):
-    def test_t25_no_ticket_allows_early_data(self):
-        session = os.path.join(self.lab.folder, "session")
-        reach = ["openssl", "s_client", "-connect",
-                 "127.0.0.1:%d" % self.lab.relay_internal,
-                 "-servername", "localhost", "-CAfile", self.lab.ca.cert]
-        text = self.head("GET", path="/sev/.well-known/attest-relay",
+class TlsCase(RelayCase):
+    def s_client(self, *flags):
+        """What openssl s_client says, having asked one question."""
+        return run(["openssl", "s_client", "-connect",
+                    "127.0.0.1:%d" % self.lab.relay_internal,
+                    "-servername", "localhost", "-CAfile", self.lab.ca.cert,
+                    "-ign_eof", *flags], ok=None, input=self.question()).stdout
+
+    def question(self):
+        return self.head("GET", path="/sev/.well-known/attest-relay",
                          extra="Connection: close\r\n")
-        early = os.path.join(self.lab.folder, "early")
-        with open(early, "w", encoding="ascii") as out:
-            out.write(text)
-        run(reach + ["-ign_eof", "-sess_out", session], input=text)
-        done = run(reach + ["-ign_eof", "-sess_in", session, "-early_data",
-                            early], ok=None, input=text)
-        self.assertIn("Reused, TLSv1.3", done.stdout)
-        self.assertNotIn("Early data was accepted", done.stdout)
+
+
+class Tls(TlsCase):
+    def test_no_tickets(self):
+        said = self.s_client("-msg")
+        self.assertIn("200 OK", said)
+        self.assertNotIn("NewSessionTicket", said)
 
     def test_no_old_versions(self):
         with self.assertRaises((ssl.SSLError, ConnectionError)):
             self.client(tls12=True)
 
 
-class Tls12(RelayCase):
+class Tickets(TlsCase):
+    extra = "tls: {tickets: on}\n"
+
+    def test_t25_no_ticket_allows_early_data(self):
+        session = os.path.join(self.lab.folder, "session")
+        early = os.path.join(self.lab.folder, "early")
+        with open(early, "w", encoding="ascii") as out:
+            out.write(self.question())
+        self.assertIn("NewSessionTicket",
+                      self.s_client("-msg", "-sess_out", session))
+        said = self.s_client("-sess_in", session, "-early_data", early)
+        self.assertIn("Reused, TLSv1.3", said)
+        self.assertNotIn("Early data was accepted", said)
+
+
+class Tls12(TlsCase):
     extra = 'tls: {min: "1.2"}\n'
+
+    def test_no_tickets(self):
+        said = self.s_client("-msg", "-tls1_2")
+        self.assertIn("200 OK", said)
+        self.assertNotIn("NewSessionTicket", said)
 
     def test_version_12_by_option(self):
         self.echo()

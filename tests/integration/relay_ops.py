@@ -149,6 +149,8 @@ class Reload(OpsCase):
         """Certificates of an old authority open nothing any more: neither on
         a connection that is open, nor on a new one that resumes its
         session."""
+        self.rewrite("tls: {tickets: on}\n")
+        self.reload()
         self.echo()
         cert, key = self.lab.ca.issue("cn-1", ["DNS:cn-1"],
                                       usage="clientAuth")

@@ -65,9 +65,10 @@ DOORS = (
     (r"libwebsockets\.h", r"agent/net/tunnel_ws\.c"),
     (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
-     r"common/(tls|conn|conn_io)\.c|agent/net/tunnel_(tls|ws)\.c"),
+     r"common/(tls|tls_peer|conn|conn_io)\.c|agent/net/tunnel_(tls|ws)\.c"),
     (r"openssl/.*",
-     r"common/(admit|secret|uuid|ws_handshake|tls|tls_memory|conn|conn_io)\.c|"
+     r"common/(admit|secret|uuid|ws_handshake|tls|tls_memory|tls_peer|conn|"
+     r"conn_io)\.c|"
      r"agent/sev/\w+\.[ch]|"
      r"agent/(net/tunnel_tls|net/tunnel_ws|key|vault/move_seal|seal_key|"
      r"vault/store_seal)\.c|"
