@@ -88,6 +88,7 @@ class Line:
                                        seconds)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            raw.getpeername()  # else ssl leaves one that was reset open
             self.sock = lab.tls.wrap_socket(raw, server_hostname=lab.name)
         except (OSError, ValueError):
             raw.close()

@@ -23,6 +23,9 @@ PING = 0.3  # seconds of silence on a tunnel before a ping, and as long again
 DEATH = 3 * PING  # when both ends know of a dead tunnel
 NET_KILLS = 1  # then the agent's parent waits a second, and longer each time
 DIALS = 4  # then the agent does
+# What no program says that was only killed, paused and cut off.
+WRONG = re.compile(r"ERROR: AddressSanitizer|runtime error:|[Aa]ssertion|"
+                   r"died of signal (?!9\b)")
 RELAY = """timeouts:
   ping: %(ping)dms
   drain: 3s
@@ -186,7 +189,8 @@ class FaultLab(harness.Lab):
         self.kill_parts("net")
 
     def agent_stop(self, fault):
-        self.owner.stop()
+        process = self.owner.process
+        self.ended_well(process, self.owner.stop())
         self.start_agent()
 
     def agent_kill_again(self, fault):
@@ -286,15 +290,33 @@ class FaultLab(harness.Lab):
     def settle(self):
         """After a schedule: what waits long by design is made anew."""
         for old in self.leaving:
-            old.wait()
+            self.ended_well(old, old.wait())
         self.leaving.clear()
         self.nat.bury()
         self.host_net.bury()
         self.dials += self.dialled()
         if self.net_kills >= NET_KILLS or self.dials > DIALS:
-            self.owner.stop()
-            self.start_agent()
+            self.agent_stop(None)
             self.count("agent restarted")
+
+    @staticmethod
+    def ended_well(process, status):
+        """SIGTERM before its handler stands ends it, too."""
+        if status not in (0, -signal.SIGTERM):
+            raise AssertionError("%s ended with status %d; it said:\n%s" % (
+                process.name, status, process.output()[-3000:]))
+
+    def end(self):
+        """Everything in order, with nothing wrong said on the way."""
+        owner = self.owner.process
+        self.ended_well(owner, self.owner.stop())
+        self.ended_well(self.relay, self.relay.stop())
+        for name in ("relay.log", "owner.log"):
+            with open(self.path(name), encoding="utf-8",
+                      errors="replace") as log:
+                wrong = [line for line in log if WRONG.search(line)]
+            if wrong:
+                raise AssertionError(name + ": " + "".join(wrong[:20]))
 
     def dialled(self):
         """How often the agent did, since it was asked last."""

@@ -32,9 +32,9 @@ class Lost(Exception):
     """A schedule that did not come to its end, or left something wrong."""
 
 
-def repeat(make_lab, seed, count=1):
+def repeat(lab, seed, count=1):
     return "repeat: SEED=%d SCHEDULES=%d ctest -R 'integration.%s$' -V" % (
-        seed, count, make_lab.test)
+        seed, count, lab.test)
 
 
 class Schedule:
@@ -94,36 +94,49 @@ class Schedule:
         return hosts
 
 
+def run_schedules(lab, plans):
+    """One after another; raises Lost."""
+    old = []
+    for plan in plans:
+        schedule = Schedule(lab, plan, old)
+        old = old[-20:] + schedule.run()
+        if schedule.wrong:
+            raise Lost("schedule %d: %s\n%s\n%s" % (
+                plan.seed, plan, "\n".join(schedule.wrong),
+                repeat(lab, plan.seed)))
+        lab.count("schedules")
+
+
+def judge(lab):
+    """Ends the lab's programs; what is wrong, in words."""
+    try:
+        lab.end()
+        evidence = lab.evidence()
+    except AssertionError as why:
+        return [str(why)]
+    history = lab.history
+    for what, number in (
+            ("starts", len(history.starts)),
+            ("requests", len(history.calls)),
+            ("secrets opened", len(history.opened)),
+            ("answers compared with the disk", sum(
+                call.seen >= 0 for call in history.calls)),
+            ("lines of the log", len(evidence.lines))):
+        lab.count(what, number)
+    return fault_history.check(history, evidence)
+
+
 def run_batch(make_lab, seeds):
     """These schedules in one lab; figures.  Raises Lost."""
     plans = [fault_plan.make(seed, fault_lab.FREE, make_lab.kinds)
              for seed in seeds]
     lab = make_lab([plan.limit for plan in plans if plan.limit])
     try:
-        old = []
-        for plan in plans:
-            schedule = Schedule(lab, plan, old)
-            hosts = schedule.run()
-            old = old[-20:] + hosts
-            if schedule.wrong:
-                raise Lost("schedule %d: %s\n%s\n%s" % (
-                    plan.seed, plan, "\n".join(schedule.wrong),
-                    repeat(make_lab, plan.seed)))
-            lab.count("schedules")
-        lab.owner.stop()
-        evidence = lab.evidence()
-        found = fault_history.check(lab.history, evidence)
+        run_schedules(lab, plans)
+        found = judge(lab)
         if found:
-            raise Lost("\n".join([*found, repeat(
-                make_lab, seeds[0], len(seeds))]))
-        for what, number in (
-                ("starts", len(lab.history.starts)),
-                ("requests", len(lab.history.calls)),
-                ("secrets opened", len(lab.history.opened)),
-                ("answers compared with the disk", sum(
-                    call.seen >= 0 for call in lab.history.calls)),
-                ("lines of the log", len(evidence.lines))):
-            lab.count(what, number)
+            raise Lost("\n".join([*found, repeat(lab, seeds[0],
+                                                 len(seeds))]))
         return lab.figures
     finally:
         lab.close()
@@ -155,6 +168,10 @@ class Faults(unittest.TestCase):
             for figures in pool.map(functools.partial(
                     run_batch, self.lab), batches):
                 total.update(figures)
+                if len(batches) > 1:
+                    print("%4.0f s: %d schedules" % (
+                        time.monotonic() - began, total["schedules"]),
+                        flush=True)
         print("%.0f s: %s" % (time.monotonic() - began, json.dumps(
             total, indent=1, sort_keys=True)))
         self.assertEqual(total["schedules"], len(seeds))
