@@ -445,6 +445,8 @@ worker_free(struct worker *w)
 	loop_free(w->loop);
 	tls_server_free(w->public);
 	tls_server_free(w->internal);
+	tls_server_free(w->cluster);
+	host_search_end(w);
 	setup_drop(w->setup);
 	slab_free(&w->hosts);
 	slab_free(&w->tunnels);
