@@ -88,8 +88,7 @@ look(const struct record_view *v, const char *id, bool also_running)
 	enum clean_sight seen = CLEAN_NO_ANSWER;
 	struct libvirt *l = NULL;
 
-	if (libvirt_open(&l, v->has_connect ? v->connect : NULL, NULL) !=
-	    OUTCOME_OK)
+	if (libvirt_open(&l, v->connect, NULL) != OUTCOME_OK)
 		return CLEAN_NO_ANSWER;
 	if (libvirt_find(&guest, l, v->domain, NULL) == OUTCOME_OK)
 		seen = judge_guest(guest, v, id, also_running);

@@ -49,25 +49,33 @@ one(xmlNode **out, const xmlNode *parent, const char *name, const char *ns,
 	return 0;
 }
 
+static int
+copy(char *out, size_t cap, const char *text, size_t len, const char *name,
+    struct err *err)
+{
+	out[0] = '\0';
+	if (len >= cap)
+		return err_set(err, ERR_LIMIT,
+		    "%s: %zu characters, at most %zu", name, len, cap - 1);
+	(void)snprintf(out, cap, "%.*s", (int)len, text);
+	return 0;
+}
+
 /* ${out} is "" if there is no such text; white space around it goes. */
 static int
 text_of(char *out, size_t cap, xmlChar *text, const char *name, struct err *err)
 {
 	const char *at = text == NULL ? "" : (const char *)text;
 	size_t len;
+	int rc;
 
 	at += strspn(at, " \t\r\n");
 	len = strlen(at);
 	while (len > 0 && strchr(" \t\r\n", at[len - 1]) != NULL)
 		len--;
-	out[0] = '\0';
-	if (len < cap)
-		(void)snprintf(out, cap, "%.*s", (int)len, at);
+	rc = copy(out, cap, at, len, name, err);
 	xmlFree(text);
-	if (len >= cap)
-		return err_set(err, ERR_LIMIT,
-		    "%s: %zu characters, at most %zu", name, len, cap - 1);
-	return 0;
+	return rc;
 }
 
 static int
@@ -75,6 +83,18 @@ content(char *out, size_t cap, const xmlNode *n, struct err *err)
 {
 	return text_of(
 	    out, cap, xmlNodeGetContent(n), (const char *)n->name, err);
+}
+
+/* With its white space, as libvirt takes it: the guest is looked for by it. */
+static int
+name_of(char *out, size_t cap, const xmlNode *n, struct err *err)
+{
+	xmlChar *text = xmlNodeGetContent(n);
+	const char *at = text == NULL ? "" : (const char *)text;
+	int rc = copy(out, cap, at, strlen(at), (const char *)n->name, err);
+
+	xmlFree(text);
+	return rc;
 }
 
 static int
@@ -208,9 +228,9 @@ domain_xml_look(
 		return -1;
 	if (n == NULL)
 		return err_set(err, ERR_MALFORMED, "<name> is missing");
-	if (content(out->name, sizeof(out->name), n, err) != 0)
+	if (name_of(out->name, sizeof(out->name), n, err) != 0)
 		return -1;
-	if (out->name[0] == '\0')
+	if (out->name[strspn(out->name, " \t\r\n")] == '\0')
 		return err_set(err, ERR_MALFORMED, "<name> is empty");
 	if (one(&n, root, "uuid", NULL, err) != 0)
 		return -1;

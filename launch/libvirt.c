@@ -117,6 +117,16 @@ libvirt_alive(struct libvirt *l)
 	return l->api.virConnectIsAlive(l->conn) == 1;
 }
 
+char *
+libvirt_uri(const struct libvirt *l, struct err *err)
+{
+	char *uri = l->api.virConnectGetURI(l->conn);
+
+	if (uri == NULL)
+		(void)libvirt_tell(l, "URI", err);
+	return uri;
+}
+
 static enum outcome
 take_host(struct libvirt_host *out, const struct libvirt *l,
     virTypedParameterPtr p, int n, struct err *err)

@@ -30,6 +30,11 @@ void libvirt_close(struct libvirt *l);
  * was the daemon's answer. */
 bool libvirt_alive(struct libvirt *l);
 
+/** libvirt_uri(l, err): where it leads, whatever the environment says then;
+ * NULL if libvirt does not say.
+ *   lifetime  caller: free() */
+char *libvirt_uri(const struct libvirt *l, struct err *err);
+
 struct libvirt_host {
 	json_t *facts; /* owned; what request_launch() takes */
 	unsigned cbitpos, reduced_phys_bits;

@@ -28,6 +28,7 @@
 	call(virConnectClose) \
 	call(virConnectSetKeepAlive) \
 	call(virConnectIsAlive) \
+	call(virConnectGetURI) \
 	call(virNodeGetSEVInfo) \
 	call(virTypedParamsGetString) \
 	call(virTypedParamsGetUInt) \

@@ -155,7 +155,7 @@ int
 record_ask(
     struct record *r, const char *uri, const char *domain, struct err *err)
 {
-	json_t *o = json_pack("{s:s, s:s*}", "domain", domain, "connect", uri);
+	json_t *o = json_pack("{s:s, s:s}", "domain", domain, "connect", uri);
 	struct secret text = { 0 };
 	char line[RECORD_LEN_MAX];
 	int rc = -1, len;
@@ -166,8 +166,7 @@ record_ask(
 	}
 	len = snprintf(line, sizeof(line), "%.*s\n", (int)text.len,
 	    (const char *)text.ptr);
-	if ((uri != NULL && strlen(uri) > RECORD_URI_MAX) ||
-	    len >= (int)sizeof(line)) {
+	if (strlen(uri) > RECORD_URI_MAX || len >= (int)sizeof(line)) {
 		err_set(err, ERR_LIMIT, "record of the launch: over %d bytes",
 		    RECORD_LEN_MAX);
 		goto out;
@@ -287,11 +286,10 @@ take_guest(struct record_view *out, struct span line, struct err *err)
 		return -1;
 	json_get_text(out->domain, sizeof(out->domain), o, "domain");
 	json_get_text(out->connect, sizeof(out->connect), o, "connect");
-	out->has_connect = json_object_get(o, "connect") != NULL;
 	if (out->domain[0] == '\0')
 		err_set(err, ERR_MALFORMED, "no domain");
-	else if (out->has_connect && out->connect[0] == '\0')
-		err_set(err, ERR_MALFORMED, "connect: want a URI");
+	else if (out->connect[0] == '\0')
+		err_set(err, ERR_MALFORMED, "no connect");
 	else
 		rc = 0;
 	json_decref(o);

@@ -41,7 +41,6 @@ struct record {
 struct record_view {
 	bool asked; /* false: no guest can be there, and the rest is empty */
 	unsigned words;
-	bool has_connect;
 	char connect[RECORD_URI_MAX + 1]; /* of libvirt */
 	char domain[DOMAIN_NAME_MAX + 1];
 };
@@ -58,8 +57,8 @@ int record_folder(int *fd, const char *path, struct err *err);
  *   errors  ERR_IO, ERR_INTERNAL */
 int record_new(struct record *out, int folder, struct err *err);
 
-/** record_ask(r, uri, domain, err): on disk when it returns; ${uri} may be
- * NULL.  errors ERR_IO, ERR_LIMIT, ERR_MEMORY */
+/** record_ask(r, uri, domain, err): on disk when it returns.
+ *   errors  ERR_IO, ERR_LIMIT, ERR_MEMORY */
 int record_ask(
     struct record *r, const char *uri, const char *domain, struct err *err);
 

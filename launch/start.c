@@ -1,6 +1,6 @@
 #include "launch/start.h"
 
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "launch/file.h"
@@ -44,6 +44,24 @@ tell_guest(const struct start *s, const char *step, const char *words)
 		uuid, "launch", s->record.id));
 }
 
+/* On disk before there can be a guest. */
+static int
+ask_on_record(struct start *s, struct err *err)
+{
+	char *uri = libvirt_uri(s->l, err);
+	int rc = -1;
+
+	if (uri != NULL &&
+	    record_ask(&s->record, uri, s->look.name, err) == 0 &&
+	    (!s->flow.o.autodestroy ||
+		record_say(&s->record, RECORD_BOUND, err) == 0)) {
+		s->asked = true;
+		rc = 0;
+	}
+	free(uri);
+	return rc;
+}
+
 static enum outcome
 start_paused(struct start *s, struct err *err)
 {
@@ -58,13 +76,9 @@ start_paused(struct start *s, struct err *err)
 	struct secret text = { 0 };
 	enum outcome rc = OUTCOME_BUG;
 
-	/* On disk before there can be a guest. */
 	if (domain_xml_fill(s->xml, &fill, err) == 0 &&
 	    domain_xml_write(&text, s->xml, err) == 0 &&
-	    record_ask(&s->record, s->flow.o.connect, s->look.name, err) == 0 &&
-	    (!s->flow.o.autodestroy ||
-		record_say(&s->record, RECORD_BOUND, err) == 0)) {
-		s->asked = true;
+	    ask_on_record(s, err) == 0) {
 		rc = libvirt_create(&s->guest, s->l, (const char *)text.ptr,
 		    s->flow.o.autodestroy, err);
 		/* Answered: there is a guest now, or there will be none. */
@@ -207,9 +221,6 @@ open_start(struct start *s, int argc, char **argv, struct err *err)
 	if (o->transient && o->file == NULL)
 		return err_set(err, ERR_USAGE,
 		    "--transient goes with DOMAIN.xml: --domain is defined");
-	if (o->connect != NULL && strlen(o->connect) > RECORD_URI_MAX)
-		return err_set(err, ERR_USAGE,
-		    "--connect: at most %d characters", RECORD_URI_MAX);
 	if (o->file != NULL &&
 	    file_read(&s->text, o->file, DOMAIN_XML_MAX, err) != 0)
 		return -1;

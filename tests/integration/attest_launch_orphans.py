@@ -50,6 +50,10 @@ class OrphanTest(LibvirtTest):
         process.kill()
         self.assertTrue(libvirt_lab.gone(guard))
 
+    @staticmethod
+    def kill_launcher(process, _):
+        process.kill()
+
     def sweep(self, *flags, ok=(0,)):
         """What it found, by domain."""
         done = harness.run([LAUNCH, "sweep", "--state", self.launches(),
@@ -109,6 +113,34 @@ class BothKilled(OrphanTest):
         with open(os.path.join(self.launches(), record), "ab") as out:
             out.write(b"resuming\nhalf a wo")
         self.assert_swept()
+
+    def test_libvirt_of_the_environment(self):
+        """The record says where its guest is, whoever sweeps."""
+        self.host.fault("query-sev-launch-measure=@wait")
+        path = self.file(self.host.xml(self.name, self.vm))
+        args = self.command("--transient", path)
+        at = args.index("--connect")
+        process = harness.Process(
+            "launch", [*args[:at], *args[at + 2:]], self.lab.path("env.log"),
+            env={**os.environ, "LIBVIRT_DEFAULT_URI": self.host.uri})
+        self.addCleanup(process.kill)
+        process.wait_line("started paused")
+        self.kill_both(process)
+        self.assert_swept()
+
+    def test_a_name_with_white_space(self):
+        path, self.name = self.name, " %s a\tb " % self.name
+        self.host.fault("query-sev-launch-measure=@wait")
+        for kill in self.kill_launcher, self.kill_both:
+            process = self.background("--transient", self.lab.file(
+                path + ".xml", self.host.xml(self.name, self.vm)))
+            process.wait_line("started paused")
+            kill(process, path)
+            if kill == self.kill_both:
+                self.assertEqual(self.sweep(), {self.name: "destroyed"})
+            self.assertEqual(self.records(), [])
+            self.assert_no_guest()
+            self.host.forget()
 
     def test_daemon_killed_too(self):
         process = self.hold("query-sev-launch-measure=@wait", "started paused")

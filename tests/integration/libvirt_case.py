@@ -136,4 +136,6 @@ class LibvirtTest(unittest.TestCase):
         self.assertIn(says, end["message"])
         self.assertNotIn(self.passphrase, done.stdout + done.stderr)
         self.assert_no_guest()
+        if os.path.exists(self.launches()):
+            self.assertEqual(os.listdir(self.launches()), [])
         return end

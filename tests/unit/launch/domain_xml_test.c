@@ -41,6 +41,7 @@ documents_that_cannot_be(void **state)
 		{ "<?xml version='1.0' encoding='UTF-16'?>\xff\xfe<", "line" },
 		{ NAMED("\xff"), "line 1" },
 		{ "<domain/>", "<name> is missing" },
+		{ "<domain><name/></domain>", "<name> is empty" },
 		{ "<domain><name> </name></domain>", "<name> is empty" },
 		{ NAMED("<name>x</name>"), "<name> is there twice" },
 		{ NAMED("<uuid>x</uuid>"), "uuid" },
@@ -121,6 +122,10 @@ what_it_says(void **state)
 	assert_false(out.has_uuid);
 	assert_false(out.has_policy);
 	assert_string_equal(out.service, "");
+	/* As libvirt has it; a guest is looked for by its name. */
+	assert_int_equal(
+	    look(&out, "<domain><name> a b\t</name></domain>", NULL), 0);
+	assert_string_equal(out.name, " a b\t");
 
 	assert_int_equal(look(&out,
 			     NAMED("<uuid>\n " UUID_TEXT "\n</uuid>"
