@@ -64,6 +64,15 @@ class Events:
             self.more.notify_all()
 
 
+def send(number, pids):
+    """A signal to those that are still there."""
+    for pid in pids:
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+
+
 class FaultLab(harness.Lab):
     """One owner whose agent reaches the relay through `nat`; hosts reach it
     through `host_net`."""
@@ -161,12 +170,8 @@ class FaultLab(harness.Lab):
 
     def kill_parts(self, *names):
         """kill -9, all of them before any could tell another."""
-        for name, pid in self.parts().items():
-            if name in names:
-                try:
-                    os.kill(pid, signal.SIGKILL)
-                except ProcessLookupError:
-                    pass
+        send(signal.SIGKILL, [pid for name, pid in self.parts().items()
+                              if name in names])
 
     def kill_agent(self, *names):
         self.kill_parts(*names)
@@ -199,23 +204,21 @@ class FaultLab(harness.Lab):
         time.sleep(fault.length / 10)
         self.kill_agent("keeper", "vault", "net")
 
-    def pause(self, pids, fault):
-        for pid, act in ((pid, act) for act in (signal.SIGSTOP, signal.SIGCONT)
-                         for pid in pids):
-            if act == signal.SIGCONT and pid == pids[0]:
-                time.sleep(0.02 + fault.length / 5)
-            try:
-                os.kill(pid, act)
-            except ProcessLookupError:
-                pass
+    @staticmethod
+    def pause(pids, fault):
+        send(signal.SIGSTOP, pids)
+        time.sleep(0.02 + fault.length / 5)
+        send(signal.SIGCONT, pids)
+
+    def pause_part(self, name, fault):
+        self.pause([pid for found, pid in self.parts().items()
+                    if found == name], fault)
 
     def vault_pause(self, fault):
-        self.pause([pid for name, pid in self.parts().items()
-                    if name == "vault"], fault)
+        self.pause_part("vault", fault)
 
     def net_pause(self, fault):
-        self.pause([pid for name, pid in self.parts().items()
-                    if name == "net"], fault)
+        self.pause_part("net", fault)
 
     # -- faults of the relay ----------------------------------------------
 

@@ -190,10 +190,9 @@ class Middlebox:
             with self.lock:
                 for key, _ in ready:
                     self._ready(key)
-                for flow in list(self.flows):
+                for flow in self.flows:
                     if not flow.over:
                         self._push(flow)
-                self.flows = [f for f in self.flows if not f.over]
 
     def _ready(self, key):
         if key.fileobj is self.listener:
@@ -233,6 +232,7 @@ class Middlebox:
         """Say what to watch; seconds until something is due, or None."""
         now = time.monotonic()
         due = []
+        self.flows = [flow for flow in self.flows if not flow.over]
         for flow in self.flows:
             for sock in (flow.near, flow.far):
                 self._watch(flow, sock, now)
