@@ -15,8 +15,8 @@
 #define NOTICES 16          /* of a tunnel, that are logged */
 #define SKEW_WARN_MS 300000 /* docs/threat-model.md T26 */
 
-static uint64_t
-now_ms(const struct link *l)
+uint64_t
+link_now_ms(const struct link *l)
 {
 	return (uint64_t)times_boot_ms(&l->config->clock);
 }
@@ -97,7 +97,7 @@ on_challenge(void *arg, const struct frame_challenge *challenge)
 		    (long long)(l->facts.skew_ms / 1000));
 	if (judge_challenge(l, challenge, &err) != 0 ||
 	    sign_hello(signature, l, challenge, &err) != 0 ||
-	    tunnel_hello(l->tunnel, &hello, now_ms(l), &err) != 0)
+	    tunnel_hello(l->tunnel, &hello, link_now_ms(l), &err) != 0)
 		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, err.msg);
 }
 
@@ -141,7 +141,7 @@ on_drained(void *arg)
 	/* The relay closes, once it has read our GOAWAY: if we did, a REQUEST
 	 * on its way here would reset the connection under that. */
 	if (l->retired)
-		l->close_at_ms = now_ms(l) + LEAVE_MS;
+		l->close_at_ms = link_now_ms(l) + LEAVE_MS;
 }
 
 /* The tunnel is over; the transport follows, and then we tell. */
@@ -196,7 +196,7 @@ on_ws_opened(void *user)
 
 	(void)secret_random(&random, sizeof(random), NULL);
 	config.ping_ms = PING_LEAST_MS + random % PING_SPREAD_MS;
-	l->tunnel = tunnel_new(&config, &tunnel_ops, l, now_ms(l));
+	l->tunnel = tunnel_new(&config, &tunnel_ops, l, link_now_ms(l));
 	if (l->tunnel == NULL)
 		ws_close(l->ws, TUNNEL_CLOSE_LOST, "no memory");
 }
@@ -207,7 +207,7 @@ on_ws_message(void *user, struct span message)
 	struct link *l = user;
 
 	if (l->tunnel != NULL)
-		tunnel_input(l->tunnel, message, now_ms(l));
+		tunnel_input(l->tunnel, message, link_now_ms(l));
 }
 
 static void
@@ -292,10 +292,14 @@ link_tick(struct link *l)
 
 	if (l->tunnel == NULL)
 		return INT64_MAX;
-	tunnel_tick(l->tunnel, now_ms(l));
-	if (l->close_at_ms != 0 && now_ms(l) >= l->close_at_ms)
+	tunnel_tick(l->tunnel, link_now_ms(l));
+	if (l->close_at_ms != 0 && link_now_ms(l) >= l->close_at_ms)
 		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, "done");
+	if (l->ask_at_ms != 0 && link_now_ms(l) >= l->ask_at_ms)
+		link_claim_denied(l);
 	next = tunnel_deadline(l->tunnel);
+	if (l->ask_at_ms != 0 && l->ask_at_ms < next)
+		next = l->ask_at_ms;
 	if (l->close_at_ms != 0 && l->close_at_ms < next)
 		next = l->close_at_ms;
 	return next > INT64_MAX ? INT64_MAX : (int64_t)next;

@@ -4,6 +4,8 @@
 #include "agent/net/link_impl.h"
 
 #define NAMES_MAX 4096 /* docs/protocol.md 12.5 */
+#define ASK_FIRST_MS 1000
+#define ASK_MOST_MS 60000
 
 static struct link_name *
 find_name(const struct link *l, const struct uuid *vm)
@@ -63,9 +65,14 @@ unclaim(struct link *l, const struct worker_name *names, size_t count)
 static int
 remember(struct link *l, const struct worker_name *name)
 {
-	struct link_name *more =
-	    reallocarray(l->names, l->name_count + 1, sizeof(*more));
+	struct link_name *known = find_name(l, &name->vm);
+	struct link_name *more;
 
+	if (known != NULL) {
+		known->state = LINK_NAME_ASKED;
+		return 0;
+	}
+	more = reallocarray(l->names, l->name_count + 1, sizeof(*more));
 	if (more == NULL)
 		return -1;
 	l->names = more;
@@ -85,9 +92,11 @@ count_names(struct link *l)
 	l->asked = 0;
 	for (i = 0; i < l->name_count; i++) {
 		enum link_claim_state s = l->names[i].state;
+		bool again = s == LINK_NAME_AGAIN ||
+		    (s == LINK_NAME_ASKED && l->names[i].told);
 
 		l->facts.claimed += s == LINK_NAME_OK ? 1 : 0;
-		l->facts.denied += s == LINK_NAME_DENIED ? 1 : 0;
+		l->facts.denied += again || s == LINK_NAME_DENIED ? 1 : 0;
 		l->facts.standby += s == LINK_NAME_STANDBY ? 1 : 0;
 		l->asked += s == LINK_NAME_ASKED ? 1 : 0;
 	}
@@ -127,15 +136,21 @@ static bool
 next_new(const struct link *l, const struct worker_name **at,
     const struct worker_name *end)
 {
-	while (*at < end && find_name(l, &(*at)->vm) != NULL)
-		(*at)++;
-	return *at < end;
+	for (; *at < end; (*at)++) {
+		const struct link_name *known = find_name(l, &(*at)->vm);
+
+		if (known == NULL || known->state == LINK_NAME_AGAIN)
+			return true;
+	}
+	return false;
 }
 
 /* False: the relay takes no more claims. */
 static bool
-has_room(const struct link *l, size_t count)
+has_room(const struct link *l, const struct uuid *vm, size_t count)
 {
+	if (find_name(l, vm) != NULL)
+		return true;
 	if (l->name_count < l->max_claims && l->name_count < NAMES_MAX)
 		return true;
 	log_warn(&l->subject,
@@ -161,7 +176,8 @@ claim_new(struct link *l, struct worker_name *names, size_t count)
 
 		while (n < FRAME_NAMES_MAX && next_new(l, &at, end) &&
 		    by_mode(at, like) == 0) {
-			room = has_room(l, count) && remember(l, at) == 0;
+			room =
+			    has_room(l, &at->vm, count) && remember(l, at) == 0;
 			if (!room)
 				break;
 			frame_put_name(&w, &at->vm, span_str(at->label));
@@ -174,12 +190,29 @@ claim_new(struct link *l, struct worker_name *names, size_t count)
 	l->claims_wait = room && next_new(l, &at, end);
 }
 
+/* The operator may give a UUID to its tenant, or another agent may go: none
+ * of it is told (docs/protocol.md 12.3). */
+static void
+plan_next(struct link *l)
+{
+	if (l->facts.denied == 0) {
+		l->ask_at_ms = 0;
+		l->ask_ms = 0;
+	} else if (l->ask_at_ms == 0) {
+		l->ask_ms = l->ask_ms == 0        ? ASK_FIRST_MS
+		    : l->ask_ms < ASK_MOST_MS / 2 ? l->ask_ms * 2
+						  : ASK_MOST_MS;
+		l->ask_at_ms = link_now_ms(l) + l->ask_ms;
+	}
+}
+
 static void
 check_ready(struct link *l)
 {
 	count_names(l);
 	if (l->asked > 0 || l->claims_wait || !l->welcome)
 		return;
+	plan_next(l);
 	if (l->ready) {
 		l->config->changed(l->config->arg, l);
 		return;
@@ -206,6 +239,16 @@ link_claim(struct link *l)
 }
 
 void
+link_claim_denied(struct link *l)
+{
+	l->ask_at_ms = 0;
+	for (size_t i = 0; i < l->name_count; i++)
+		if (l->names[i].state == LINK_NAME_DENIED)
+			l->names[i].state = LINK_NAME_AGAIN;
+	link_claim(l);
+}
+
+void
 link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 {
 	struct span rest = claimed->results;
@@ -225,6 +268,9 @@ link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 		name->state = result == FRAME_CLAIM_OK ? LINK_NAME_OK
 		    : result == FRAME_CLAIM_STANDBY    ? LINK_NAME_STANDBY
 						       : LINK_NAME_DENIED;
+		if (result == FRAME_CLAIM_DENIED && name->told)
+			continue;
+		name->told = result == FRAME_CLAIM_DENIED;
 		if (result == FRAME_CLAIM_DENIED)
 			log_warn(&l->subject,
 			    "claim of %s denied: this key does not own it at "

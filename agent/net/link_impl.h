@@ -11,6 +11,7 @@ enum link_claim_state {
 	LINK_NAME_ASKED,
 	LINK_NAME_OK,
 	LINK_NAME_DENIED,
+	LINK_NAME_AGAIN, /* denied, and to be asked for once more */
 	LINK_NAME_STANDBY
 };
 
@@ -19,6 +20,7 @@ struct link_name {
 	bool shared; /* claimed in ordered mode, with ${rank} */
 	uint16_t rank;
 	enum link_claim_state state;
+	bool told; /* that it was denied */
 };
 
 struct link {
@@ -33,6 +35,8 @@ struct link {
 	size_t asked;       /* of them without an answer */
 	size_t claims_open; /* CLAIMs without an answer */
 	bool claims_wait;   /* more names than may be asked for at once */
+	uint64_t ask_at_ms; /* for what was denied, once more; 0: nothing was */
+	uint32_t ask_ms;    /* how long that was to wait */
 	uint32_t max_claims;
 	bool welcome; /* WELCOME came */
 	bool ready;   /* and every claim was answered once */
@@ -54,6 +58,12 @@ struct link_stream {
 };
 
 void link_stream_free(struct link_stream *s);
+
+/** link_now_ms(l): by the clock's boot time. */
+uint64_t link_now_ms(const struct link *l);
+
+/** link_claim_denied(l): ask once more for what was denied. */
+void link_claim_denied(struct link *l);
 
 /* Callbacks of the tunnel, for streams. */
 void link_on_request(

@@ -11,6 +11,7 @@ import socket
 import struct
 import time
 import unittest
+import uuid
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -145,6 +146,25 @@ class Enrol(relay_case.RelayCase):
         self.assertRegex(done.stdout, r"service=https://localhost:%d/sev  uuid="
                          % self.lab.relay_public)
 
+    def test_denied_claims_are_asked_for_again(self):
+        owner, vm = self.owner(), str(uuid.uuid4())
+        owner.cli("enrol", self.link())
+        owner.cli("vm", "add", "web1", "--uuid", vm, "--policy", "1",
+                  "--firmware", harness.FIRMWARE, "--any-platform",
+                  "--no-secret")
+        agent = owner.run()
+        agent.wait_line("claim of %s denied" % vm)
+        agent.wait_line("ready: relay .*, 0 VMs claimed")
+        # Not told, so found out; and one word of it is enough.
+        for _ in range(2):
+            self.lab.relay.wait_line("claims 0, denied 1",
+                                     self.lab.relay.mark())
+        self.lab.ctl("claims", "add", "--tenant", "acme", vm)
+        agent.wait_line("claimed " + vm)
+        self.assertEqual(agent.output().count("denied: "), 1)
+        harness.eventually(lambda: "1 claimed, 0 denied" in
+                           owner.cli("status").stdout)
+
     def test_t27_the_pin_decides(self):
         owner = self.owner()
         link = self.link()
@@ -209,6 +229,7 @@ class Unbound(Enrol):
     extra = "channel-binding: off\nlimits: {enrolments: 0}\n"
     test_one_line_and_no_flags = None
     test_other_verbs_know_the_relay = None
+    test_denied_claims_are_asked_for_again = None
     test_t27_the_pin_decides = None
     test_links_that_are_none = None
 
