@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "agent/config.h"
+#include "agent/file.h"
 #include "common/hex.h"
 #include "common/tally.h"
 
@@ -43,6 +44,8 @@ check(const struct config_direct *c, struct err *err)
 	if (c->certificate[0] == '\0' || c->key[0] == '\0')
 		return err_set(
 		    err, ERR_USAGE, "to listen wants --certificate and --key");
+	if (file_check_private(c->key, err) != 0)
+		return err_wrap(err, "direct.key");
 	if ((c->auth & CONFIG_AUTH_MTLS) != 0 && c->client_ca[0] == '\0')
 		return err_set(
 		    err, ERR_USAGE, "direct.auth: mtls needs --client-ca");

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define FILE_STEP 65536
@@ -68,6 +69,49 @@ file_read(struct secret *out, const char *path, size_t max, struct err *err)
 	rc = file_read_fd(out, fd, max, err);
 	(void)close(fd);
 	return rc == 0 ? 0 : err_wrap(err, "%s", path);
+}
+
+/* Its group may read: that is how services share a key. */
+static int
+judge(const struct stat *st, const char *path, struct err *err)
+{
+	if ((st->st_mode & (S_IWGRP | S_IRWXO)) == 0)
+		return 0;
+	return err_set(err, ERR_USAGE,
+	    "%s: mode %04o lets others use what is secret in it, want 0640 "
+	    "or less",
+	    path, (unsigned)st->st_mode & 07777u);
+}
+
+int
+file_check_private(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	return judge(&st, path, err);
+}
+
+/* The very file that is read is judged, not one of the same name. */
+int
+file_read_private(
+    struct secret *out, const char *path, size_t max, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	struct stat st;
+	int rc = -1;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		(void)err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
+	else if (judge(&st, path, err) == 0) {
+		rc = file_read_fd(out, fd, max, err);
+		if (rc != 0)
+			(void)err_wrap(err, "%s", path);
+	}
+	if (fd >= 0)
+		(void)close(fd);
+	return rc;
 }
 
 int

@@ -12,6 +12,19 @@
 int file_read(
     struct secret *out, const char *path, size_t max, struct err *err);
 
+/**
+ * file_read_private(out, path, max, err):
+ * The same of a file that is a secret of the owner's.
+ *   errors  ERR_USAGE: others of the machine may read it, or any but its owner
+ *           write it
+ */
+int file_read_private(
+    struct secret *out, const char *path, size_t max, struct err *err);
+
+/** file_check_private(path, err): the same judgement, for what a library reads
+ * by itself.  errors ERR_IO, ERR_USAGE */
+int file_check_private(const char *path, struct err *err);
+
 /** file_read_fd(out, fd, max, err): the same of an open descriptor. */
 int file_read_fd(struct secret *out, int fd, size_t max, struct err *err);
 

@@ -11,6 +11,7 @@
 
 #include "agent/api/api_token.h"
 #include "agent/control.h"
+#include "agent/file.h"
 #include "agent/keeper_lists.h"
 #include "agent/part.h"
 #include "common/log.h"
@@ -352,10 +353,14 @@ wait_for_vault(struct keeper *k)
 
 /* Better said now than every time its process is started. */
 static int
-check_token(const struct state *state, struct err *err)
+check_api(
+    const struct config *config, const struct state *state, struct err *err)
 {
 	uint8_t hash[SEV_SHA256_LEN];
 
+	if (config->api_key[0] != '\0' &&
+	    file_check_private(config->api_key, err) != 0)
+		return err_wrap(err, "api.key");
 	if (api_token_load(hash, state, err) == 0)
 		return 0;
 	if (err->code == ERR_NOT_FOUND)
@@ -380,7 +385,7 @@ keeper_run(int *status, const struct cli *cli, const struct state *state,
 	const struct control_ops ops = { answer, signalled, tick, &k };
 	int rc = -1;
 
-	if (config->api_listen[0] != '\0' && check_token(state, err) != 0)
+	if (config->api_listen[0] != '\0' && check_api(config, state, err) != 0)
 		return -1;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, k.pair) !=
 		0 ||

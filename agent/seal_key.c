@@ -42,7 +42,7 @@ right_length(struct secret *out, const char *name, struct err *err)
 static int
 load_path(struct secret *out, const char *path, struct err *err)
 {
-	if (file_read(out, path, STORE_SEAL_KEY_LEN, err) != 0)
+	if (file_read_private(out, path, STORE_SEAL_KEY_LEN, err) != 0)
 		return -1;
 	return right_length(out, path, err);
 }

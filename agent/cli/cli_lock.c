@@ -38,7 +38,7 @@ read_passphrase(
 	if (file == NULL)
 		return twice ? prompt_secret(out, "Passphrase", err)
 			     : prompt_once(out, "Passphrase", err);
-	if (file_read(out, file, SEAL_PASSPHRASE_MAX, err) != 0)
+	if (file_read_private(out, file, SEAL_PASSPHRASE_MAX, err) != 0)
 		return -1;
 	if (out->len > 0 && out->ptr[out->len - 1] == '\n')
 		out->len--;

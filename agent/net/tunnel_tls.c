@@ -79,6 +79,8 @@ show_certificate(
 		return err_set(err, ERR_IO,
 		    "relay.certificate: %.200s: no certificate in it",
 		    certificate);
+	if (file_check_private(key, err) != 0)
+		return err_wrap(err, "relay.key");
 	/* It takes no key of another certificate than the one above. */
 	if (SSL_CTX_use_PrivateKey_file(tls, key, SSL_FILETYPE_PEM) != 1)
 		return err_set(err, ERR_IO,
@@ -117,8 +119,8 @@ tunnel_token_read(struct secret *out, const char *path, struct err *err)
 
 	if (path == NULL)
 		return 0;
-	if (file_read(&text, path, TUNNEL_TOKEN_MAX + 1, err) != 0)
-		return -1;
+	if (file_read_private(&text, path, TUNNEL_TOKEN_MAX + 1, err) != 0)
+		return err_wrap(err, "relay.token-file");
 	while (len < text.len && text.ptr[len] > ' ' && text.ptr[len] <= '~')
 		len++;
 	if (len == 0 || len > TUNNEL_TOKEN_MAX || text.len - len > 1 ||

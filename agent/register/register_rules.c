@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/file.h"
 #include "agent/register/register_impl.h"
 #include "agent/times.h"
 
@@ -305,10 +306,14 @@ secret_from(struct register_plan *p, const struct sev_guid *guid,
     const char *path, struct err *err)
 {
 	struct secret bytes = { 0 };
+	struct err why = { 0 };
 	int rc;
 
 	if (register_read_named(p, &bytes, path, SECRET_FILE_MAX, err) != 0)
 		return -1;
+	/* It may be there for this once, or on a disk of its own. */
+	if (file_check_private(path, &why) != 0 && why.code == ERR_USAGE)
+		register_note(p, "warning: %s", why.msg);
 	rc = register_secret(p, guid, secret_span(&bytes), err);
 	secret_free(&bytes);
 	return rc;

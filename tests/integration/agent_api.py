@@ -190,6 +190,12 @@ class Api(harness.LabTest):
             "--api-key", key, ready=False)
         process.wait_line("without a token: attest-agent api token")
         self.assertEqual(process.wait(), 1)
+        os.chmod(key, 0o644)
+        process = self.owner.start(
+            "--api-listen", "127.0.0.1:0", "--api-certificate", cert,
+            "--api-key", key, ready=False)
+        process.wait_line("api.key: .* mode 0644 lets others use")
+        self.assertEqual(process.wait(), 2)
         self.owner.process = None
 
     def test_nothing_by_default(self):

@@ -213,6 +213,12 @@ class Listener(unittest.TestCase):
         self.assertIn("IPv4 address", done.stderr)
         done = self.owner.cli("run", ok=(2,))
         self.assertIn("--listen ADDR:PORT", done.stderr)
+        cert, key = self.lab.ca.issue("shown", ["DNS:localhost"])
+        os.chmod(key, 0o644)
+        done = self.owner.cli("run", "--listen", "127.0.0.1:0",
+                              "--certificate", cert, "--key", key, ok=(2,))
+        self.assertIn("direct.key: ", done.stderr)
+        self.assertIn("mode 0644 lets others use", done.stderr)
         cert, _ = self.lab.server
         done = self.owner.cli("run", "--listen", "127.0.0.1:0",
                               "--certificate", cert, "--key",

@@ -423,7 +423,7 @@ class OtherWays(relay_case.RelayCase):
     def test_agent_with_a_token(self):
         token = self.lab.ctl("token", "create", "--tenant", "acme",
                              "--agent").stdout
-        path = self.lab.file("relay.token", token.encode())
+        path = self.lab.file("relay.token", token.encode(), 0o600)
         owner = self.launch_by("--relay-token-file", path)
         # Neither who looks at processes nor who reads the log gets it.
         with open("/proc/%d/cmdline" % owner.process.child.pid, "rb") as args:
@@ -444,7 +444,7 @@ class OtherWays(relay_case.RelayCase):
         """A pin that does not fit ends it before the token is sent."""
         owner = self.lab.agent()
         self.addCleanup(owner.stop)
-        path = self.lab.file("relay.token", b"secret-of-the-agent")
+        path = self.lab.file("relay.token", b"secret-of-the-agent", 0o600)
         server = agent_case.TlsServer(*self.lab.server)
         self.addCleanup(server.close)
         url = "wss://localhost:%d" % server.port
@@ -462,6 +462,12 @@ class OtherWays(relay_case.RelayCase):
         cert, key = self.lab.ca.issue("agent", ["DNS:agent.test"],
                                       usage="clientAuth")
         _, other = self.lab.ca.issue("other", ["DNS:other.test"])
+        shown = self.lab.ca.issue("shown", ["DNS:agent.test"],
+                                  usage="clientAuth")
+        os.chmod(shown[1], 0o644)
+
+        def token(name, data, mode=0o600):
+            return ["--relay-token-file", self.lab.file(name, data, mode)]
         for flags, status, want in (
                 (["--relay-certificate", cert], 2, "go together"),
                 (["--relay-key", key], 2, "go together"),
@@ -470,14 +476,14 @@ class OtherWays(relay_case.RelayCase):
                 (["--relay-certificate", cert, "--relay-key", other], 1,
                  "not the private key of the certificate"),
                 (["--relay-token-file", "/nowhere"], 1, "No such file"),
-                (["--relay-token-file", self.lab.file("empty", b"")], 2,
-                 "want one line, a token"),
-                (["--relay-token-file", self.lab.file("two", b"a\nb\n")], 2,
-                 "want one line, a token"),
-                (["--relay-token-file", self.lab.file("long", b"x" * 513)], 2,
-                 "want one line, a token"),
-                (["--relay-token-file", self.lab.file("huge", b"x" * 5130)],
-                 1, "more than 513 bytes")):
+                (token("empty", b""), 2, "want one line, a token"),
+                (token("two", b"a\nb\n"), 2, "want one line, a token"),
+                (token("long", b"x" * 513), 2, "want one line, a token"),
+                (token("huge", b"x" * 5130), 1, "more than 513 bytes"),
+                (token("open", b"x", 0o644), 2,
+                 "mode 0644 lets others use"),
+                (["--relay-certificate", shown[0], "--relay-key", shown[1]],
+                 2, "relay.key: ")):
             with self.subTest(flags=flags):
                 agent = owner.start(*flags, ready=False)
                 self.assertEqual(agent.wait(), status)

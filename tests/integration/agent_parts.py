@@ -247,7 +247,7 @@ class Sealed(harness.LabTest):
     def setUp(self):
         super().setUp()
         self.owner.stop()
-        self.word = self.lab.file("word", "correct horse\n")
+        self.word = self.lab.file("word", "correct horse\n", 0o600)
         self.owner.cli("key", "passphrase", "--passphrase-file", self.word)
 
     def test_locked_until_the_passphrase(self):
@@ -255,9 +255,14 @@ class Sealed(harness.LabTest):
             os.path.join(self.owner.state, "seal.key")))
         self.owner.start(ready=False)
         self.owner.process.wait_line(r"ready: relay .* 0 VMs claimed")
-        wrong = self.lab.file("wrong", "battery staple")
+        wrong = self.lab.file("wrong", "battery staple", 0o600)
         done = self.owner.cli("unlock", "--passphrase-file", wrong, ok=(1,))
         self.assertIn("wrong passphrase", done.stderr)
+        os.chmod(self.word, 0o604)
+        done = self.owner.cli("unlock", "--passphrase-file", self.word,
+                              ok=(2,))
+        self.assertIn("mode 0604 lets others use", done.stderr)
+        os.chmod(self.word, 0o440)
         self.owner.cli("unlock", "--passphrase-file", self.word)
         done = self.lab.host("launch", *self.lab.guest(self.vm))
         self.assertIn(self.passphrase, done.stdout)
@@ -331,6 +336,10 @@ class Sealed(harness.LabTest):
                   env=dict(os.environ, CREDENTIALS_DIRECTORY=folder))
         other.cli("vm", "list",
                   env=dict(os.environ, ATTEST_AGENT_SEAL_FILE=moved))
+        os.chmod(moved, 0o644)
+        done = other.cli("vm", "list", ok=(2,),
+                         env=dict(os.environ, ATTEST_AGENT_SEAL_FILE=moved))
+        self.assertIn("mode 0644 lets others use", done.stderr)
 
 
 if __name__ == "__main__":

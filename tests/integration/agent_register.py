@@ -37,6 +37,14 @@ class Register(harness.LabTest):
         self.kernel = self.lab.file("vmlinuz", os.urandom(5000))
         self.new = str(harness.uuid.uuid4())
 
+    def test_a_secret_that_others_may_read(self):
+        for mode, warned in ((0o600, False), (0o644, True)):
+            path = self.lab.file("word", "x", mode)
+            shown = self.owner.cli(
+                "vm", "add", "word-%o" % mode, "--policy", "1", "--digest",
+                "0" * 64, "--any-platform", "--secret-file", path).stdout
+            self.assertEqual("mode 0644 lets others use" in shown, warned)
+
     def serve(self):
         seen = self.owner.process.mark()
         self.lab.relay.kill()
@@ -64,6 +72,7 @@ class Register(harness.LabTest):
     def test_domain(self):
         """Six commands: key new, vm add, run, and what they show."""
         secret, shown = self.add_domain()
+        self.assertNotIn("lets others use", shown)
         for line in (r"^scheme    amd-sev-es \(policy 0x7 nodbg,noks,es\)$",
                      r"^firmware  synthetic-fw-b.bin  sha256 \w{16}\.\.\.  "
                      r"launch-secret area 3072 bytes  ok$",

@@ -340,11 +340,12 @@ class Lab:
         return [*self.reach(), "--uuid", vm, "--platform", platform,
                 "--firmware", firmware, "--chain", chain]
 
-    def file(self, name, data):
+    def file(self, name, data, mode=0o644):
         """A file of the lab; its path."""
         path = os.path.join(self.folder, name)
         with open(path, "wb") as out:
             out.write(data if isinstance(data, bytes) else data.encode())
+        os.chmod(path, mode)
         return path
 
     def path(self, name):
