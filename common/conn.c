@@ -24,35 +24,6 @@
 #define RECORD_MAX 16384           /* bytes of a TLS record */
 #define OUT_NOW (64 * 1024) /* bytes that do not wait for the turn's end */
 
-enum state { HANDSHAKE, OPEN, FINISHING, LINGERING, CLOSED };
-
-struct conn {
-	struct loop *loop;
-	SSL *ssl; /* owned; NULL: without TLS */
-	int fd;   /* owned */
-	enum state state;
-	bool paused;
-	bool eof;
-	bool congested;
-	bool reading; /* inside the data op */
-	bool write_blocked;
-	bool overrun;     /* more was written than we keep: close it */
-	bool lost;        /* writing failed: close it */
-	size_t dropped;   /* bytes, while lingering */
-	struct buf in;    /* received, not taken */
-	struct buf out;   /* to be written */
-	size_t out_first; /* bytes it had last time */
-	struct loop_fd watch;
-	struct loop_timer timer; /* handshake, stall or linger */
-	struct loop_task flush;
-	struct loop_task read; /* a handshake's step; what SSL still holds */
-	struct loop_grave grave;
-	const char *why;
-	const struct conn_settings *settings;
-	const struct conn_ops *ops;
-	void *arg;
-};
-
 static void
 release(void *arg)
 {
@@ -68,12 +39,12 @@ release(void *arg)
 	free(c);
 }
 
-static void
-watch(struct conn *c)
+void
+conn_watch(struct conn *c)
 {
 	unsigned wants = 0;
 
-	if (c->state == CLOSED)
+	if (c->state == CONN_CLOSED)
 		return;
 	if (!c->paused && !c->eof)
 		wants |= LOOP_READ;
@@ -85,17 +56,18 @@ watch(struct conn *c)
 void
 conn_close(struct conn *c, const char *why)
 {
-	if (c->state == CLOSED)
+	if (c->state == CONN_CLOSED)
 		return;
 	/* Tell a peer that reads us; whether it hears does not matter. */
-	if (c->ssl != NULL && (c->state == OPEN || c->state == FINISHING)) {
+	if (c->ssl != NULL &&
+	    (c->state == CONN_OPEN || c->state == CONN_FINISHING)) {
 		ERR_clear_error();
 		if (SSL_is_init_finished(c->ssl) &&
 		    (SSL_get_shutdown(c->ssl) & SSL_SENT_SHUTDOWN) == 0)
 			SSL_shutdown(c->ssl);
 		ERR_clear_error();
 	}
-	c->state = CLOSED;
+	c->state = CONN_CLOSED;
 	if (c->why == NULL)
 		c->why = why;
 	loop_fd_free(&c->watch);
@@ -112,14 +84,14 @@ on_timer(void *arg)
 	struct conn *c = arg;
 
 	switch (c->state) {
-	case HANDSHAKE:
+	case CONN_HANDSHAKE:
 		/* What waits for its turn with us is not late. */
 		if (c->read.loop != NULL)
 			loop_timer_set(&c->timer, c->settings->handshake_ms);
 		else
 			conn_close(c, "TLS handshake timed out");
 		break;
-	case LINGERING:
+	case CONN_LINGERING:
 		conn_close(c, "peer did not close");
 		break;
 	default:
@@ -140,12 +112,12 @@ step(struct conn *c)
 	rc = c->ssl != NULL ? SSL_do_handshake(c->ssl) : 1;
 	tls_memory_most(0);
 	if (rc == 1) {
-		c->state = OPEN;
+		c->state = CONN_OPEN;
 		c->write_blocked = false;
 		loop_timer_free(&c->timer);
 		c->ops->open(c->arg);
-		if (c->state == OPEN) {
-			watch(c);
+		if (c->state == CONN_OPEN) {
+			conn_watch(c);
 			/* Perhaps data came behind the handshake's end. */
 			read_some(c);
 		}
@@ -159,7 +131,7 @@ step(struct conn *c)
 		return;
 	}
 	c->write_blocked = want == SSL_ERROR_WANT_WRITE;
-	watch(c);
+	conn_watch(c);
 }
 
 /*
@@ -173,10 +145,10 @@ end_of_input(struct conn *c, bool clean)
 	c->eof = true;
 	if (!clean) {
 		conn_close(c, "connection lost");
-	} else if (c->state == FINISHING ||
-	    (c->state == OPEN && buf_len(&c->out) > 0)) {
+	} else if (c->state == CONN_FINISHING ||
+	    (c->state == CONN_OPEN && buf_len(&c->out) > 0)) {
 		conn_finish(c, "closed by the peer");
-		watch(c);
+		conn_watch(c);
 	} else {
 		conn_close(c, "closed by the peer");
 	}
@@ -192,7 +164,7 @@ deliver(struct conn *c)
 	c->reading = true;
 	took = c->ops->data(c->arg, buf_data(&c->in), buf_len(&c->in));
 	c->reading = false;
-	if (c->state == CLOSED)
+	if (c->state == CONN_CLOSED)
 		return;
 	buf_consume(&c->in, took);
 	buf_trim(&c->in);
@@ -207,7 +179,7 @@ deliver_scratch(struct conn *c, uint8_t *ptr, size_t len)
 	c->reading = true;
 	took = c->ops->data(c->arg, ptr, len);
 	c->reading = false;
-	if (c->state != OPEN || took == len)
+	if (c->state != CONN_OPEN || took == len)
 		return;
 	if (buf_append(&c->in, span_of(ptr + took, len - took), NULL) != 0)
 		conn_close(c, "more sent ahead than we keep");
@@ -227,10 +199,11 @@ read_some(struct conn *c)
 	size_t total = 0, len;
 	bool more = true, fatal = false, clean = false;
 
-	while (more && !fatal && c->state != CLOSED && !c->paused && !c->eof) {
+	while (more && !fatal && c->state != CONN_CLOSED && !c->paused &&
+	    !c->eof) {
 		uint8_t *ptr = loop_scratch(c->loop);
 		size_t cap = LOOP_SCRATCH_LEN;
-		bool own = buf_len(&c->in) > 0 && c->state == OPEN;
+		bool own = buf_len(&c->in) > 0 && c->state == CONN_OPEN;
 
 		if (own) {
 			cap = buf_room(&c->in);
@@ -251,19 +224,19 @@ read_some(struct conn *c)
 		total += len;
 		if (own)
 			buf_commit(&c->in, len);
-		if (c->state != OPEN)
+		if (c->state != CONN_OPEN)
 			drop(c, len);
 		else if (own)
 			deliver(c);
 		else if (len > 0)
 			deliver_scratch(c, ptr, len);
 		if (more && total >= READ_TURN_MAX) {
-			if (c->state != CLOSED)
+			if (c->state != CONN_CLOSED)
 				loop_soon(c->loop, &c->read);
 			return;
 		}
 	}
-	if (fatal && c->state != CLOSED)
+	if (fatal && c->state != CONN_CLOSED)
 		end_of_input(c, clean);
 }
 
@@ -273,15 +246,15 @@ on_read_task(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->state == HANDSHAKE) {
+	if (c->state == CONN_HANDSHAKE) {
 		step(c);
 		return;
 	}
-	if (c->state == OPEN && !c->paused) {
+	if (c->state == CONN_OPEN && !c->paused) {
 		deliver(c);
-		if (c->state == CLOSED)
+		if (c->state == CONN_CLOSED)
 			return;
-		watch(c);
+		conn_watch(c);
 	}
 	read_some(c);
 }
@@ -307,13 +280,13 @@ write_records(struct conn *c)
 		c->write_blocked = true;
 		if (progress || c->timer.due_ms == 0)
 			loop_timer_set(&c->timer, c->settings->stall_ms);
-		watch(c);
+		conn_watch(c);
 		return true;
 	}
 	if (c->write_blocked) {
 		c->write_blocked = false;
 		loop_timer_free(&c->timer);
-		watch(c);
+		conn_watch(c);
 	}
 	return true;
 }
@@ -344,14 +317,14 @@ linger(struct conn *c)
 		ERR_clear_error();
 	}
 	shutdown(c->fd, SHUT_WR);
-	c->state = LINGERING;
+	c->state = CONN_LINGERING;
 	if (c->eof) {
 		conn_close(c, "finished");
 		return;
 	}
 	c->paused = false;
 	loop_timer_set(&c->timer, c->settings->linger_ms);
-	watch(c);
+	conn_watch(c);
 	loop_soon(c->loop, &c->read);
 }
 
@@ -362,9 +335,9 @@ last_words(struct conn *c)
 {
 	buf_consume(&c->out, buf_len(&c->out));
 	c->lost = false;
-	if (c->state == OPEN)
+	if (c->state == CONN_OPEN)
 		read_some(c);
-	if (c->state != CLOSED)
+	if (c->state != CONN_CLOSED)
 		conn_close(c, "connection lost");
 }
 
@@ -373,7 +346,7 @@ on_flush(void *arg)
 {
 	struct conn *c = arg;
 
-	if (c->state != OPEN && c->state != FINISHING)
+	if (c->state != CONN_OPEN && c->state != CONN_FINISHING)
 		return;
 	if (c->overrun) {
 		conn_close(c, "reads too slowly");
@@ -386,10 +359,10 @@ on_flush(void *arg)
 	buf_trim(&c->out);
 	if (c->congested && buf_len(&c->out) <= c->settings->out_low) {
 		c->congested = false;
-		if (c->state == OPEN && c->ops->drained != NULL)
+		if (c->state == CONN_OPEN && c->ops->drained != NULL)
 			c->ops->drained(c->arg);
 	}
-	if (c->state == FINISHING && buf_len(&c->out) == 0)
+	if (c->state == CONN_FINISHING && buf_len(&c->out) == 0)
 		linger(c);
 }
 
@@ -398,7 +371,7 @@ on_event(void *arg, unsigned events)
 {
 	struct conn *c = arg;
 
-	if (c->state == HANDSHAKE) {
+	if (c->state == CONN_HANDSHAKE) {
 		/* Silent until its turn, or the loop would spin on it. */
 		loop_fd_want(&c->watch, 0);
 		loop_slowly(c->loop, &c->read);
@@ -453,7 +426,7 @@ conn_begin(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx, int fd,
 	/* Who dials has the first word, once the socket can be written. */
 	c->write_blocked = name != NULL;
 	loop_timer_set(&c->timer, settings->handshake_ms);
-	watch(c);
+	conn_watch(c);
 	if (ctx == NULL)
 		loop_soon(loop, &c->read);
 	*out = c;
@@ -489,7 +462,7 @@ least(size_t a, size_t b)
 void
 conn_write(struct conn *c, struct span bytes)
 {
-	if (c->state != OPEN || bytes.len == 0 || c->overrun || c->lost)
+	if (c->state != CONN_OPEN || bytes.len == 0 || c->overrun || c->lost)
 		return;
 	/* Not byte by byte to the size that most writes come to. */
 	if (c->out.ptr == NULL)
@@ -531,29 +504,29 @@ void
 conn_pause(struct conn *c)
 {
 	c->paused = true;
-	watch(c);
+	conn_watch(c);
 }
 
 void
 conn_resume(struct conn *c)
 {
-	if (c->state != OPEN || (!c->paused && buf_len(&c->in) == 0))
+	if (c->state != CONN_OPEN || (!c->paused && buf_len(&c->in) == 0))
 		return;
 	c->paused = false;
-	watch(c);
+	conn_watch(c);
 	loop_soon(c->loop, &c->read);
 }
 
 void
 conn_finish(struct conn *c, const char *why)
 {
-	if (c->state == HANDSHAKE) {
+	if (c->state == CONN_HANDSHAKE) {
 		conn_close(c, why);
 		return;
 	}
-	if (c->state != OPEN)
+	if (c->state != CONN_OPEN)
 		return;
-	c->state = FINISHING;
+	c->state = CONN_FINISHING;
 	c->why = why;
 	loop_soon(c->loop, &c->flush);
 }
@@ -561,7 +534,7 @@ conn_finish(struct conn *c, const char *why)
 bool
 conn_closing(const struct conn *c)
 {
-	return c->state >= FINISHING || c->overrun || c->lost;
+	return c->state >= CONN_FINISHING || c->overrun || c->lost;
 }
 
 struct ssl_st *

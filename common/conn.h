@@ -70,6 +70,19 @@ int conn_dial(struct conn **out, struct loop *loop, struct ssl_ctx_st *ctx,
 void conn_adopt(struct conn *c, const struct conn_settings *settings,
     const struct conn_ops *ops, void *arg);
 
+/**
+ * conn_leave(c):
+ * Leave the loop, to go on with conn_enter() in another thread; until then the
+ * connection is nobody's, and conn_enter() is the one call that may be made.
+ * False: something is under way, or waits to be read or written.
+ */
+bool conn_leave(struct conn *c);
+
+/** conn_enter(c, loop, settings): go on here.  Without memory for it, the
+ * connection is closed from inside. */
+void conn_enter(
+    struct conn *c, struct loop *loop, const struct conn_settings *settings);
+
 /** conn_write(c, bytes): queue to write; too much closes the connection at the
  * end of the turn, and never from inside this call. */
 void conn_write(struct conn *c, struct span bytes);

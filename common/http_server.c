@@ -490,6 +490,28 @@ http_last_answer(struct http_server *s)
 	s->close_after = true;
 }
 
+bool
+http_leave(struct http_server *s)
+{
+	if (s->state != IDLE || s->close_after || s->conn == NULL ||
+	    !conn_leave(s->conn))
+		return false;
+	loop_timer_free(&s->timer);
+	s->loop = NULL;
+	return true;
+}
+
+void
+http_enter(struct http_server *s, struct loop *loop,
+    const struct http_settings *settings)
+{
+	s->loop = loop;
+	s->settings = settings;
+	loop_timer_init(&s->timer, loop, on_timer, s);
+	loop_timer_set(&s->timer, settings->idle_ms);
+	conn_enter(s->conn, loop, &settings->conn);
+}
+
 const char *
 http_request_id(const struct http_server *s)
 {

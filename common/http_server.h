@@ -109,6 +109,16 @@ void http_close_after(struct http_server *s);
  * more. */
 void http_last_answer(struct http_server *s);
 
+/**
+ * http_leave(s):
+ * Between two requests: leave the loop, to go on with http_enter() in another
+ * thread, as conn_leave().  Call it in the turn of the answer: idle_ms begins
+ * anew there.  False: a request is under way, or the answer not yet written.
+ */
+bool http_leave(struct http_server *s);
+void http_enter(struct http_server *s, struct loop *loop,
+    const struct http_settings *settings);
+
 /** http_request_id(s): of the request under way. */
 const char *http_request_id(const struct http_server *s);
 

@@ -59,6 +59,7 @@ struct counters {
 	struct histogram wait_us;    /* to the first tunnel that took it */
 	_Atomic uint64_t body_in;    /* bytes */
 	_Atomic uint64_t body_out;
+	_Atomic uint64_t moves;   /* of hosts' connections, to other workers */
 	_Atomic uint64_t tunnels; /* made */
 	_Atomic uint64_t ends[END_KINDS];
 	_Atomic uint64_t rejections[REJECT_KINDS];

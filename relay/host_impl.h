@@ -40,6 +40,11 @@ struct host {
 	size_t tried_count;
 	struct loop_timer timer;
 
+	/* Which worker's tunnels it asks for, and how often in a row. */
+	uint32_t near;
+	unsigned near_count;
+	struct loop_task move;
+
 	struct loop_grave grave;
 };
 
@@ -75,6 +80,17 @@ enum http_verdict host_enrol_head(
 
 /** host_enrol(h, body): judge it, and answer now or later. */
 void host_enrol(struct host *h, struct span body);
+
+/** host_routed(h, to): a request goes to a tunnel of the worker ${to}. */
+void host_routed(struct host *h, uint32_t to);
+
+/** host_settle(h): its request is answered: shall it move to another worker?
+ * Then it does so at the end of the turn, by host_move(). */
+void host_settle(struct host *h);
+void host_move(void *arg);
+
+/** host_drain(h, idle_too): as host_drain_all(), of one. */
+void host_drain(struct host *h, bool idle_too);
 
 /** host_drain_held(w): nobody they could wait for will come here any more. */
 void host_drain_held(struct worker *w);

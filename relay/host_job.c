@@ -210,6 +210,7 @@ host_send_to(struct host *h, const struct route *route)
 	job->m.kind = MESSAGE_JOB;
 	h->tunnel = route->tunnel;
 	h->job = NULL;
+	host_routed(h, h->tunnel.worker);
 	relay_send(h->worker, h->tunnel.worker, &job->m);
 }
 
@@ -381,6 +382,7 @@ answer(struct host *h, struct job *job)
 	if (http_answer(http, &a, NULL) != 0)
 		http_problem(http, PROBLEM_AGENT_PROTOCOL, NULL, 0);
 	job_free(job);
+	host_settle(h);
 }
 
 static void

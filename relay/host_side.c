@@ -40,6 +40,7 @@ leave(struct host *h)
 	h->http = NULL;
 	host_end(h, FRAME_RESET_CANCELLED);
 	loop_timer_free(&h->timer);
+	loop_task_cancel(&h->move);
 	TAILQ_REMOVE(&w->all_hosts, h, link);
 	loop_bury(w->loop, &h->grave, release, h);
 }
@@ -276,6 +277,8 @@ host_accept(struct worker *w, int fd, enum path_side side,
 	    side == PATH_PUBLIC ? "peer" : "host",
 	    source_text(text, peer->source), port);
 	loop_timer_init(&h->timer, w->loop, host_timer, h);
+	loop_task_init(&h->move, host_move, h);
+	h->near = w->index;
 	if (http_server_accept(&h->http, w->loop,
 		side == PATH_PUBLIC ? w->public : w->internal, fd,
 		&w->host_settings, &host_ops, h, &err) != 0) {
@@ -290,18 +293,24 @@ host_accept(struct worker *w, int fd, enum path_side side,
 }
 
 void
+host_drain(struct host *h, bool idle_too)
+{
+	/* A request may be on its way to one that seems idle: only who can
+	 * take none closes under it. */
+	if (idle_too || h->side == PATH_PUBLIC)
+		http_close_after(h->http);
+	else
+		http_last_answer(h->http);
+}
+
+void
 host_drain_all(struct worker *w, bool idle_too)
 {
 	struct host *h, *next;
 
 	for (h = TAILQ_FIRST(&w->all_hosts); h != NULL; h = next) {
 		next = TAILQ_NEXT(h, link);
-		/* A request may be on its way to one that seems idle: only
-		 * who can take none closes under it. */
-		if (idle_too || h->side == PATH_PUBLIC)
-			http_close_after(h->http);
-		else
-			http_last_answer(h->http);
+		host_drain(h, idle_too);
 	}
 	if (idle_too)
 		host_drain_held(w);

@@ -33,6 +33,9 @@ void host_errand_cancel(struct worker *w, const struct message_errand *m);
 /** host_errands_end(w): now. */
 void host_errands_end(struct worker *w);
 
+/** host_arrive(w, m): the connection in ${m} is served here from now on. */
+void host_arrive(struct worker *w, struct message_host *m);
+
 /** host_drain_all(w, idle_too): answers are the last ones of their
  * connections; end at once those that are idle, if ${idle_too}. */
 void host_drain_all(struct worker *w, bool idle_too);

@@ -19,6 +19,7 @@
 #define JOB_HEADERS_MAX 4096    /* bytes of the HEADERS of a request */
 
 struct account;
+struct host;
 struct relay;
 struct relay_setup;
 struct ssl_ctx_st;
@@ -26,6 +27,7 @@ struct worker;
 
 enum message_kind {
 	MESSAGE_ACCEPT,    /* main: a new connection */
+	MESSAGE_HOST,      /* a host's connection, from another worker */
 	MESSAGE_ROUTES,    /* a worker: UUIDs have come */
 	MESSAGE_JOB,       /* host to tunnel */
 	MESSAGE_JOB_BACK,  /* tunnel to host */
@@ -63,6 +65,12 @@ struct message_accept {
 	bool relay; /* another relay's */
 	struct source source;
 	uint16_t port; /* of the peer */
+};
+
+/* To who counts it already; workers alone may free one with a host. */
+struct message_host {
+	struct message m;
+	struct host *host; /* owned; NULL: it stays, take it off the count */
 };
 
 struct message_cancel {

@@ -229,6 +229,9 @@ metrics_text(struct relay *r, size_t *len, struct err *err)
 	    sum->body_in);
 	counter(out, "body_sent_bytes_total", "Bytes of answers' bodies.",
 	    sum->body_out);
+	counter(out, "host_moves_total",
+	    "Hosts' connections that moved to the worker of their tunnel.",
+	    sum->moves);
 	counter(out, "tunnels_made_total", "Agents that were let in.",
 	    sum->tunnels);
 	by_reason(out, "reconnects_total",

@@ -2,6 +2,7 @@
 
 #include "common/log.h"
 #include "common/tls_memory.h"
+#include "relay/busy.h"
 #include "relay/directory.h"
 #include "relay/hop.h"
 #include "relay/host_search.h"
@@ -181,6 +182,9 @@ handle_message(struct worker *w, struct message *m)
 	switch (m->kind) {
 	case MESSAGE_ACCEPT:
 		accept_peer(w, (struct message_accept *)m);
+		break;
+	case MESSAGE_HOST:
+		host_arrive(w, (struct message_host *)m);
 		break;
 	case MESSAGE_ROUTES:
 		atomic_store(&w->wake_sent, false);
@@ -402,6 +406,9 @@ worker_start(struct worker *w, struct err *err)
 	sigset_t all, before;
 	int rc;
 
+	w->others = calloc(w->relay->worker_count, sizeof(*w->others));
+	if (w->others == NULL)
+		return err_set(err, ERR_MEMORY, "no memory for a worker");
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -410,6 +417,9 @@ worker_start(struct worker *w, struct err *err)
 	if (rc != 0)
 		return err_set(
 		    err, ERR_IO, "worker %u: %s", w->index, strerror(rc));
+	/* Time itself: then it is always busy, and nobody moves to it. */
+	if (pthread_getcpuclockid(w->thread, &w->clock) != 0)
+		w->clock = CLOCK_MONOTONIC;
 	return 0;
 }
 
@@ -419,15 +429,21 @@ worker_join(struct worker *w)
 	pthread_join(w->thread, NULL);
 }
 
+/* Without the loop that it is for: a host ends as if it had come. */
 static void
-free_mail(struct mail *mail)
+free_mail(struct worker *w, struct mail *mail)
 {
 	struct mail *next;
 
 	for (; mail != NULL; mail = next) {
+		struct message *m = (struct message *)mail;
+
 		next = mail->next;
-		message_free((struct message *)mail);
+		if (m->kind == MESSAGE_HOST)
+			host_arrive(w, (struct message_host *)m);
+		message_free(m);
 	}
+	host_free_all(w);
 }
 
 void
@@ -436,12 +452,12 @@ worker_free(struct worker *w)
 	if (w == NULL)
 		return;
 	if (w->loop != NULL) {
-		free_mail(loop_take(w->loop));
+		free_mail(w, loop_take(w->loop));
 		loop_timer_free(&w->drain_timer);
 		loop_timer_free(&w->search_timer);
 		loop_task_cancel(&w->own_task);
 	}
-	free_mail(w->own);
+	free_mail(w, w->own);
 	loop_free(w->loop);
 	tls_server_free(w->public);
 	tls_server_free(w->internal);
@@ -450,5 +466,6 @@ worker_free(struct worker *w)
 	setup_drop(w->setup);
 	slab_free(&w->hosts);
 	slab_free(&w->tunnels);
+	free(w->others);
 	free(w);
 }

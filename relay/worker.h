@@ -11,6 +11,7 @@
  */
 
 struct host;
+struct busy;
 struct host_cache;
 struct hop_link;
 struct peer_link;
@@ -30,6 +31,8 @@ struct worker {
 	struct http_settings host_settings; /* hosts, and agents at first */
 	struct conn_settings tunnel_settings;
 	pthread_t thread;
+	clockid_t clock;     /* the thread's processor time */
+	struct busy *others; /* owned; of all workers, as seen from here */
 	struct slab hosts;   /* requests under way -> struct host */
 	struct slab tunnels; /* -> struct side */
 	struct host_list all_hosts;
@@ -65,7 +68,7 @@ int worker_tls(struct ssl_ctx_st **public, struct ssl_ctx_st **internal,
     const struct relay *relay, const struct relay_setup *setup,
     struct err *err);
 
-/** worker_start(w, err): errors ERR_IO */
+/** worker_start(w, err): once all workers are made.  errors ERR_IO, ERR_MEMORY */
 int worker_start(struct worker *w, struct err *err);
 
 /** worker_join(w): after MESSAGE_QUIT. */

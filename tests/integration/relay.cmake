@@ -1,5 +1,5 @@
 # The relay alone, between hosts and agents that Python plays.
-foreach(part http tunnel streams slow config ops restart succession hostile access
+foreach(part http tunnel streams slow move config ops restart succession hostile access
     metrics admin)
   integration_test(relay_${part} relay_${part}.py)
 endforeach()

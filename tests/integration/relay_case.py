@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import re
 import secrets
 import socket
 import ssl
+import subprocess
 import unittest
 import uuid
 
@@ -162,3 +164,24 @@ class RelayCase(unittest.TestCase):
         self.assertEqual(answer.fields["cache-control"], "no-store")
         self.assertIn("date", answer.fields)
         self.assertIn(answer.fields["request-id"], answer.body.decode())
+
+
+class Scraper:
+    """Of a RelayCase: what the admin listener says of it."""
+
+    def get(self, path, status=200):
+        done = subprocess.run(
+            ["curl", "-sS", "--unix-socket", self.lab.path("admin.sock"), "-w",
+             "\n%{http_code} %{content_type}", "http://relay" + path],
+            capture_output=True, text=True, timeout=harness.PATIENCE)
+        body, _, last = done.stdout.rpartition("\n")
+        self.assertEqual(int(last.split()[0]), status, done.stdout)
+        self.kind = last.split(" ", 1)[1]
+        return body
+
+    def value(self, text, name, **labels):
+        want = ",".join('%s="%s"' % pair for pair in labels.items())
+        line = "attest_relay_" + name + ("{%s}" % want if want else "")
+        found = re.search("^%s (.*)$" % re.escape(line), text, re.M)
+        self.assertIsNotNone(found, "%s in\n%s" % (line, text))
+        return float(found.group(1))

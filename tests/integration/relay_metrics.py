@@ -15,24 +15,7 @@ NAMES = ("tunnels", "requests_total", "request_seconds", "wait_seconds",
          "cert_expiry_seconds", "build_info")
 
 
-class Metrics(relay_case.RelayCase):
-    def get(self, path, status=200):
-        done = subprocess.run(
-            ["curl", "-sS", "--unix-socket", self.lab.path("admin.sock"), "-w",
-             "\n%{http_code} %{content_type}", "http://relay" + path],
-            capture_output=True, text=True, timeout=harness.PATIENCE)
-        body, _, last = done.stdout.rpartition("\n")
-        self.assertEqual(int(last.split()[0]), status, done.stdout)
-        self.kind = last.split(" ", 1)[1]
-        return body
-
-    def value(self, text, name, **labels):
-        want = ",".join('%s="%s"' % pair for pair in labels.items())
-        line = "attest_relay_" + name + ("{%s}" % want if want else "")
-        found = re.search("^%s (.*)$" % re.escape(line), text, re.M)
-        self.assertIsNotNone(found, "%s in\n%s" % (line, text))
-        return float(found.group(1))
-
+class Metrics(relay_case.Scraper, relay_case.RelayCase):
     def test_health(self):
         self.assertEqual(self.get("/healthz"), "ok\n")
         self.assertEqual(self.get("/readyz"), "ready\n")
@@ -90,6 +73,7 @@ class Metrics(relay_case.RelayCase):
         self.assertEqual(self.value(text, "wait_seconds_count"), 3)
         self.assertEqual(self.value(text, "body_received_bytes_total"), 6)
         self.assertEqual(self.value(text, "tunnels_made_total"), 1)
+        self.assertEqual(self.value(text, "host_moves_total"), 0)
         echo.tunnel.close()
         self.lab.relay.wait_line(r"down: ")
         text = self.get("/metrics")

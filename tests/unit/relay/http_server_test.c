@@ -16,7 +16,8 @@
  * A server on a socket pair in a thread, a blocking client here.  The server
  * sends each body back; "/later" is answered at the end of the turn, "/deny"
  * before its body is read, and so is "/busy", but to come again; "/bad" is
- * answered with a field that is none.
+ * answered with a field that is none.  Behind "/move" it tries to leave for
+ * another loop, if there is one.
  */
 
 static char folder[] = "/tmp/attest-relay-http.XXXXXX";
@@ -30,6 +31,11 @@ struct server {
 	struct loop_task later;
 	struct buf kept;
 	pthread_t thread;
+	struct loop *next; /* where to go */
+	pthread_t next_thread;
+	struct mail letter;
+	struct loop_task move;
+	unsigned left, stayed;
 	unsigned requests, gone, done;
 	unsigned gone_inside; /* closings told while an answer was given */
 	unsigned last_status;
@@ -111,6 +117,31 @@ on_later(void *arg)
 	send_back(arg);
 }
 
+/* Behind the task that has written the answer. */
+static void
+on_move(void *arg)
+{
+	struct server *v = arg;
+
+	if (!http_leave(v->http)) {
+		v->stayed++;
+		return;
+	}
+	v->left++;
+	loop_stop(v->loop);
+	loop_post(v->next, &v->letter);
+}
+
+static void
+on_letter(void *arg, struct mail *mail)
+{
+	struct server *v = arg;
+
+	(void)mail;
+	v->loop = v->next;
+	http_enter(v->http, v->loop, &settings);
+}
+
 static void
 on_request(void *arg, struct http_server *s, struct buf *body)
 {
@@ -120,10 +151,16 @@ on_request(void *arg, struct http_server *s, struct buf *body)
 	v->requests++;
 	v->kept = *body;
 	buf_init(body, 0, false);
-	if (strcmp(v->path, "/later") == 0)
-		loop_soon(v->loop, &v->later);
-	else
+	if (strcmp(v->path, "/move") == 0) {
+		v->stayed += !http_leave(s); /* under way */
 		send_back(v);
+		v->stayed += !http_leave(s); /* not written */
+		loop_soon(v->loop, &v->move);
+	} else if (strcmp(v->path, "/later") == 0) {
+		loop_soon(v->loop, &v->later);
+	} else {
+		send_back(v);
+	}
 }
 
 static void
@@ -183,6 +220,7 @@ start(struct server *v)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	assert_int_equal(loop_new(&v->loop, no_mail, NULL, NULL), 0);
 	loop_task_init(&v->later, on_later, v);
+	loop_task_init(&v->move, on_move, v);
 	assert_int_equal(tls_server(&v->ctx, identity, false,
 			     span_of(tickets, sizeof(tickets)), NULL),
 	    0);
@@ -233,6 +271,8 @@ finish(struct server *v, SSL *ssl)
 	SSL_free(ssl);
 	close(fd);
 	pthread_join(v->thread, NULL);
+	if (v->next != NULL)
+		pthread_join(v->next_thread, NULL);
 	assert_int_equal(v->gone, 1);
 	loop_free(v->loop);
 	tls_server_free(v->ctx);
@@ -454,6 +494,47 @@ free_identity(void **state)
 	return system(command);
 }
 
+static void *
+run_next(void *arg)
+{
+	struct server *v = arg;
+
+	loop_run(v->next, NULL);
+	return NULL;
+}
+
+/* Between two requests it goes on in another thread, and at no other time. */
+static void
+moves_to_another_loop(void **state)
+{
+	struct server v;
+	SSL *ssl = start(&v);
+	struct loop *first = v.loop;
+	char out[4096];
+
+	(void)state;
+	assert_int_equal(loop_new(&v.next, on_letter, &v, NULL), 0);
+	assert_int_equal(pthread_create(&v.next_thread, NULL, run_next, &v), 0);
+	/* The second one is here already when the first has its answer. */
+	talk(ssl,
+	    "POST /move HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n1END."
+	    "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n2END.",
+	    out, sizeof(out), 2);
+	talk(ssl,
+	    "POST /move HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n3END.",
+	    out, sizeof(out), 1);
+	assert_non_null(strstr(out, "3END."));
+	talk(ssl,
+	    "POST /now HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n4END.",
+	    out, sizeof(out), 1);
+	assert_non_null(strstr(out, "4END."));
+	finish(&v, ssl);
+	loop_free(first);
+	assert_int_equal(v.requests, 4);
+	assert_int_equal(v.left, 1);
+	assert_int_equal(v.stayed, 5);
+}
+
 int
 main(void)
 {
@@ -463,6 +544,7 @@ main(void)
 		cmocka_unit_test(reads_over_the_body_of_who_shall_come_again),
 		cmocka_unit_test(says_100_before_a_body_that_is_wanted),
 		cmocka_unit_test(a_field_that_is_none_is_not_sent),
+		cmocka_unit_test(moves_to_another_loop),
 		cmocka_unit_test(a_head_without_a_body_has_none),
 		cmocka_unit_test(
 		    an_answer_over_the_queue_closes_behind_its_writer),
