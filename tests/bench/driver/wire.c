@@ -227,6 +227,14 @@ hand_out(struct wire *w, const uint8_t *ptr, size_t len)
 		buf_append(&w->in, span_of(ptr + took, len - took), NULL);
 }
 
+/* What the socket still holds is told by the loop: to ask it would be a system
+ * call for each message, which a plain connection does not make either. */
+static bool
+has_more(const struct wire *w)
+{
+	return w->ssl != NULL && SSL_has_pending(w->ssl) == 1;
+}
+
 static void
 read_all(struct wire *w)
 {
@@ -245,10 +253,10 @@ read_all(struct wire *w)
 						  LOOP_SCRATCH_LEN - len, 0);
 			if (rc > 0)
 				len += (size_t)rc;
-		} while (rc > 0 && w->ssl != NULL && len < LOOP_SCRATCH_LEN);
+		} while (rc > 0 && len < LOOP_SCRATCH_LEN && has_more(w));
 		if (len > 0)
 			hand_out(w, ptr, len);
-		if (rc > 0 && w->ssl != NULL)
+		if (rc > 0 && !w->closed && has_more(w))
 			continue;
 		if (rc <= 0 && outcome(w, rc, &wants_write) < 0)
 			gone(w, "closed by the peer");
