@@ -7,6 +7,7 @@
 
 #include "common/base64.h"
 #include "common/hex.h"
+#include "common/json_strict.h"
 
 /* Bodies carry measurements and registrations carry passphrases: what JSON
  * was parsed into is zeroed when it is given back.  The size lies in front. */
@@ -49,103 +50,10 @@ json_setup(void)
 	json_object_seed(0);
 }
 
-/* jansson recurses, so depth is judged before it sees the bytes. */
-static int
-check_depth(struct span in, struct err *err)
-{
-	bool text = false;
-	int depth = 0;
-	size_t i;
-
-	for (i = 0; i < in.len; i++) {
-		uint8_t c = in.ptr[i];
-
-		if (text) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				text = false;
-		} else if (c == '"') {
-			text = true;
-		} else if (c == '{' || c == '[') {
-			if (++depth > JSON_DEPTH_MAX)
-				return err_set(err, ERR_LIMIT,
-				    "JSON deeper than %d", JSON_DEPTH_MAX);
-		} else if (c == '}' || c == ']') {
-			depth--;
-		}
-	}
-	return 0;
-}
-
-/* Depth is at most JSON_DEPTH_MAX here. */
-static int
-check_values(json_t *v, struct err *err)
-{
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	switch (json_typeof(v)) {
-	case JSON_OBJECT:
-		if (json_object_size(v) > JSON_MEMBERS_MAX)
-			return err_set(err, ERR_LIMIT,
-			    "JSON object of %zu members, at most %d",
-			    json_object_size(v), JSON_MEMBERS_MAX);
-		json_object_foreach(v, name,
-		    member) if (check_values(member, err) != 0) return -1;
-		return 0;
-	case JSON_ARRAY:
-		json_array_foreach(
-		    v, i, member) if (check_values(member, err) != 0) return -1;
-		return 0;
-	case JSON_INTEGER:
-		if (json_integer_value(v) > JSON_NUMBER_MAX ||
-		    json_integer_value(v) < -JSON_NUMBER_MAX)
-			break;
-		return 0;
-	case JSON_REAL:
-		if (json_real_value(v) > (double)JSON_NUMBER_MAX ||
-		    json_real_value(v) < -(double)JSON_NUMBER_MAX)
-			break;
-		return 0;
-	default:
-		return 0;
-	}
-	return err_set(
-	    err, ERR_LIMIT, "JSON number outside +-2^53 (RFC 7493 2.2)");
-}
-
 int
 json_read(json_t **out, struct span in, size_t max, struct err *err)
 {
-	json_error_t why;
-	json_t *v;
-
-	if (in.len > max)
-		return err_set(err, ERR_LIMIT, "JSON of %zu bytes, at most %zu",
-		    in.len, max);
-	if (check_depth(in, err) != 0)
-		return -1;
-	v = json_loadb(
-	    (const char *)in.ptr, in.len, JSON_REJECT_DUPLICATES, &why);
-	/* why.text may quote the input: line and column say enough. */
-	if (v == NULL) {
-		(void)err_set(err, ERR_MALFORMED, "not JSON at %d:%d", why.line,
-		    why.column);
-		secret_wipe(&why, sizeof(why));
-		return -1;
-	}
-	if (!json_is_object(v)) {
-		json_decref(v);
-		return err_set(err, ERR_MALFORMED, "JSON: want an object");
-	}
-	if (check_values(v, err) != 0) {
-		json_decref(v);
-		return -1;
-	}
-	*out = v;
-	return 0;
+	return json_strict_read(out, in, max, err);
 }
 
 struct json_in

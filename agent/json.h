@@ -13,21 +13,13 @@
  */
 
 #define JSON_BODY_MAX 65536
-#define JSON_DEPTH_MAX 8
-#define JSON_MEMBERS_MAX 64
-#define JSON_NUMBER_MAX (INT64_C(1) << 53)
 #define JSON_POINTER_MAX 128
 
 /** json_setup(): once, before threads: memory of JSON is wiped when freed. */
 void json_setup(void);
 
-/**
- * json_read(out, in, max, err):
- * One object: UTF-8, no BOM, no duplicate names, I-JSON numbers, at most
- * JSON_DEPTH_MAX deep, JSON_MEMBERS_MAX members an object, ${max} bytes.
- *   lifetime  caller: json_decref()
- *   errors    ERR_MALFORMED; ERR_LIMIT: size, depth, members, numbers
- */
+/** json_read(out, in, max, err): one object of at most ${max} bytes, as
+ * common/json_strict.h reads it. */
 int json_read(json_t **out, struct span in, size_t max, struct err *err);
 
 /* A reader of one object's members; the first failure stays. */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base64.h"
+#include "common/json_strict.h"
 
 void
 json_setup(void)
@@ -12,112 +13,10 @@ json_setup(void)
 	json_object_seed(0);
 }
 
-/* jansson recurses, so depth is judged before it sees the bytes. */
-static int
-check_depth(struct span in, int max, struct err *err)
-{
-	bool text = false;
-	int depth = 0;
-
-	for (size_t i = 0; i < in.len; i++) {
-		uint8_t c = in.ptr[i];
-
-		if (text) {
-			if (c == '\\')
-				i++;
-			else if (c == '"')
-				text = false;
-		} else if (c == '"') {
-			text = true;
-		} else if (c == '{' || c == '[') {
-			if (++depth > max)
-				return err_set(
-				    err, ERR_LIMIT, "JSON deeper than %d", max);
-		} else if (c == '}' || c == ']') {
-			depth--;
-		}
-	}
-	return 0;
-}
-
-/* An integer is compared as one: a double would round 2^53 + 1 down. */
-static bool
-is_interoperable(const json_t *v)
-{
-	if (json_is_integer(v))
-		return json_integer_value(v) <= JSON_NUMBER_MAX &&
-		    json_integer_value(v) >= -JSON_NUMBER_MAX;
-	return json_real_value(v) <= (double)JSON_NUMBER_MAX &&
-	    json_real_value(v) >= -(double)JSON_NUMBER_MAX;
-}
-
-/* Depth is limited by now. */
-static int
-check_values(json_t *v, struct err *err)
-{
-	const char *name;
-	json_t *member;
-	size_t i;
-
-	if (json_is_object(v)) {
-		if (json_object_size(v) > JSON_MEMBERS_MAX)
-			return err_set(err, ERR_LIMIT,
-			    "JSON object of %zu members, at most %d",
-			    json_object_size(v), JSON_MEMBERS_MAX);
-		json_object_foreach(v, name,
-		    member) if (check_values(member, err) != 0) return -1;
-	} else if (json_is_array(v)) {
-		json_array_foreach(
-		    v, i, member) if (check_values(member, err) != 0) return -1;
-	} else if (json_is_number(v) && !is_interoperable(v)) {
-		return err_set(err, ERR_LIMIT,
-		    "JSON number outside +-2^53 (RFC 7493 2.2)");
-	}
-	return 0;
-}
-
-static int
-load(json_t **out, struct span in, struct err *err)
-{
-	json_error_t why;
-	json_t *v = json_loadb(
-	    (const char *)in.ptr, in.len, JSON_REJECT_DUPLICATES, &why);
-
-	if (v == NULL)
-		return err_set(err, ERR_MALFORMED, "not JSON at %d:%d",
-		    why.line, why.column);
-	if (!json_is_object(v)) {
-		json_decref(v);
-		return err_set(err, ERR_MALFORMED, "JSON: want an object");
-	}
-	*out = v;
-	return 0;
-}
-
 int
 json_read(json_t **out, struct span in, struct err *err)
 {
-	json_t *v = NULL;
-
-	if (in.len > JSON_BODY_MAX)
-		return err_set(err, ERR_LIMIT, "JSON of %zu bytes, at most %d",
-		    in.len, JSON_BODY_MAX);
-	if (check_depth(in, JSON_DEPTH_MAX, err) != 0 || load(&v, in, err) != 0)
-		return -1;
-	if (check_values(v, err) != 0) {
-		json_decref(v);
-		return -1;
-	}
-	*out = v;
-	return 0;
-}
-
-int
-json_read_line(json_t **out, struct span in, int depth, struct err *err)
-{
-	if (check_depth(in, depth, err) != 0)
-		return -1;
-	return load(out, in, err);
+	return json_strict_read(out, in, JSON_BODY_MAX, err);
 }
 
 int

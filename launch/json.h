@@ -10,25 +10,13 @@
 /* JSON from a service, a manager or QEMU, judged before it is used. */
 
 #define JSON_BODY_MAX 65536 /* docs/protocol.md 3 */
-#define JSON_DEPTH_MAX 8
-#define JSON_MEMBERS_MAX 64
-#define JSON_NUMBER_MAX (INT64_C(1) << 53)
 
 /** json_setup(): once, at the start: names are hashed with a random seed. */
 void json_setup(void);
 
-/**
- * json_read(out, in, err):
- * One object by the rules of docs/protocol.md 3: UTF-8, no BOM, no duplicate
- * names, I-JSON numbers, JSON_BODY_MAX bytes.
- *   lifetime  caller: json_decref()
- *   errors    ERR_MALFORMED; ERR_LIMIT: size, depth, members, numbers
- */
+/** json_read(out, in, err): one object of at most JSON_BODY_MAX bytes, as
+ * common/json_strict.h reads it. */
 int json_read(json_t **out, struct span in, struct err *err);
-
-/** json_read_line(out, in, depth, err): one object of QMP, at most ${depth}
- * deep; no duplicate names, and no other limit.  errors as above */
-int json_read_line(json_t **out, struct span in, int depth, struct err *err);
 
 /** json_write(out, object, err): compact.  errors ERR_MEMORY, ERR_INTERNAL */
 int json_write(struct secret *out, const json_t *object, struct err *err);

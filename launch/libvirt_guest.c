@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base64.h"
+#include "common/json_strict.h"
 #include "launch/domain_xml.h"
 #include "launch/json.h"
 #include "launch/libvirt_inside.h"
@@ -88,7 +89,7 @@ libvirt_guest_has_run(bool *has, const struct libvirt_guest *g)
 	    api->virDomainQemuMonitorCommand(
 		g->domain, "{\"execute\":\"query-status\"}", &text, 0) != 0)
 		return -1;
-	if (json_read_line(&o, span_str(text), QMP_DEPTH_MAX, NULL) == 0)
+	if (json_strict_deep(&o, span_str(text), QMP_DEPTH_MAX, NULL) == 0)
 		json_get_text(status, sizeof(status),
 		    json_object_get(o, "return"), "status");
 	json_decref(o);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/buf.h"
+#include "common/json_strict.h"
 #include "launch/json.h"
 #include "launch/wait.h"
 
@@ -90,7 +91,7 @@ qmp_decode(struct qmp_message *out, struct span line, struct err *err)
 	const json_t *id;
 
 	memset(out, 0, sizeof(*out));
-	if (json_read_line(&out->object, line, QMP_DEPTH_MAX, err) != 0)
+	if (json_strict_deep(&out->object, line, QMP_DEPTH_MAX, err) != 0)
 		return err_wrap(err, "QMP");
 	if (take_kind(out, err) != 0)
 		goto fail;

@@ -4,11 +4,12 @@
 #include "agent/json.h"
 #include "agent/register/register_impl.h"
 #include "common/conf_foreign.h"
+#include "common/json_strict.h"
 
 /*
  * YAML -> the same members as JSON.  Refused as in a configuration file:
  * anchors, aliases and tags (no alias bombs), duplicate keys, more than one
- * document, depth over JSON_DEPTH_MAX.  A scalar is its text, so that 0x7 and
+ * document, depth over JSON_STRICT_DEPTH_MAX.  A scalar is its text, so that 0x7 and
  * 1.50 arrive as they were written; but true, false and null mean themselves.
  */
 
@@ -166,7 +167,7 @@ read_value(struct reading *r)
 
 	if (r->event.type == YAML_SCALAR_EVENT)
 		return read_scalar(r);
-	if (++r->depth > JSON_DEPTH_MAX)
+	if (++r->depth > JSON_STRICT_DEPTH_MAX)
 		complain(r, "too many levels");
 	else if (r->event.type == YAML_SEQUENCE_START_EVENT)
 		v = read_list(r);

@@ -77,6 +77,7 @@ DOORS = (
      r"agent/vault/store(_\w+)?\.[ch]|relay/registry_db(_\w+)?\.[ch]"),
     (r"seccomp\.h", r"(agent|relay)/sandbox\.c"),
     (r"jansson\.h",
+     r"common/json_strict\.[ch]|"
      r"agent/(json|net/part_net|vault/owner_impl|net/service(_\w+)?|"
      r"register/\w+|cli/(cli(_\w+)?|offline_\w+|chain_print))\.[ch]|"
      r"launch/(answer|ask|check|flow|json|libvirt|qemu|qmp|qmp_sev|report|"
