@@ -251,6 +251,10 @@ def refused_without_limit(case):
     case.call("s0", "launch", FREE, status=403, problem="refused")
 
 
+def broke_the_tunnel(case):
+    case.call("s0", "launch", FREE, status=502, problem="agent-protocol")
+
+
 # What is done to the good one, and what is said of it.
 BROKEN = (
     (second_release, "released 2 times"),
@@ -288,6 +292,7 @@ BROKEN = (
     (rogue_answered, "a second guest of one launch blob was answered"),
     (closed_too_soon, "410 session-closed"),
     (refused_without_limit, "403 refused"),
+    (broke_the_tunnel, "502 agent-protocol"),
 )
 
 

@@ -62,6 +62,10 @@ class Vm:
     shown: int = 0  # as the agent counts them
 
 
+# Answers that a host may ask again after, and no fault here excuses.
+NEVER = ("agent-protocol", "agent-storage", "malformed")
+
+
 class History:
     def __init__(self):
         self.lock = threading.Lock()
@@ -325,7 +329,7 @@ class Checker:
                 call.problem == "in-progress" or \
                 (call.rogue and call.problem == "launch-blob-reused") or \
                 (limit and call.problem == "refused")
-            if not good:
+            if not good or call.problem in NEVER:
                 self.say("request %s: %d %s", call.request_id, call.status,
                          call.problem)
 

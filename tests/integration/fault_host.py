@@ -33,6 +33,14 @@ class Refused(Exception):
         self.call = call
 
 
+def member(body, name):
+    """Of an answer; what is no JSON is not to pass for a lost connection."""
+    try:
+        return json.loads(body)[name]
+    except (ValueError, KeyError, TypeError):
+        return "malformed"
+
+
 class Machine:
     """The hardware of a host, and what runs on it."""
 
@@ -171,9 +179,9 @@ class Host:
             call.ended = time.monotonic()
         if status == 200:
             call.seen = self.lab.written()
-            call.session = json.loads(body)["session-id"]
+            call.session = member(body, "session-id")
         else:
-            call.problem = json.loads(body)["type"].rpartition(":")[2]
+            call.problem = member(body, "type").rpartition(":")[2]
         call.answer = body
         call.status = status
         self.lab.events.happen("answered")

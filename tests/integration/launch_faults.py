@@ -71,7 +71,7 @@ class Schedule:
             host.drop()
 
     def run(self):
-        """What went wrong; the hosts that asked."""
+        """The hosts that asked; what went wrong is in self.wrong."""
         self.lab.events = fault_lab.Events()
         hosts = list(self.hosts())
         dice = random.Random("old %d" % self.plan.seed)
