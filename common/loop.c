@@ -17,6 +17,7 @@
 #define SOON_ROUNDS 4 /* a task may queue another; then a turn */
 
 TAILQ_HEAD(task_list, loop_task);
+LIST_HEAD(timer_list, loop_timer);
 
 struct signal_hook {
 	struct event *event;
@@ -34,8 +35,9 @@ struct loop {
 	void *arg;
 	struct task_list soon;
 	struct task_list slow;
+	struct timer_list starved; /* those that no event could be had for */
 	unsigned slow_max;
-	uint64_t round; /* of running tasks */
+	uint32_t round; /* of running tasks */
 	struct loop_grave *graves;
 	bool stopping;
 	struct signal_hook signals[SIGNALS_MAX];
@@ -107,6 +109,7 @@ loop_new(struct loop **out, loop_mail_fn *on_mail, void *arg, struct err *err)
 	l->slow_max = SLOW_DEFAULT;
 	TAILQ_INIT(&l->soon);
 	TAILQ_INIT(&l->slow);
+	LIST_INIT(&l->starved);
 	atomic_init(&l->inbox, NULL);
 	config = event_config_new();
 	l->scratch = malloc(LOOP_SCRATCH_LEN);
@@ -191,6 +194,40 @@ run_soon(struct loop *l)
 		run_tasks(l, &l->soon, SIZE_MAX);
 }
 
+static void
+feed(struct loop_timer *t)
+{
+	if (t->starved.le_prev != NULL)
+		LIST_REMOVE(t, starved);
+	t->starved.le_prev = NULL;
+}
+
+static void
+fire(struct loop_timer *t)
+{
+	if (t->due_ms == 0)
+		return;
+	t->due_ms = 0;
+	t->fn(t->arg);
+}
+
+/* Closing early beats staying for ever.  Who starves again waits a turn. */
+static void
+run_starved(struct loop *l)
+{
+	struct timer_list now = l->starved;
+	struct loop_timer *t;
+
+	if (LIST_EMPTY(&now))
+		return;
+	LIST_INIT(&l->starved);
+	LIST_FIRST(&now)->starved.le_prev = &now.lh_first;
+	while ((t = LIST_FIRST(&now)) != NULL) {
+		feed(t);
+		fire(t);
+	}
+}
+
 int
 loop_run(struct loop *l, struct err *err)
 {
@@ -198,13 +235,14 @@ loop_run(struct loop *l, struct err *err)
 		int flags = EVLOOP_ONCE;
 
 		if (!TAILQ_EMPTY(&l->soon) || !TAILQ_EMPTY(&l->slow) ||
-		    !fall_asleep(l))
+		    !LIST_EMPTY(&l->starved) || !fall_asleep(l))
 			flags |= EVLOOP_NONBLOCK;
 		if (event_base_loop(l->base, flags) < 0)
 			return err_set(
 			    err, ERR_IO, "event loop: %s", strerror(errno));
 		awake(l);
 		read_mail(l);
+		run_starved(l);
 		run_soon(l);
 		run_tasks(l, &l->slow, l->slow_max);
 		run_soon(l);
@@ -345,26 +383,10 @@ on_timer(evutil_socket_t fd, short events, void *arg)
 	(void)fd;
 	(void)events;
 	t->armed_ms = 0;
-	if (t->due_ms == 0)
-		return;
-	if (t->due_ms > now) {
+	if (t->due_ms > now)
 		arm(t, now);
-		return;
-	}
-	t->due_ms = 0;
-	t->fn(t->arg);
-}
-
-/* Closing early beats staying for ever. */
-static void
-on_at_once(void *arg)
-{
-	struct loop_timer *t = arg;
-
-	if (t->due_ms == 0)
-		return;
-	t->due_ms = 0;
-	t->fn(t->arg);
+	else
+		fire(t);
 }
 
 void
@@ -372,7 +394,6 @@ loop_timer_init(
     struct loop_timer *t, struct loop *l, void (*fn)(void *arg), void *arg)
 {
 	*t = (struct loop_timer){ .loop = l, .fn = fn, .arg = arg };
-	loop_task_init(&t->at_once, on_at_once, t);
 }
 
 void
@@ -385,7 +406,8 @@ loop_timer_set(struct loop_timer *t, uint64_t ms)
 		t->event = event_new(t->loop->base, -1, 0, on_timer, t);
 		if (t->event == NULL) {
 			/* Not here: who sets a timer is not done yet. */
-			loop_soon(t->loop, &t->at_once);
+			feed(t);
+			LIST_INSERT_HEAD(&t->loop->starved, t, starved);
 			return;
 		}
 	}
@@ -406,7 +428,7 @@ loop_timer_free(struct loop_timer *t)
 {
 	if (t->event != NULL)
 		event_free(t->event);
-	loop_task_cancel(&t->at_once);
+	feed(t);
 	t->event = NULL;
 	t->due_ms = 0;
 	t->armed_ms = 0;

@@ -94,7 +94,7 @@ void loop_fd_free(struct loop_fd *w);
 struct loop_task {
 	TAILQ_ENTRY(loop_task) link;
 	struct loop *loop; /* NULL: not queued */
-	uint64_t round;    /* in which it was queued */
+	uint32_t round;    /* in which it was queued */
 	bool slow;
 	void (*fn)(void *arg);
 	void *arg;
@@ -106,10 +106,10 @@ struct loop_task {
  */
 struct loop_timer {
 	struct loop *loop;
-	struct event *event;      /* owned; NULL until first set */
-	uint64_t due_ms;          /* 0: not set */
-	uint64_t armed_ms;        /* when the event fires; 0: it does not */
-	struct loop_task at_once; /* instead, without memory for an event */
+	struct event *event; /* owned; NULL until first set */
+	uint64_t due_ms;     /* 0: not set */
+	uint64_t armed_ms;   /* when the event fires; 0: it does not */
+	LIST_ENTRY(loop_timer) starved; /* without memory for an event */
 	void (*fn)(void *arg);
 	void *arg;
 };

@@ -20,6 +20,12 @@
 	"TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:"                       \
 	"TLS_CHACHA20_POLY1305_SHA256"
 #define GROUPS "X25519:P-256:P-384"
+/* Nothing with SHA-1 or SHA-224; and fewer of them for each connection to
+ * remember. */
+#define SIGNATURES                                                             \
+	"ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:"                      \
+	"RSA-PSS+SHA256:RSA-PSS+SHA384:RSA-PSS+SHA512:"                        \
+	"RSA+SHA256:RSA+SHA384:RSA+SHA512"
 #define CHAIN_MAX 8
 #define TICKET_LIFE_S 3600
 #define CLIENT_DEPTH 4
@@ -372,7 +378,8 @@ int
 tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
     struct span ticket_keys, struct err *err)
 {
-	char groups[] = GROUPS; /* OpenSSL's macro takes away const */
+	/* OpenSSL's macros take away const. */
+	char groups[] = GROUPS, signatures[] = SIGNATURES;
 	SSL_CTX *ctx;
 
 	*out = NULL;
@@ -383,6 +390,7 @@ tls_server(struct ssl_ctx_st **out, const struct tls_identity *id, bool tls12,
 	if (SSL_CTX_set_cipher_list(ctx, CIPHERS_12) != 1 ||
 	    SSL_CTX_set_ciphersuites(ctx, CIPHERS_13) != 1 ||
 	    SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
+	    SSL_CTX_set1_sigalgs_list(ctx, signatures) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, id->scope, sizeof(id->scope)) !=
 		1 ||
 	    set_tickets(ctx, ticket_keys) != 1 ||
@@ -401,7 +409,7 @@ tls_peer(
     struct ssl_ctx_st **out, const struct tls_identity *id, struct err *err)
 {
 	static const unsigned char scope[] = "attest-relay peer";
-	char groups[] = GROUPS;
+	char groups[] = GROUPS, signatures[] = SIGNATURES;
 	SSL_CTX *ctx;
 
 	*out = NULL;
@@ -411,6 +419,7 @@ tls_peer(
 	set_policy(ctx, false);
 	SSL_CTX_set_alpn_select_cb(ctx, NULL, NULL);
 	if (SSL_CTX_set1_groups_list(ctx, groups) != 1 ||
+	    SSL_CTX_set1_sigalgs_list(ctx, signatures) != 1 ||
 	    SSL_CTX_set_session_id_context(ctx, scope, sizeof(scope) - 1) !=
 		1 ||
 	    SSL_CTX_use_cert_and_key(ctx, id->cert, id->key, id->chain, 1) !=

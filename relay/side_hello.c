@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CLAIMS_FIRST 2
+#define CLAIMS_FIRST 1
 #define CLAIMS_TOLD 128 /* lines of the log, for one tunnel */
 #define RESULT_LEN 17   /* bytes of one entry of RESULTS */
 
