@@ -118,8 +118,10 @@ step(struct conn *c)
 		c->ops->open(c->arg);
 		if (c->state == CONN_OPEN) {
 			conn_watch(c);
-			/* Perhaps data came behind the handshake's end. */
-			read_some(c);
+			/* What came behind the handshake's end, and is not
+			 * the loop's to tell. */
+			if (c->ssl == NULL || SSL_has_pending(c->ssl) != 0)
+				read_some(c);
 		}
 		return;
 	}
@@ -372,8 +374,10 @@ on_event(void *arg, unsigned events)
 	struct conn *c = arg;
 
 	if (c->state == CONN_HANDSHAKE) {
-		/* Silent until its turn, or the loop would spin on it. */
-		loop_fd_want(&c->watch, 0);
+		/* Most have their turn at once.  Who has not is silent until
+		 * then, or the loop would spin on it. */
+		if (c->read.loop != NULL)
+			loop_fd_want(&c->watch, 0);
 		loop_slowly(c->loop, &c->read);
 		return;
 	}
