@@ -247,13 +247,13 @@ def overload(admitted=500):
         b.start_relay(b.relay_config(1, PINGS_OFF))
         bench.AGENT_LIMITS = limits
         add(b.agents(1), 1)
-        # A tenant may save up a second's requests; that second is not counted.
+        # A tenant may save up a second's requests, which must be spent first.
         steady = ["--warm-ms", 3000, "--seconds", 5]
         best = b.load(b.internal, "--connections", 16, "--rate",
-                      int(1.2 * admitted), *steady)["rps"]
+                      2 * admitted, *steady)["rps"]
         over = b.load(b.internal, "--connections", 256, "--rate",
                       10 * admitted, *steady)
-        row("goodput at 10 times the admitted rate (%d/s), against 1.2 times" %
+        row("goodput at 10 times the admitted rate (%d/s), against twice" %
             admitted, ">= 90 % of the peak",
             "%.0f/s of %.0f/s, %.0f %%; %d refused with %d" % (
                 over["rps"], best, 100 * over["rps"] / best, over["refused"],
@@ -261,31 +261,35 @@ def overload(admitted=500):
             0.9 * best <= over["rps"] <= 1.1 * admitted)
     finally:
         b.close()
-    saturated("kept connections", [16, 32, 64])
-    saturated("fresh connections", [8, 16, 32], "--fresh")
+    saturated("kept connections")
+    saturated("fresh connections", "--fresh")
 
 
-def saturated(what, counts, *flags, reps=3):
-    """More hosts than can be served, and ten times as many."""
+def saturated(what, *flags, hosts=16, reps=5):
+    """As many hosts as keep all processors busy, and ten times as many; and
+    what haproxy makes of them, which shares the machine's caches and our
+    driver."""
     b = bench.Bench()
     try:
         b.start_relay(b.relay_config(1, PINGS_OFF))
         add(b.agents(1), 1)
-        got = {n: [] for n in [*counts, 10 * counts[-1]]}
+        ports = {"relay": b.internal, "haproxy": b.haproxy(b.backend())[0]}
+        got = {(name, n): [] for name in ports for n in (hosts, 10 * hosts)}
         for _ in range(reps):
-            for n, runs in got.items():
-                runs.append(b.load(b.internal, "--connections", n, *flags,
+            for (name, n), runs in got.items():
+                runs.append(b.load(ports[name], "--connections", n, *flags,
                                    "--warm-ms", 1000, "--seconds", 3))
-        rps = {n: median([run["rps"] for run in runs])
-               for n, runs in got.items()}
-        most, peak = max(rps), max(rps[n] for n in counts)
+        rps = {key: median([run["rps"] for run in runs])
+               for key, runs in got.items()}
         failed = sum(run["lost"] + run["refused"] + run["wrong"]
-                     for run in got[most])
-        row("goodput of %d hosts on %s, against the best of %s" % (
-            most, what, ", ".join(str(n) for n in counts)),
-            ">= 90 % of the peak", "%.0f/s of %.0f/s, %.0f %%; %d failed" % (
-                rps[most], peak, 100 * rps[most] / peak, failed),
-            rps[most] >= 0.9 * peak and failed == 0)
+                     for run in got["relay", 10 * hosts])
+        few, many = rps["relay", hosts], rps["relay", 10 * hosts]
+        row("goodput of %d hosts on %s, against %d that saturate the machine" %
+            (10 * hosts, what, hosts), ">= 90 % of the peak",
+            "%.0f/s of %.0f/s, %.0f %% (haproxy %.0f %%); %d failed" % (
+                many, few, 100 * many / few, 100 * rps[
+                    "haproxy", 10 * hosts] / rps["haproxy", hosts], failed),
+            many >= 0.9 * few and failed == 0)
     finally:
         b.close()
 
