@@ -108,7 +108,7 @@ hold(int fd)
 	struct stat st;
 
 	return flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
-	    st.st_nlink == 1;
+	    st.st_nlink > 0;
 }
 
 int

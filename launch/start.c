@@ -9,7 +9,7 @@
 
 #define GUARD_S 60   /* it gets to destroy the guest before we end */
 #define UNDO_S 60    /* libvirt gets for what else is to be undone */
-#define ORPHANS_S 10 /* it gets for each guest of a killed launch */
+#define ORPHANS_S 10 /* it gets for the guests of killed launches */
 
 static enum outcome
 open_libvirt(struct start *s, struct err *err)
@@ -288,12 +288,14 @@ undo(struct start *s)
 static enum outcome
 prepare(struct start *s, struct err *err)
 {
+	const struct sweep_rule orphans = { .report = &s->flow.report,
+		.each_s = ORPHANS_S,
+		.all_s = ORPHANS_S };
 	struct err left = { 0 };
 
 	if (record_folder(&s->folder, s->flow.o.state, err) != 0)
 		return OUTCOME_USAGE;
-	if (sweep_folder(&s->flow.report, s->folder, ORPHANS_S, &left) !=
-	    OUTCOME_OK)
+	if (sweep_folder(&orphans, s->folder, &left) != OUTCOME_OK)
 		report_say("%s", left.msg);
 	if (record_new(&s->record, s->folder, err) != 0)
 		return OUTCOME_USAGE;

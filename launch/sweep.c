@@ -10,6 +10,7 @@
 
 #include "launch/clean.h"
 #include "launch/options.h"
+#include "launch/wait.h"
 
 /* A guest whose start was asked for, and not answered, does not come after
  * libvirt has been there for so long. */
@@ -93,11 +94,11 @@ sweep_one(const struct report *report, int folder, const char *name,
 }
 
 enum outcome
-sweep_folder(const struct report *report, int folder, unsigned patience_s,
-    struct err *err)
+sweep_folder(const struct sweep_rule *rule, int folder, struct err *err)
 {
 	int fd = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *all = fd < 0 ? NULL : fdopendir(fd);
+	int64_t until = wait_now_ms() + (int64_t)rule->all_s * 1000;
 	enum outcome rc = OUTCOME_OK;
 	const struct dirent *entry;
 
@@ -107,9 +108,11 @@ sweep_folder(const struct report *report, int folder, unsigned patience_s,
 			(void)close(fd);
 		return OUTCOME_USAGE;
 	}
-	while ((entry = readdir(all)) != NULL) {
-		enum outcome one =
-		    sweep_one(report, folder, entry->d_name, patience_s, err);
+	/* What is left over is the next sweep's. */
+	while ((rule->all_s == 0 || wait_now_ms() < until) &&
+	    (entry = readdir(all)) != NULL) {
+		enum outcome one = sweep_one(
+		    rule->report, folder, entry->d_name, rule->each_s, err);
 
 		if (one != OUTCOME_OK)
 			rc = one;
@@ -130,7 +133,10 @@ sweep(int argc, char **argv)
 	if (options_parse(&o, OPT_STATE | OPT_JSON, argc, argv, &err) == 0) {
 		report.json = o.json;
 		if (record_folder(&folder, o.state, &err) == 0)
-			rc = sweep_folder(&report, folder, o.libvirt_s, &err);
+			rc = sweep_folder(
+			    &(struct sweep_rule){
+				.report = &report, .each_s = o.libvirt_s },
+			    folder, &err);
 	}
 	if (rc != OUTCOME_OK)
 		(void)report_end(&report, rc, NULL, &err);
