@@ -86,8 +86,11 @@ conn_io_fill(SSL *ssl, int fd, uint8_t *ptr, size_t cap, bool *more,
 			continue;
 		}
 		want = SSL_get_error(ssl, rc);
-		if (want == SSL_ERROR_WANT_READ || want == SSL_ERROR_WANT_WRITE)
+		if (want == SSL_ERROR_WANT_READ)
 			return len;
+		/* WANT_WRITE is an answer to a key update that does not go
+		 * out: the peer asks on and does not read, and the socket
+		 * would tell of its bytes for ever. */
 		*fatal = true;
 		*clean = want == SSL_ERROR_ZERO_RETURN;
 		ERR_clear_error();

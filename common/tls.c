@@ -325,6 +325,8 @@ set_policy(SSL_CTX *ctx, bool tls12)
 	SSL_CTX_set_mode(ctx,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	/* Or one read would go on as long as a peer sends key updates. */
+	SSL_CTX_clear_mode(ctx, SSL_MODE_AUTO_RETRY);
 	/* One read() for many records instead of two for each. */
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_max_early_data(ctx, 0);
