@@ -158,7 +158,7 @@ serve(struct control *c, int fd)
 	struct buf out;
 	int rc = -1;
 
-	buf_init(&out, OWNER_OUT_MAX, false);
+	buf_init(&out, OWNER_OUT_MAX, true); /* a TIK may be in it */
 	set_patience(fd);
 	if (check_peer(fd, &err) == 0 &&
 	    control_read_question(&head, &body, fd, &err) == 0 &&

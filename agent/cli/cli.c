@@ -108,7 +108,7 @@ ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
 	struct span text;
 	int rc = -1;
 
-	buf_init(&answer, OWNER_OUT_MAX + 1, false);
+	buf_init(&answer, OWNER_OUT_MAX + 1, true);
 	if (state_open(&state, cli->state_dir, err) != 0)
 		return -1;
 	rc = control_ask(&answer, &state, op, in, err);

@@ -425,7 +425,7 @@ batch(struct gate *g, bool net, bool owner)
 	struct err err = { 0 };
 	int rc;
 
-	buf_init(&q.out, OWNER_OUT_MAX, false);
+	buf_init(&q.out, OWNER_OUT_MAX, true); /* a TIK may be in it */
 	rc = vault_begin(g->o.vault, &err);
 	/* Even if the disk fails: questions are read, and answered so. */
 	if (net)

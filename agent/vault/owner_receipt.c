@@ -12,10 +12,13 @@ put_bytes(json_t *to, const char *name, const uint8_t *bytes, size_t len)
 {
 	char text[16384];
 
-	if (base64_len(len) < sizeof(text))
-		(void)json_object_set_new(to, name,
-		    json_string(base64_encode(
-			text, sizeof(text), span_of(bytes, len))));
+	if (base64_len(len) >= sizeof(text))
+		return;
+	(void)json_object_set_new(to, name,
+	    json_string(
+		base64_encode(text, sizeof(text), span_of(bytes, len))));
+	/* The TIK may be among them (T18); jansson wipes its own copies. */
+	secret_wipe(text, base64_len(len));
 }
 
 /* number:8 with-tik:1 */

@@ -196,6 +196,32 @@ class Canaries(harness.LabTest):
 
     @unittest.skipIf(SANITIZED, "freed memory is kept for its reports")
     @unittest.skipIf(os.geteuid() != 0, "root may look at the undumpable")
+    def test_tik_that_was_exported_leaves(self):
+        """receipts.keep-tik: what the owner was given stays nowhere else."""
+        config = self.lab.file("agent.yaml", "receipts: {keep-tik: yes}\n")
+        self.owner.stop()
+        self.owner.start(config=config)
+        state, answer = self.lab.path("guest"), self.lab.path("answer")
+        self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", state)
+        self.lab.host("step-validate", state, "--out", answer)
+        with open(state, encoding="utf-8") as saved:
+            tik = bytes.fromhex(json.load(saved)["guest"]["tik"])
+        number = json.loads(self.owner.cli(
+            "receipts", "list", "--json").stdout.splitlines()[0])["receipt"]
+        self.owner.cli("vm", "remove", "web1")
+        for _ in range(3):
+            bundle = json.loads(self.owner.cli(
+                "receipts", "export", str(number), "--with-tik").stdout)
+            self.assertEqual(base64.b64decode(bundle["tik"]), tik)
+        self.owner.cli("status")
+        for pid in (part(self.owner, "part-vault"),
+                    self.owner.process.child.pid):
+            core = self.memory(pid)
+            for form in forms(tik):
+                self.assertNotIn(form, core)
+
+    @unittest.skipIf(SANITIZED, "freed memory is kept for its reports")
+    @unittest.skipIf(os.geteuid() != 0, "root may look at the undumpable")
     def test_passphrase_and_keys_leave(self):
         """T18, T24: after the end of a launch, nowhere."""
         before = set(os.listdir(self.lab.folder))
