@@ -19,15 +19,51 @@ vault_cek_by_key(const struct vault *v, const uint8_t key[SEV_SHA256_LEN])
 	return NULL;
 }
 
-const struct vault_cek *
-vault_cek_by_chip(const struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN])
+static bool
+is_of(const struct vault_fetched *f, const uint8_t cpu_id[VAULT_CPU_ID_LEN])
 {
+	return f->wait_ms != 0 &&
+	    memcmp(f->cpu_id, cpu_id, VAULT_CPU_ID_LEN) == 0;
+}
+
+bool
+vault_cek_is_fresh(
+    const struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN])
+{
+	int64_t now = times_boot_ms(&v->clock);
 	size_t i;
 
-	for (i = 0; i < v->cek_count; i++)
-		if (memcmp(v->ceks[i].cpu_id, cpu_id, VAULT_CPU_ID_LEN) == 0)
-			return &v->ceks[i];
-	return NULL;
+	for (i = 0; i < VAULT_FETCHED_MAX; i++)
+		if (is_of(&v->fetched[i], cpu_id))
+			return now - v->fetched[i].at_boot_ms <
+			    v->fetched[i].wait_ms;
+	return false;
+}
+
+/* In the place of the oldest, if the chip has none. */
+static void
+note_fetched(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN])
+{
+	struct vault_fetched *at = &v->fetched[0];
+	size_t i;
+
+	for (i = 0; i < VAULT_FETCHED_MAX; i++) {
+		struct vault_fetched *f = &v->fetched[i];
+
+		if (is_of(f, cpu_id)) {
+			at = f;
+			break;
+		}
+		if (f->wait_ms == 0 || f->at_boot_ms < at->at_boot_ms)
+			at = f;
+	}
+	if (!is_of(at, cpu_id))
+		*at = (struct vault_fetched){ .wait_ms = VAULT_FETCHED_MS / 2 };
+	memcpy(at->cpu_id, cpu_id, sizeof(at->cpu_id));
+	at->at_boot_ms = times_boot_ms(&v->clock);
+	at->wait_ms *= 2;
+	if (at->wait_ms > VAULT_FETCHED_MAX_MS)
+		at->wait_ms = VAULT_FETCHED_MAX_MS;
 }
 
 static int
@@ -121,6 +157,7 @@ vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 	    judge_cek(v, &parsed, err) != 0 ||
 	    sev_cert_fingerprint(cek.key, &parsed, err) != 0)
 		return -1;
+	note_fetched(v, cpu_id);
 	if (vault_cek_by_key(v, cek.key) != NULL)
 		return 0;
 	if (v->cek_count >= VAULT_CEKS_MAX)

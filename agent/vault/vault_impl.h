@@ -15,8 +15,11 @@
 #define VAULT_REFUSED_MS 1000   /* ... and minute */
 #define VAULT_VERDICTS 64       /* judged chains that are remembered */
 #define VAULT_CEK_RETRY_S 30
-#define VAULT_EXPLAINS_MAX 8      /* misses that wait to be explained */
-#define VAULT_EXPLAIN_KEYS_MAX 16 /* sessions tried for one, newest first */
+#define VAULT_FETCHED_MAX 64
+#define VAULT_FETCHED_MS 600000      /* doubled each time ... */
+#define VAULT_FETCHED_MAX_MS 3600000 /* ... up to this */
+#define VAULT_EXPLAINS_MAX 8         /* misses that wait to be explained */
+#define VAULT_EXPLAIN_KEYS_MAX 16    /* sessions tried for one, newest first */
 
 struct vault_vm {
 	struct registration *reg;
@@ -36,9 +39,16 @@ struct vault_vm {
 
 /* A CEK that the key server gave. */
 struct vault_cek {
-	uint8_t key[SEV_SHA256_LEN]; /* its fingerprint */
-	uint8_t cpu_id[VAULT_CPU_ID_LEN];
+	uint8_t key[SEV_SHA256_LEN];      /* its fingerprint */
+	uint8_t cpu_id[VAULT_CPU_ID_LEN]; /* by which; nothing proves it */
 	uint8_t cert[SEV_CERT_LEN];
+};
+
+/* A chip for which one came of late: no other is asked for meanwhile. */
+struct vault_fetched {
+	uint8_t cpu_id[VAULT_CPU_ID_LEN];
+	int64_t at_boot_ms;
+	int64_t wait_ms; /* from then on; 0: unused */
 };
 
 struct vault_verdict {
@@ -78,6 +88,7 @@ struct vault {
 	struct vault_verdict verdicts[VAULT_VERDICTS];
 	struct vault_cek *ceks; /* owned */
 	size_t cek_count;
+	struct vault_fetched fetched[VAULT_FETCHED_MAX];
 	struct policy_blocklist blocked; /* for all VMs */
 	struct vault_explain explains[VAULT_EXPLAINS_MAX];
 	size_t explain_count;
@@ -218,10 +229,13 @@ void vault_explain_ready(struct vault *v);
 /** vault_forget_explains(v): wipe. */
 void vault_forget_explains(struct vault *v);
 
-/** vault_cek_by_key(v, key), vault_cek_by_chip(v, cpu_id): NULL: none. */
+/** vault_cek_by_key(v, key): NULL: none. */
 const struct vault_cek *vault_cek_by_key(
     const struct vault *v, const uint8_t key[SEV_SHA256_LEN]);
-const struct vault_cek *vault_cek_by_chip(
+
+/** vault_cek_is_fresh(v, cpu_id): what the key server has for that chip came
+ * so lately that it need not be asked again. */
+bool vault_cek_is_fresh(
     const struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN]);
 
 /** vault_load_ceks(v, err), vault_load_blocked(v, err): from the store, once

@@ -122,16 +122,18 @@ judge_request(
 
 /*
  * The CEK lacks AMD's signature.  The vault fetches nothing: it says which one
- * it wants, and the host asks again.  A chip whose CEK is here already, with
- * another key, is not the chip of this chain.
+ * it wants, and the host asks again.  If one has come for that chip, and is
+ * another, then the host lies, or the key server does: what AMD signed does
+ * not say whose it is.  So the host is refused, but the server is asked again
+ * some time.
  */
 static void
 want_cek(struct vault_launch_answer *out, struct vault *v, struct vault_vm *vm,
     const struct vault_launch *in, struct err *why)
 {
-	if (in->has_cpu_id && vault_cek_by_chip(v, in->cpu_id) != NULL) {
+	if (in->has_cpu_id && vault_cek_is_fresh(v, in->cpu_id)) {
 		(void)err_set(why, ERR_UNTRUSTED,
-		    "cpu-id is that of a chip with another CEK");
+		    "the key server has another CEK for this cpu-id");
 		refuse(out, v, vm, in, why);
 		return;
 	}
