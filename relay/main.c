@@ -1,4 +1,5 @@
 #include "common/log.h"
+#include "common/loop_memory.h"
 #include "common/tls_memory.h"
 #include "relay/serve.h"
 
@@ -112,6 +113,7 @@ main(int argc, char **argv)
 	int opt;
 
 	tls_memory();
+	loop_memory();
 	while ((opt = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {
 		switch (opt) {
 		case 'c':

@@ -63,7 +63,7 @@ DOORS = (
     (r"yaml\.h", r"common/conf(_foreign)?\.c|agent/register/register_yaml\.c"),
     (r"libxml/.*", r"agent/register/register_xml\.c|launch/domain_xml\.c"),
     (r"libwebsockets\.h", r"agent/net/tunnel_ws\.c"),
-    (r"event2/.*", r"common/(loop|conn|conn_dial)\.c"),
+    (r"event2/.*", r"common/(loop|loop_memory|conn|conn_dial)\.c"),
     (r"openssl/(ssl|x509v3)\.h",
      r"common/(tls|tls_peer|conn|conn_io)\.c|agent/net/tunnel_(tls|ws)\.c"),
     (r"openssl/.*",
