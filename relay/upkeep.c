@@ -14,12 +14,15 @@ on_trim(void *arg)
 {
 	struct upkeep *u = arg;
 	uint32_t now = atomic_load(&u->relay->connections);
+	bool due = now + TRIM_LEAST < u->trimmed_at / 2 ||
+	    now / 2 > u->trimmed_at + TRIM_LEAST;
 
-	if (now + TRIM_LEAST < u->trimmed_at / 2 ||
-	    now / 2 > u->trimmed_at + TRIM_LEAST) {
+	/* Once more, too: who has left is not counted, but freed later. */
+	if (due || u->trim_again) {
 		malloc_trim(0);
 		u->trimmed_at = now;
 	}
+	u->trim_again = due;
 	loop_timer_set(&u->trim, TRIM_MS);
 }
 

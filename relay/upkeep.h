@@ -15,6 +15,7 @@ struct upkeep {
 	struct loop_timer trim;
 	struct loop_timer prune;
 	uint64_t prune_ms;
+	bool trim_again;     /* the last look found much */
 	uint32_t trimmed_at; /* connections at the last look */
 };
 

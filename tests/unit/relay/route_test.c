@@ -274,6 +274,59 @@ a_fourth_tunnel_in_a_minute_flaps(void **state)
 	keyring_free(k);
 }
 
+#define STORM 3000
+
+/* Every key joins; ${old}: the slot of the tunnel that it had, 0: none. */
+static void
+all_join(
+    struct keyring *k, struct account *a, unsigned first, unsigned old_first)
+{
+	for (unsigned i = 0; i < STORM; i++) {
+		uint8_t key[UUID_KEY_LEN] = { (uint8_t)i, (uint8_t)(i >> 8) };
+		struct keyring_join j =
+		    join_of(first + i, a, first * UINT64_C(100));
+		struct handle old;
+		bool flaps;
+
+		assert_int_equal(
+		    keyring_join(k, key, &j, &old, &flaps, NULL), 0);
+		assert_int_equal(old.slot, old_first > 0 ? old_first + i : 0);
+		assert_false(flaps);
+	}
+}
+
+static void
+all_leave(struct keyring *k, unsigned first)
+{
+	for (unsigned i = 0; i < STORM; i++) {
+		uint8_t key[UUID_KEY_LEN] = { (uint8_t)i, (uint8_t)(i >> 8) };
+		struct handle tunnel = { 0, first + i, first + i };
+
+		keyring_leave(k, key, tunnel, first * UINT64_C(100));
+	}
+}
+
+static void
+many_keys_are_kept_apart_and_forgotten(void **state)
+{
+	struct account account = { .max = { [ACCOUNT_TUNNELS] = STORM } };
+	struct keyring *k;
+
+	(void)state;
+	assert_int_equal(keyring_new(&k, NULL), 0);
+	all_join(k, &account, 1, 0);
+	all_join(k, &account, 10000, 1);
+	all_leave(k, 10000);
+	assert_int_equal(account.held[ACCOUNT_TUNNELS], 0);
+	all_join(k, &account, 20000, 0);
+	all_leave(k, 20000);
+	/* A minute later nothing is known of them, but their memory. */
+	all_join(k, &account, 30000, 0);
+	all_join(k, &account, 40000, 30000);
+	assert_int_equal(account.held[ACCOUNT_TUNNELS], STORM);
+	keyring_free(k);
+}
+
 int
 main(void)
 {
@@ -295,6 +348,7 @@ main(void)
 		cmocka_unit_test(siphash_is_siphash),
 		cmocka_unit_test(the_newest_tunnel_of_a_key_wins),
 		cmocka_unit_test(a_fourth_tunnel_in_a_minute_flaps),
+		cmocka_unit_test(many_keys_are_kept_apart_and_forgotten),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
