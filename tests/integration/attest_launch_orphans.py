@@ -277,6 +277,17 @@ class Hung(OrphanTest):
         self.assertEqual(self.records(), [])
         self.assert_no_guest()
 
+    def test_killed_in_the_middle_of_the_start(self):
+        """libvirtd, and what it was about to start."""
+        process = self.hold(IN_START + "=@wait", "session of the owner")
+        self.host.kill()
+        self.host.fault("")
+        self.host.start()
+        self.assertEqual(process.wait(), 4)
+        # libvirtd ends by itself what it had not finished starting.
+        self.assertIn(self.sweep().get(self.name), (None, "later"))
+        self.assert_no_guest()
+
     def test_from_the_beginning(self):
         self.stop_daemon()
         done = self.launch("--libvirt-timeout", "2", "--transient", self.file(

@@ -5,9 +5,10 @@ foreach(part service qemu)
 endforeach()
 # The real libvirtd, QEMU and OVMF, behind tests/emulator.
 integration_test(attest_launch_libvirt attest_launch_libvirt.py)
-set_tests_properties(integration.attest_launch_libvirt PROPERTIES TIMEOUT 600)
 # Launchers and guards killed together, and a daemon that hangs.
 integration_test(attest_launch_orphans attest_launch_orphans.py)
+set_tests_properties(integration.attest_launch_libvirt
+  integration.attest_launch_orphans PROPERTIES TIMEOUT 600)
 integration_test(attest_launch_examples attest_launch_examples.py)
 integration_test(attest_launch_kubevirt attest_launch_kubevirt.py)
 # What a guest does with its secret.

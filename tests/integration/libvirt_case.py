@@ -72,13 +72,15 @@ class LibvirtTest(unittest.TestCase):
         self.host.forget()
         self.host.fault("")
         self.name = "web-" + secrets.token_hex(3)
+        self.state_folder = self.lab.path("launches-" + self.name)
 
     def file(self, xml):
         return self.lab.file(self.name + ".xml", xml)
 
     def launches(self):
-        """Where attest-launch keeps those under way."""
-        return self.lab.path("launches")
+        """Where attest-launch keeps those under way; a killed one may be
+        kept for longer than its test."""
+        return self.state_folder
 
     def command(self, *flags, reach=None):
         return [*self.lab.on("compute"), LAUNCH, "start", "--connect",
