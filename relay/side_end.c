@@ -22,6 +22,9 @@ side_goaway(void *arg, const struct frame_goaway *goaway)
 {
 	struct side *s = arg;
 
+	/* Saying it again changes nothing, and would fill the log. */
+	if (s->agent_leaves)
+		return;
 	log_info(
 	    &s->subject, "the agent is going away (code %u)", goaway->code);
 	s->agent_leaves = true;

@@ -211,6 +211,21 @@ class Streams(RelayCase):
         fake_agent.Echo(t)
         self.assertEqual(self.ask(b"y").body, b"y")
 
+    def test_t21_one_farewell_is_enough(self):
+        t = self.tunnel(claim=[self.vm])
+        c = self.client()
+        c.send(self.head(length=1) + "x")
+        stream = t.request()[0]
+        for _ in range(100):
+            t.send(GOAWAY, 0, tlvs((T_CODE, number(0)), (0x70, number(stream)),
+                                   (0x71, number(0)), (0x72, number(0))))
+        t.respond(stream, body=b"bye")
+        self.assertEqual(c.answer().body, b"bye")
+        self.assertEqual(t.wait_close(), 1000)
+        self.lab.relay.wait_line("tunnel acme/.*: down")
+        self.assertEqual(len([line for line in self.lab.relay.lines
+                              if "the agent is going away" in line]), 1)
+
     def test_tunnel_lost_is_told(self):
         t = self.tunnel(claim=[self.vm])
         c = self.client()
