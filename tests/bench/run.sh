@@ -9,6 +9,9 @@
 #                                           launch; or all
 #   tests/bench/run.sh cluster [hop|failover]
 #   tests/bench/run.sh launches [HOSTS [EACH]]
+#   tests/bench/run.sh restarts [SECONDS [EVERY [RATE]]]   launches over rolling
+#                                           restarts: 120 s, one every 5 s, 200
+#                                           a second; each kind in turn
 set -eu
 cd "$(dirname "$0")/../.."
 
@@ -25,6 +28,14 @@ speed | scale | cluster | launches)
 	what=$1
 	shift
 	exec "$py" "tests/bench/$what.py" "$@"
+	;;
+restarts)
+	export RESTART_SECONDS=${2:-120} RESTART_EVERY=${3:-5} \
+	    RESTART_RATE=${4:-200} RESTART_HOSTS=${RESTART_HOSTS:-512}
+	cd tests/integration
+	case=relay_restart.Restart
+	exec "$py" -m unittest "$case.test_takeover_keepalive" \
+	    "$case.test_takeover_fresh_connections" "$case.test_restart"
 	;;
 esac
 quick=

@@ -1,12 +1,17 @@
 #include "tests/host/load.h"
 
 #include <jansson.h>
+#include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "tests/host/file.h"
+
+#define LATE_MS 100 /* behind its time, as no host was free */
 
 /* What is launched: a UUID, and the secret that must come of it. */
 struct target {
@@ -20,16 +25,33 @@ struct targets {
 	struct secret file; /* what the UUIDs point into */
 };
 
+/* What all hosts have in common: what is next, and when. */
+struct pace {
+	double start_ms;
+	double period_ms; /* between two launches; 0: no rate */
+	double until_ms;  /* of the last one; 0: each host has its number */
+	unsigned long last;
+	atomic_ulong next;
+};
+
+/* One launch that is due. */
+struct turn {
+	unsigned long number;
+	double due_ms;
+};
+
 /* One thread's work and its result. */
 struct worker {
 	pthread_t thread;
 	const struct targets *targets;
 	struct machine *m;
 	const struct options *o;
+	struct pace *pace;
 	unsigned number;
 	bool running;
 	double *took_ms; /* owned, one a launch that went well */
-	unsigned long ok, outcomes[HOST_WRONG + 1], mixed;
+	size_t took_cap;
+	unsigned long begun, late, ok, outcomes[HOST_WRONG + 1], mixed;
 	struct tally tally;
 	struct err first; /* failure, for a person */
 };
@@ -95,9 +117,53 @@ targets_free(struct targets *t)
 }
 
 static void
-one_launch(struct worker *w, struct host *h, const struct target *target)
+note_time(struct worker *w, double took_ms)
 {
-	double start = post_now_ms();
+	size_t cap = w->took_cap == 0 ? 64 : w->took_cap * 2;
+	double *more;
+
+	if (w->ok == w->took_cap) {
+		more = realloc(w->took_ms, cap * sizeof(*more));
+		if (more == NULL)
+			abort();
+		w->took_ms = more;
+		w->took_cap = cap;
+	}
+	w->took_ms[w->ok++] = took_ms;
+}
+
+/* The next launch of this host, once it is due.  False: that was all. */
+static bool
+next_turn(struct turn *out, struct worker *w)
+{
+	struct pace *p = w->pace;
+	struct timespec due;
+
+	*out = (struct turn){ .number = w->number + w->begun,
+		.due_ms = post_now_ms() };
+	if (p->until_ms == 0)
+		return w->begun < w->o->launches;
+	if (p->period_ms == 0)
+		return out->due_ms < p->until_ms;
+	out->number = atomic_fetch_add(&p->next, 1);
+	out->due_ms = p->start_ms + (double)out->number * p->period_ms;
+	if (out->number >= p->last)
+		return false;
+	if (post_now_ms() > out->due_ms + LATE_MS)
+		w->late++;
+	due.tv_sec = (time_t)(out->due_ms / 1e3);
+	due.tv_nsec = (long)((out->due_ms - (double)due.tv_sec * 1e3) * 1e6);
+	while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &due, NULL) ==
+	    EINTR)
+		continue;
+	return true;
+}
+
+static void
+one_launch(struct worker *w, struct host *h, const struct turn *turn)
+{
+	const struct target *target =
+	    &w->targets->list[turn->number % w->targets->count];
 	struct secret secret = { 0 };
 	struct err err = { 0 };
 	enum outcome rc = host_launch(&secret, h, target->uuid, &err);
@@ -111,7 +177,7 @@ one_launch(struct worker *w, struct host *h, const struct target *target)
 		w->mixed++;
 	w->outcomes[rc]++;
 	if (rc == HOST_OK)
-		w->took_ms[w->ok++] = post_now_ms() - start;
+		note_time(w, post_now_ms() - turn->due_ms);
 	else if (w->first.code == ERR_NONE)
 		w->first = err;
 	secret_free(&secret);
@@ -122,14 +188,16 @@ work(void *arg)
 {
 	struct worker *w = arg;
 	struct host h = { 0 };
+	struct turn turn;
 
 	if (host_open(&h, w->m, w->o, &w->first) != HOST_OK) {
-		w->outcomes[HOST_USAGE] += w->o->launches;
+		w->begun = w->outcomes[HOST_USAGE] = w->o->launches;
 		return NULL;
 	}
-	for (unsigned i = 0; i < w->o->launches; i++)
-		one_launch(w, &h,
-		    &w->targets->list[(w->number + i) % w->targets->count]);
+	while (next_turn(&turn, w)) {
+		w->begun++;
+		one_launch(w, &h, &turn);
+	}
 	w->tally = h.tally;
 	host_close(&h);
 	return NULL;
@@ -189,22 +257,24 @@ static enum outcome
 summary(const struct worker *workers, const struct options *o, double took_ms)
 {
 	unsigned long sum[HOST_WRONG + 1] = { 0 }, mixed = 0, retries = 0;
-	unsigned long want = (unsigned long)o->hosts * o->launches;
+	unsigned long want = 0, late = 0;
 	const char *why = NULL;
 	json_t *out;
 
 	for (unsigned i = 0; i < o->hosts; i++) {
 		for (int k = 0; k <= HOST_WRONG; k++)
 			sum[k] += workers[i].outcomes[k];
+		want += workers[i].begun;
+		late += workers[i].late;
 		mixed += workers[i].mixed;
 		retries += workers[i].tally.retries;
 		if (why == NULL && workers[i].first.code != ERR_NONE)
 			why = workers[i].first.msg;
 	}
-	out = json_pack("{s:i, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:f, s:f, "
-			"s:o, s:o*, s:s*}",
-	    "hosts", (int)o->hosts, "launches-each", (int)o->launches, "ok",
-	    (json_int_t)sum[HOST_OK], "lost",
+	out = json_pack("{s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:f, "
+			"s:f, s:o, s:o*, s:s*}",
+	    "hosts", (int)o->hosts, "begun", (json_int_t)want, "late",
+	    (json_int_t)late, "ok", (json_int_t)sum[HOST_OK], "lost",
 	    (json_int_t)(want - sum[HOST_OK] - mixed), "mixed-up",
 	    (json_int_t)mixed, "refused", (json_int_t)sum[HOST_REFUSED],
 	    "unreachable", (json_int_t)sum[HOST_UNREACHABLE], "retries",
@@ -231,28 +301,32 @@ load_run(struct machine *m, const struct options *o,
 	struct worker *workers = calloc(o->hosts, sizeof(*workers));
 	struct targets targets = { 0 };
 	enum outcome rc = HOST_USAGE;
-	double start;
+	struct pace pace = { 0 };
 
 	if (workers == NULL || targets_load(&targets, o, expect, err) != 0)
 		goto out;
-	start = post_now_ms();
+	pace.start_ms = post_now_ms();
+	if (o->seconds > 0)
+		pace.until_ms = pace.start_ms + o->seconds * 1e3;
+	if (o->rate > 0)
+		pace.period_ms = 1e3 / o->rate;
+	pace.last = (unsigned long)o->seconds * o->rate;
 	for (unsigned i = 0; i < o->hosts; i++) {
 		struct worker *w = &workers[i];
 
 		w->targets = &targets;
 		w->m = m;
 		w->o = o;
+		w->pace = &pace;
 		w->number = i;
-		w->took_ms = calloc(o->launches, sizeof(*w->took_ms));
-		w->running = w->took_ms != NULL &&
-		    pthread_create(&w->thread, NULL, work, w) == 0;
+		w->running = pthread_create(&w->thread, NULL, work, w) == 0;
 		if (!w->running)
-			w->outcomes[HOST_USAGE] += o->launches;
+			w->begun = w->outcomes[HOST_USAGE] = o->launches;
 	}
 	for (unsigned i = 0; i < o->hosts; i++)
 		if (workers[i].running)
 			(void)pthread_join(workers[i].thread, NULL);
-	rc = summary(workers, o, post_now_ms() - start);
+	rc = summary(workers, o, post_now_ms() - pace.start_ms);
 	err_set(err, ERR_UNTRUSTED, "not every launch went well");
 out:
 	for (unsigned i = 0; workers != NULL && i < o->hosts; i++)

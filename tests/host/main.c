@@ -62,7 +62,9 @@ launch(int argc, char **argv, struct err *err)
 		    "--service and one of --uuid, --uuid-file are needed");
 		return HOST_USAGE;
 	}
-	if (o.cross && (o.hosts > 1 || o.launches > 1 || o.uuid == NULL)) {
+	if (o.cross &&
+	    (o.hosts > 1 || o.launches > 1 || o.seconds > 0 ||
+		o.uuid == NULL)) {
 		err_set(err, ERR_USAGE, "--cross is for one --uuid alone");
 		return HOST_USAGE;
 	}
@@ -71,7 +73,8 @@ launch(int argc, char **argv, struct err *err)
 		return HOST_USAGE;
 	if (machine_load(&m, &o, err) != 0)
 		goto out;
-	if (o.hosts > 1 || o.launches > 1 || o.uuid_file != NULL)
+	if (o.hosts > 1 || o.launches > 1 || o.seconds > 0 ||
+	    o.uuid_file != NULL)
 		rc = load_run(&m, &o, &expect, err);
 	else
 		rc = single(&m, &o, &expect, err);

@@ -30,7 +30,8 @@ const char options_usage[] =
     "requests: [--thread-only] [--idempotent] [--no-session-id]\n"
     "          [--launch-set NAME=JSON] [--validate-set NAME=JSON]\n"
     "          [--request-out FILE]\n"
-    "load:     [--hosts N] [--launches N] [--cross]\n"
+    "load:     [--hosts N] [--launches N | --seconds S [--rate R]] [--cross]\n"
+    "          R: launches a second of all hosts, each begun when it is due\n"
     "result:   [--transcript] [--json] [--secret-guid G]\n"
     "          [--expect-secret-file FILE]\n"
     "exit: 0 ok, 1 refused, 2 usage, 3 unreachable, 4 secure processor\n"
@@ -88,6 +89,8 @@ static const struct row {
 	{ "vcpus", NUMBER, AT(vcpus) },
 	{ "hosts", NUMBER, AT(hosts) },
 	{ "launches", NUMBER, AT(launches) },
+	{ "seconds", NUMBER, AT(seconds) },
+	{ "rate", NUMBER, AT(rate) },
 	{ "timeout", NUMBER, AT(timeout_s) },
 	{ "kernel-hashes", WORD, AT(kernel_hashes), on_off_words },
 	{ "chain", WORD, AT(chain), chain_words },
@@ -221,5 +224,7 @@ options_parse(
 	    o->vcpus == 0 || o->vcpus > 1024)
 		return err_set(err, ERR_USAGE,
 		    "hosts and vcpus are 1..1024, launches 1 or more");
+	if (o->rate > 0 && o->seconds == 0)
+		return err_set(err, ERR_USAGE, "--rate wants --seconds");
 	return 0;
 }

@@ -39,6 +39,7 @@ struct options {
 	bool transcript, json, no_session_id, no_keepalive, no_es;
 	uint32_t policy, cpu_sig;
 	unsigned vcpus, hosts, launches, timeout_s;
+	unsigned seconds, rate; /* instead of launches; 0: not given */
 	enum on_off kernel_hashes;
 	enum chain_form chain;
 };

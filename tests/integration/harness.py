@@ -106,6 +106,11 @@ class Process:
                         self.name, pattern, "\n".join(self.lines[-40:])))
                 self.more.wait(left)
 
+    def ends_within(self, seconds):
+        """Does it end before as much time is over?"""
+        with self.more:
+            return self.more.wait_for(lambda: self.ended, max(0, seconds))
+
     def output(self):
         with self.more:
             return "\n".join(self.lines)
