@@ -9,11 +9,9 @@
 #include "agent/api/api_serve.h"
 #include "agent/net/keyserver.h"
 #include "agent/relay_url.h"
-#include "common/address.h"
 #include "common/base64.h"
-#include "common/hex.h"
+#include "common/conf_host.h"
 #include "common/log.h"
-#include "common/tally.h"
 #include "common/tunnel.h"
 
 #define AT(field) offsetof(struct config, field)
@@ -41,62 +39,6 @@ check_proxy(const char *text, struct err *err)
 
 	return text[0] == '\0' ? 0 : relay_proxy_parse(&proxy, text, err);
 }
-
-static int
-check_listen(const char *text, struct err *err)
-{
-	char host[ADDRESS_HOST_LEN];
-	uint16_t port;
-
-	return text[0] == '\0'
-	    ? 0
-	    : address_split(host, sizeof(host), &port, text, err);
-}
-
-static int
-check_base(const char *text, struct err *err)
-{
-	size_t len = strlen(text);
-
-	if (text[0] != '/' || (len > 1 && text[len - 1] == '/') ||
-	    strspn(text,
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-		"0123456789-._~/") != len)
-		return err_set(err, ERR_USAGE, "want / or a path like /sev");
-	return 0;
-}
-
-static int
-check_sha256(const char *text, struct err *err)
-{
-	uint8_t digest[ADMIT_DIGEST_LEN];
-
-	return hex_decode(digest, sizeof(digest), span_str(text), err);
-}
-
-static int
-check_network(const char *text, struct err *err)
-{
-	struct source_net net;
-
-	return source_net_parse(&net, text, err);
-}
-
-static const char *const auth_words[] = { "mtls", "bearer", "networks", NULL };
-
-#define TOKEN(field) offsetof(struct config_token, field)
-static const struct conf_key token_keys[] = {
-	{ "name", CONF_STRING, TOKEN(name), NULL, 1, 64,
-	    "The host's name, in logs and for vm add --allow-host token:NAME.",
-	    .example = "cn-17" },
-	{ "sha256", CONF_STRING, TOKEN(sha256), NULL, 64, 64,
-	    "SHA-256 of the token's text, in hex.",
-	    .example = "9f86d081884c7d659a2feaa0c55ad015"
-		       "a3bf4f1b2b0b822cd15d6c15b0f00a08",
-	    .check = check_sha256 },
-};
-static const struct conf_table token_table =
-    CONF_TABLE(token_keys, struct config_token);
 
 static const char *const require_words[] = { "try", "require", NULL };
 
@@ -176,10 +118,10 @@ static const struct conf_key keys[] = {
 	{ "direct.listen", CONF_STRING, AT(direct.listen), "", 0, 80,
 	    "ADDRESS:PORT on which hosts are answered without a relay; nowhere "
 	    "by default.",
-	    .example = "192.0.2.7:9443", .check = check_listen },
+	    .example = "192.0.2.7:9443", .check = conf_check_listen },
 	{ "direct.base", CONF_STRING, AT(direct.base), "/", 1, 128,
 	    "Path in front of all others there.", .example = "/sev",
-	    .check = check_base },
+	    .check = conf_check_base },
 	{ "direct.certificate", CONF_PATH, AT(direct.certificate), "", 0, 4096,
 	    "PEM: the listener's certificate, then its chain.",
 	    .example = "/etc/attest-agent/direct.crt" },
@@ -192,12 +134,12 @@ static const struct conf_key keys[] = {
 	{ "direct.auth", CONF_FLAGS, AT(direct.auth), "", 0, 0,
 	    "How hosts show there who they are, any of the list.  Empty: no "
 	    "host is let in.",
-	    .words = auth_words, .example = "mtls, bearer" },
+	    .words = conf_host_auth, .example = "mtls, bearer" },
 	{ "direct.networks", CONF_STRINGS, AT(direct.networks), "", 0, 1000,
 	    "Networks whose hosts need to show nothing, for auth networks.",
-	    .example = "10.0.0.0/8", .check = check_network },
+	    .example = "10.0.0.0/8", .check = conf_check_network },
 	{ "direct.tokens", CONF_MAPS, AT(direct.tokens), "", 0, 10000,
-	    "Bearer tokens of hosts there.", .sub = &token_table },
+	    "Bearer tokens of hosts there.", .sub = &conf_host_tokens },
 	{ "approval.wait", CONF_MS, AT(approval_ms), "100s", 100, 3600000,
 	    "How long a host is kept waiting for the owner's word; relays "
 	    "allow 120 s by default." },

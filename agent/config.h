@@ -3,18 +3,8 @@
 
 #include "agent/net/dialer.h"
 #include "agent/net/direct.h"
-#include "common/conf.h"
+#include "common/conf_host.h"
 #include "common/err.h"
-
-#define CONFIG_AUTH_MTLS 0x1u
-#define CONFIG_AUTH_BEARER 0x2u
-#define CONFIG_AUTH_NETWORKS 0x4u
-
-/* A bearer token of a host that asks directly. */
-struct config_token {
-	char *name;
-	char *sha256; /* hex, of its text */
-};
 
 /* agent.yaml; every key is a flag of `attest-agent run`, too. */
 struct config {
@@ -45,9 +35,9 @@ struct config {
 		char *certificate; /* "": none */
 		char *key;
 		char *client_ca;           /* "": none */
-		unsigned auth;             /* CONFIG_AUTH_... */
+		unsigned auth;             /* CONF_HOST_... */
 		struct conf_list networks; /* of char *: "10.0.0.0/8" */
-		struct conf_list tokens;   /* of struct config_token */
+		struct conf_list tokens;   /* of struct conf_host_token */
 	} direct;
 	uint64_t approval_ms;
 	bool keep_tik;
@@ -90,22 +80,15 @@ int config_add_relay(
 int config_relays(struct dialer_relay out[DIALER_ENDPOINTS_MAX], size_t *count,
     const struct config *c, struct err *err);
 
-/* Who may ask the listener; owned. */
-struct config_hosts {
-	struct admit_token *tokens;
-	struct source_net *networks;
-};
-
 /**
  * config_direct(out, hosts, c, err):
  * What the listener wants to know; not to be called without c->direct.listen.
- *   lifetime  borrows ${c} and ${hosts}; config_hosts_free() that, after
+ *   lifetime  borrows ${c} and ${hosts}; conf_hosts_free() that, after
  *             failures too
  *   errors    ERR_USAGE: what must be there with it is not; ERR_MEMORY
  */
-int config_direct(struct direct_options *out, struct config_hosts *hosts,
+int config_direct(struct direct_options *out, struct conf_hosts *hosts,
     const struct config *c, struct err *err);
-void config_hosts_free(struct config_hosts *hosts);
 
 /** config_key_proxy(c): for the key server; NULL: none. */
 const char *config_key_proxy(const struct config *c);

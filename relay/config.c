@@ -1,10 +1,7 @@
 #include "relay/config.h"
 
-#include "common/address.h"
-#include "common/admit.h"
-#include "common/hex.h"
+#include "common/conf_host.h"
 #include "common/log.h"
-#include "common/tally.h"
 #include "relay/directory.h"
 #include "relay/tenant.h"
 
@@ -14,38 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const auth_words[] = { "mtls", "bearer", "networks", NULL };
 static const char *const agent_words[] = { "key", "mtls", "token", NULL };
 static const char *const tls_words[] = { "1.2", "1.3", NULL };
 
-static int check_base(const char *text, struct err *err);
 static int check_name(const char *text, struct err *err);
-static int check_listen(const char *text, struct err *err);
-static int check_sha256(const char *text, struct err *err);
-static int check_network(const char *text, struct err *err);
-static int check_word(const char *text, struct err *err);
 
 /* clang-format off */
-#define TOKEN(field) offsetof(struct relay_token, field)
-static const struct conf_key token_keys[] = {
-	{ "name", CONF_STRING, TOKEN(name), NULL, 1, 64,
-	  "The host's name, as agents and logs see it (host-identity "
-	  "token:NAME).", .example = "cn-17", .check = check_word },
-	{ "sha256", CONF_STRING, TOKEN(sha256), NULL, 64, 64,
-	  "SHA-256 of the token's text, in hex: "
-	  "printf %s \"$TOKEN\" | sha256sum.",
-	  .example = "9f86d081884c7d659a2feaa0c55ad015"
-		     "a3bf4f1b2b0b822cd15d6c15b0f00a08",
-	  .check = check_sha256 },
-};
-static const struct conf_table token_table =
-    CONF_TABLE(token_keys, struct relay_token);
-
 #define TENANT(field) offsetof(struct relay_tenant, field)
 static const struct conf_key tenant_keys[] = {
 	{ "name", CONF_STRING, TENANT(name), NULL, 1, TENANT_NAME_MAX,
 	  "The tenant's name, shown to its agents.", .example = "acme",
-	  .check = check_word },
+	  .check = conf_check_word },
 	{ "keys", CONF_STRINGS, TENANT(keys), "", 0, 100000,
 	  "Keys of the tenant's agents, as attest-agent key show prints them.",
 	  .example =
@@ -84,7 +60,7 @@ static const struct conf_key relay_keys[] = {
 	  .example = "attest.cloud.example", .check = check_name },
 	{ "base", CONF_STRING, AT(base), "/", 1, 128,
 	  "Path in front of all others: the service is https://NAME:PORT/base.",
-	  .example = "/sev", .check = check_base },
+	  .example = "/sev", .check = conf_check_base },
 	{ "user", CONF_STRING, AT(user), "nobody", 1, 64,
 	  "Whom to become after the keys are read and the ports bound, when "
 	  "started as root." },
@@ -96,7 +72,7 @@ static const struct conf_key relay_keys[] = {
 
 	{ "public.listen", CONF_STRINGS, AT(public.listen), NULL, 1, 16,
 	  "Where agents dial in.", .example = "0.0.0.0:8443",
-	  .check = check_listen },
+	  .check = conf_check_listen },
 	{ "public.certificate", CONF_PATH, AT(public.certificate), NULL, 1, 4096,
 	  "PEM: certificate, then its chain.  ECDSA P-256 is the cheapest.",
 	  .example = "/etc/attest-relay/public.crt" },
@@ -107,7 +83,7 @@ static const struct conf_key relay_keys[] = {
 	  .example = "/etc/attest-relay/agents-ca.crt" },
 	{ "internal.listen", CONF_STRINGS, AT(internal.listen), NULL, 1, 16,
 	  "Where compute hosts post.  No agent is served here, and no host "
-	  "there.", .example = "127.0.0.1:9443", .check = check_listen },
+	  "there.", .example = "127.0.0.1:9443", .check = conf_check_listen },
 	{ "internal.certificate", CONF_PATH, AT(internal.certificate), NULL, 1,
 	  4096, "PEM: certificate, then its chain.",
 	  .example = "/etc/attest-relay/internal.crt" },
@@ -124,7 +100,7 @@ static const struct conf_key relay_keys[] = {
 	{ "admin.listen", CONF_STRINGS, AT(admin.listen), "", 0, 4,
 	  "The same over TLS, for holders of a certificate of "
 	  "admin.client-ca.", .example = "127.0.0.1:9444",
-	  .check = check_listen },
+	  .check = conf_check_listen },
 	{ "admin.certificate", CONF_PATH, AT(admin.certificate), "", 0, 4096,
 	  "PEM: certificate of admin.listen, then its chain.",
 	  .example = "/etc/attest-relay/admin.crt" },
@@ -141,12 +117,12 @@ static const struct conf_key relay_keys[] = {
 	  .words = agent_words },
 	{ "hosts.auth", CONF_FLAGS, AT(host_auth), "", 0, 0,
 	  "How hosts show who they are, any of the list.  Empty: no host is "
-	  "let in.", .words = auth_words, .example = "mtls, bearer" },
+	  "let in.", .words = conf_host_auth, .example = "mtls, bearer" },
 	{ "hosts.networks", CONF_STRINGS, AT(networks), "", 0, 1000,
 	  "Networks whose hosts need to show nothing, for auth networks.",
-	  .example = "10.0.0.0/8", .check = check_network },
+	  .example = "10.0.0.0/8", .check = conf_check_network },
 	{ "hosts.tokens", CONF_MAPS, AT(tokens), "", 0, 100000,
-	  "Bearer tokens of hosts.", .sub = &token_table },
+	  "Bearer tokens of hosts.", .sub = &conf_host_tokens },
 
 	{ "tls.min", CONF_ENUM, AT(tls_min), "1.3", 0, 0,
 	  "Oldest version of TLS accepted.", .words = tls_words },
@@ -169,10 +145,10 @@ static const struct conf_key relay_keys[] = {
 	{ "cluster.node", CONF_STRING, AT(cluster.node), "", 0,
 	  DIRECTORY_NODE_MAX,
 	  "This relay's name, another one's for each; a DNS name of its "
-	  "cluster certificate.", .example = "relay-1", .check = check_word },
+	  "cluster certificate.", .example = "relay-1", .check = conf_check_word },
 	{ "cluster.listen", CONF_STRINGS, AT(cluster.at.listen), "", 0, 16,
 	  "Where the other relays reach this one.", .example = "10.0.0.1:7443",
-	  .check = check_listen },
+	  .check = conf_check_listen },
 	{ "cluster.advertise", CONF_STRING, AT(cluster.advertise), "", 0,
 	  DIRECTORY_ADDRESS_MAX,
 	  "What they are told of it, IP:PORT; the first of cluster.listen by "
@@ -291,27 +267,6 @@ const char relay_config_head[] =
     "--check says what is wrong with yours.";
 
 static int
-check_base(const char *text, struct err *err)
-{
-	size_t len = strlen(text);
-
-	if (text[0] != '/')
-		return err_set(err, ERR_USAGE, "starts with \"/\"");
-	if (len > 1 && text[len - 1] == '/')
-		return err_set(err, ERR_USAGE, "does not end with \"/\"");
-	for (const char *p = text; *p != '\0'; p++) {
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw"
-			   "xyz0123456789-._~/",
-			*p) == NULL)
-			return err_set(
-			    err, ERR_USAGE, "letters, digits and -._~/ only");
-		if (p[0] == '/' && p[1] == '/')
-			return err_set(err, ERR_USAGE, "has \"//\"");
-	}
-	return 0;
-}
-
-static int
 check_name(const char *text, struct err *err)
 {
 	for (const char *p = text; *p != '\0'; p++)
@@ -319,41 +274,4 @@ check_name(const char *text, struct err *err)
 			return err_set(err, ERR_USAGE,
 			    "visible ASCII without spaces only");
 	return 0;
-}
-
-static int
-check_word(const char *text, struct err *err)
-{
-	for (const char *p = text; *p != '\0'; p++)
-		if (strchr("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvw"
-			   "xyz0123456789-._",
-			*p) == NULL)
-			return err_set(
-			    err, ERR_USAGE, "letters, digits and -._ only");
-	return 0;
-}
-
-static int
-check_sha256(const char *text, struct err *err)
-{
-	uint8_t digest[ADMIT_DIGEST_LEN];
-
-	return hex_decode(digest, sizeof(digest), span_str(text), err);
-}
-
-static int
-check_network(const char *text, struct err *err)
-{
-	struct source_net net;
-
-	return source_net_parse(&net, text, err);
-}
-
-static int
-check_listen(const char *text, struct err *err)
-{
-	char host[64];
-	uint16_t port;
-
-	return address_split(host, sizeof(host), &port, text, err);
 }

@@ -16,15 +16,10 @@ struct relay_listener {
 	char *client_ca; /* "": none */
 };
 
-struct relay_token {
-	char *name;
-	char *sha256;
-};
-
 struct relay_tenant {
 	char *name;
-	struct conf_list keys; /* of char *: "ed25519:BASE64" */
-	struct conf_list vms;  /* of char *: UUIDs */
+	struct conf_list keys;         /* of char *: "ed25519:BASE64" */
+	struct conf_list vms;          /* of char *: UUIDs */
 	struct conf_list certificates; /* of char *: names in them */
 	bool self_certifying;
 	bool first_claim;
@@ -92,11 +87,11 @@ struct relay_config {
 	struct relay_cluster cluster;
 	char *admin_socket; /* "": none */
 	struct relay_listener admin;
-	unsigned agent_auth;     /* RELAY_AGENT_... */
-	unsigned host_auth;      /* RELAY_AUTH_... */
+	unsigned agent_auth;       /* RELAY_AGENT_... */
+	unsigned host_auth;        /* CONF_HOST_... */
 	struct conf_list networks; /* of char *: "10.0.0.0/8" */
-	struct conf_list tokens; /* of struct relay_token */
-	int tls_min;             /* 0: 1.2, 1: 1.3 */
+	struct conf_list tokens;   /* of struct conf_host_token */
+	int tls_min;               /* 0: 1.2, 1: 1.3 */
 	bool tls_tickets;
 	bool channel_binding;
 	struct conf_list tenants; /* of struct relay_tenant */
@@ -109,10 +104,6 @@ struct relay_config {
 	int log_format; /* 0: text, 1: json, 2: journal */
 	bool log_access;
 };
-
-#define RELAY_AUTH_MTLS 0x1u
-#define RELAY_AUTH_BEARER 0x2u
-#define RELAY_AUTH_NETWORKS 0x4u
 
 #define RELAY_AGENT_KEY 0x1u
 #define RELAY_AGENT_MTLS 0x2u

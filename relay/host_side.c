@@ -1,5 +1,6 @@
 #include "relay/host_side.h"
 
+#include "common/admit_http.h"
 #include "common/clock.h"
 #include "common/http_head.h"
 #include "common/tls_peer.h"
@@ -80,29 +81,24 @@ static enum http_verdict
 well_known(struct host *h)
 {
 	const struct relay_setup *s = h->worker->setup;
-	const struct admit_hosts *hosts = &h->worker->setup->hosts;
 	struct http_out_field type = { "content-type",
 		span_str("application/json") };
 	struct http_answer a = { .status = 200,
 		.origin = "relay",
 		.fields = &type,
 		.field_count = 1 };
-	char body[512];
+	char body[512], words[ADMIT_WORDS_LEN];
+	struct writer w = writer_of(words, sizeof(words));
 	int n;
 
-	/* What hosts may show: of each its word, and a comma between two. */
+	admit_words(&w, &s->hosts);
 	n = snprintf(body, sizeof(body),
 	    "{\"versions\":[1],\"minor\":%d,\"limits\":{\"body\":%d,"
-	    "\"kbs-body\":%d,\"head\":%d,\"path\":%d,\"streams\":%lld,\"claims\":%lld},"
-	    "\"schemes\":[\"amd-sev\"],\"auth\":[%s%s%s%s%s]}",
+	    "\"kbs-body\":%d,\"head\":%d,\"path\":%d,\"streams\":%lld,"
+	    "\"claims\":%lld},\"schemes\":[\"amd-sev\"],\"auth\":[%.*s]}",
 	    TUNNEL_MINOR, JOB_BODY_MAX, JOB_KBS_BODY_MAX, HTTP_HEAD_MAX,
 	    HTTP_TARGET_MAX, (long long)s->config.limits.streams,
-	    (long long)s->config.limits.claims, hosts->mtls ? "\"mtls\"" : "",
-	    hosts->mtls && hosts->bearer ? "," : "",
-	    hosts->bearer ? "\"bearer\"" : "",
-	    (hosts->mtls || hosts->bearer) && hosts->networks != NULL ? ","
-								      : "",
-	    hosts->networks != NULL ? "\"networks\"" : "");
+	    (long long)s->config.limits.claims, (int)w.len, words);
 	a.body = span_of(body, (size_t)n);
 	http_answer(h->http, &a, NULL);
 	return HTTP_ANSWERED;
@@ -128,49 +124,38 @@ is_json(const struct http_head *head)
 
 /* A connection outlives reloads; the authority of its certificate may not. */
 static bool
-has_certificate(struct host *h, char *name, size_t cap)
+is_disowned(struct host *h)
 {
 	const struct relay_setup *setup = h->worker->setup;
-	struct ssl_st *ssl = conn_ssl(http_conn(h->http));
 
-	if (!setup->hosts.mtls || !tls_peer_name(ssl, name, cap))
-		return false;
+	if (!setup->hosts.mtls)
+		return true;
 	if (h->setup_number != setup->number) {
 		h->setup_number = setup->number;
-		h->disowned = !tls_peer_stands(ssl, setup->internal);
+		h->disowned = !tls_peer_stands(
+		    conn_ssl(http_conn(h->http)), setup->internal);
 	}
-	return !h->disowned;
+	return h->disowned;
 }
 
 static bool
 authenticate(struct host *h, const struct http_head *head)
 {
-	struct admit_shown shown = { .source = h->peer.source };
-	char name[TLS_PEER_NAME_MAX + 1];
-	struct err err;
+	const struct admit_from from = {
+		.ssl = is_disowned(h) ? NULL : conn_ssl(http_conn(h->http)),
+		.source = h->peer.source,
+		.subject = &h->subject,
+	};
 
-	shown.authorization_count =
-	    http_get(head, "authorization", &shown.authorization);
-	if (has_certificate(h, name, sizeof(name)))
-		shown.peer_name = name;
-	if (admit_host(h->identity, &h->worker->setup->hosts, &shown, &err) !=
-	    0) {
-		h->identity[0] = '\0';
-		log_debug(&h->subject, "not authenticated: %s", err.msg);
-		return false;
-	}
-	return true;
+	return admit_http(h->identity, &h->worker->setup->hosts, &from, head);
 }
 
 static enum http_verdict
 judge(struct host *h, const struct http_head *head)
 {
-	static const char *const once[] = { "content-type", "accept",
-		"idempotency-key", "cookie", "request-id" };
 	struct http_out_field bearer = { "www-authenticate",
 		span_str("Bearer") };
 	struct relay *r = h->worker->relay;
-	struct span value;
 
 	if (atomic_load(&r->draining) && !atomic_load(&r->successor)) {
 		http_close_after(h->http);
@@ -179,10 +164,8 @@ judge(struct host *h, const struct http_head *head)
 	if (!authenticate(h, head))
 		return refuse(h, PROBLEM_HOST_UNAUTHENTICATED,
 		    h->worker->setup->hosts.bearer ? &bearer : NULL);
-	for (size_t i = 0; i < sizeof(once) / sizeof(once[0]); i++)
-		if (http_get(head, once[i], &value) > 1)
-			return refuse(h, PROBLEM_BAD_REQUEST, NULL);
-	if (span_is(head->method, "GET") && head->length > 0)
+	if (admit_repeats(head) ||
+	    (span_is(head->method, "GET") && head->length > 0))
 		return refuse(h, PROBLEM_BAD_REQUEST, NULL);
 	if (!is_json(head))
 		return refuse(h, PROBLEM_HTTP_415, NULL);

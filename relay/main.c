@@ -63,7 +63,7 @@ run(const struct serve_options *serving, bool check)
 		log_open(STDERR_FILENO, LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
 		setup_warn(setup);
 		printf("%s: good: %zu tenants, %zu tokens\n", file,
-		    tenants_count(setup->tenants), setup->token_count);
+		    tenants_count(setup->tenants), setup->hosts.token_count);
 		status = EXIT_OK;
 		goto out;
 	}

@@ -122,7 +122,7 @@ tell_done(const struct relay_setup *setup, int old_level)
 	log_open(STDERR_FILENO,
 	    old_level > c->log_level ? old_level : c->log_level, c->log_format);
 	log_info(NULL, "reloaded: %zu tenants, %zu tokens",
-	    tenants_count(setup->tenants), setup->token_count);
+	    tenants_count(setup->tenants), setup->hosts.token_count);
 	log_set_level(c->log_level);
 }
 

@@ -1,7 +1,6 @@
 #include "relay/setup.h"
 
 #include "common/address.h"
-#include "common/hex.h"
 #include "common/log.h"
 #include "relay/privileges.h"
 #include "relay/setup_cluster.h"
@@ -12,36 +11,21 @@
 
 #define CERT_WARN_DAYS 14
 
+/* Who posts, by tokens, networks and certificates. */
 static void
-load_tokens(struct relay_setup *s, struct conf_report *report)
+load_hosts(struct relay_setup *s, struct conf_report *report)
 {
-	const struct relay_token *t = s->config.tokens.items;
-	size_t count = s->config.tokens.count;
-	char where[64];
+	const struct conf_host_keys keys = { s->config.host_auth,
+		&s->config.tokens, &s->config.networks };
+	char at[CONF_HOSTS_WHERE], where[sizeof(at) + sizeof("hosts.")];
+	struct err err;
 
-	s->tokens = calloc(count + 1, sizeof(*s->tokens));
-	if (s->tokens == NULL) {
-		conf_complain(report, "hosts.tokens", "no memory");
-		return;
+	if (conf_hosts_fill(&s->hosts, &s->own_hosts, &keys, at, &err) != 0) {
+		snprintf(where, sizeof(where), "hosts.%s", at);
+		conf_complain(report, where, "%s", err.msg);
 	}
-	for (size_t i = 0; i < count; i++) {
-		struct admit_token *out = &s->tokens[i];
-
-		/* Told already, if its value is missing or wrong. */
-		if (t[i].name == NULL)
-			continue;
-		snprintf(where, sizeof(where), "hosts.tokens[%zu].name", i);
-		for (size_t k = 0; k < i; k++)
-			if (t[k].name != NULL &&
-			    strcmp(t[k].name, t[i].name) == 0)
-				conf_complain(report, where,
-				    "token %s is listed twice", t[i].name);
-		out->name = t[i].name;
-		if (t[i].sha256 != NULL &&
-		    hex_decode(out->sha256, sizeof(out->sha256),
-			span_str(t[i].sha256), NULL) == 0)
-			s->token_count = i + 1;
-	}
+	s->sha256 = admit_sha256();
+	s->hosts.sha256 = s->sha256;
 }
 
 static void
@@ -90,24 +74,6 @@ load_tenant(struct relay_setup *s, size_t at, struct conf_report *report)
 	}
 }
 
-/* Each was found good when it was read. */
-static void
-load_networks(struct relay_setup *s, struct conf_report *report)
-{
-	char *const *texts = s->config.networks.items;
-	size_t count = s->config.networks.count;
-
-	s->networks = calloc(count + 1, sizeof(*s->networks));
-	if (s->networks == NULL) {
-		conf_complain(report, "hosts.networks", "no memory");
-		return;
-	}
-	for (size_t i = 0; i < count; i++)
-		if (source_net_parse(
-			&s->networks[s->network_count], texts[i], NULL) == 0)
-			s->network_count++;
-}
-
 static void
 load_identity(struct tls_identity **out, const struct relay_listener *l,
     const char *section, struct conf_report *report)
@@ -132,14 +98,14 @@ check_fields(const struct relay_config *c, struct conf_report *report)
 {
 	struct err err;
 
-	if ((c->host_auth & RELAY_AUTH_MTLS) != 0 &&
+	if ((c->host_auth & CONF_HOST_MTLS) != 0 &&
 	    c->internal.client_ca[0] == '\0')
 		conf_complain(
 		    report, "hosts.auth", "mtls needs internal.client-ca");
-	if ((c->host_auth & RELAY_AUTH_BEARER) != 0 && c->tokens.count == 0)
+	if ((c->host_auth & CONF_HOST_BEARER) != 0 && c->tokens.count == 0)
 		conf_complain(report, "hosts.auth",
 		    "bearer needs at least one of hosts.tokens");
-	if ((c->host_auth & RELAY_AUTH_NETWORKS) != 0 && c->networks.count == 0)
+	if ((c->host_auth & CONF_HOST_NETWORKS) != 0 && c->networks.count == 0)
 		conf_complain(report, "hosts.auth",
 		    "networks needs at least one of hosts.networks");
 	if ((c->agent_auth & RELAY_AGENT_MTLS) != 0 &&
@@ -218,8 +184,7 @@ setup_free(struct relay_setup *s)
 	setup_cluster_free(s);
 	tls_identity_free(s->admin);
 	tenants_free(s->tenants);
-	free(s->networks);
-	free(s->tokens);
+	conf_hosts_free(&s->own_hosts);
 	admit_sha256_free(s->sha256);
 	conf_free(&s->config, &relay_config_table);
 	free(s);
@@ -244,27 +209,14 @@ load_all(struct relay_setup *s, const char *file, struct conf_report *report)
 		conf_complain(report, "tenants", "%s", err.msg);
 		return;
 	}
-	load_tokens(s, report);
+	load_hosts(s, report);
 	for (size_t i = 0; i < c->tenants.count; i++)
 		load_tenant(s, i, report);
-	load_networks(s, report);
 	load_identity(&s->public, &c->public, "public", report);
 	load_identity(&s->internal, &c->internal, "internal", report);
 	setup_cluster(s, report);
 	if (c->admin.listen.count > 0 && c->admin.client_ca[0] != '\0')
 		load_identity(&s->admin, &c->admin, "admin", report);
-	s->sha256 = admit_sha256();
-	s->hosts = (struct admit_hosts){
-		.mtls = (c->host_auth & RELAY_AUTH_MTLS) != 0,
-		.bearer = (c->host_auth & RELAY_AUTH_BEARER) != 0,
-		.tokens = s->tokens,
-		.token_count = s->token_count,
-		.sha256 = s->sha256,
-	};
-	if ((c->host_auth & RELAY_AUTH_NETWORKS) != 0) {
-		s->hosts.networks = s->networks;
-		s->hosts.network_count = s->network_count;
-	}
 }
 
 static void

@@ -2,7 +2,7 @@
 #define RELAY_SETUP_H
 
 #include "common/tls.h"
-#include "common/admit.h"
+#include "common/conf_host.h"
 #include "relay/config.h"
 #include "relay/tenant.h"
 
@@ -20,12 +20,9 @@ struct relay_setup {
 	uint64_t number; /* later ones have higher ones */
 	struct relay_config config;
 	struct tenants *tenants;
-	struct admit_token *tokens;
-	size_t token_count;
-	struct source_net *networks; /* owned */
-	size_t network_count;
-	struct evp_md_st *sha256; /* owned */
-	struct admit_hosts hosts; /* of tokens and networks above */
+	struct conf_hosts own_hosts; /* owned */
+	struct evp_md_st *sha256;    /* owned */
+	struct admit_hosts hosts;    /* of the two above */
 	struct tls_identity *public;
 	struct tls_identity *internal;
 	struct tls_identity *cluster; /* NULL: we stand alone */

@@ -142,7 +142,7 @@ doctor_direct(struct doctor *d, const struct config *config)
 	const struct tls_source source = { c->certificate, c->key,
 		c->client_ca };
 	struct direct_options options;
-	struct config_hosts hosts = { 0 };
+	struct conf_hosts hosts = { 0 };
 	struct tls_identity *id = NULL;
 	enum tls_part part;
 	struct err err = { 0 };
@@ -171,5 +171,5 @@ doctor_direct(struct doctor *d, const struct config *config)
 		    "%s, certificate for %d days", c->listen, days);
 out:
 	tls_identity_free(id);
-	config_hosts_free(&hosts);
+	conf_hosts_free(&hosts);
 }

@@ -4,8 +4,8 @@
 #include <unistd.h>
 
 #include "agent/net/direct_impl.h"
+#include "common/admit_http.h"
 #include "common/clock.h"
-#include "common/tls_peer.h"
 #include "common/tunnel.h"
 
 #define REQUEST_MS 60000  /* for an answer, as relay.yaml's timeouts.request */
@@ -104,24 +104,23 @@ refuse(struct direct_host *h, enum problem problem,
 static enum http_verdict
 tell_well_known(struct direct_host *h)
 {
-	const struct admit_hosts *hosts = &h->direct->options.hosts;
 	const struct http_out_field type = { "content-type",
 		span_str("application/json") };
 	struct http_answer a = { .status = 200,
 		.origin = "agent",
 		.fields = &type,
 		.field_count = 1 };
-	char body[256];
+	char body[256], words[ADMIT_WORDS_LEN];
+	struct writer w = writer_of(words, sizeof(words));
 	int n;
 
+	admit_words(&w, &h->direct->options.hosts);
 	n = snprintf(body, sizeof(body),
 	    "{\"versions\":[1],\"minor\":%d,\"limits\":{\"body\":%d,"
 	    "\"head\":%d,\"path\":%d},\"schemes\":[\"amd-sev\"],"
-	    "\"auth\":[%s%s%s]}",
-	    TUNNEL_MINOR, BODY_MAX, HTTP_HEAD_MAX, HTTP_TARGET_MAX,
-	    hosts->mtls ? "\"mtls\"" : "",
-	    hosts->mtls && hosts->bearer ? "," : "",
-	    hosts->bearer ? "\"bearer\"" : "");
+	    "\"auth\":[%.*s]}",
+	    TUNNEL_MINOR, BODY_MAX, HTTP_HEAD_MAX, HTTP_TARGET_MAX, (int)w.len,
+	    words);
 	a.body = span_of(body, (size_t)n);
 	(void)http_answer(h->http, &a, NULL);
 	return HTTP_ANSWERED;
@@ -130,36 +129,21 @@ tell_well_known(struct direct_host *h)
 static bool
 authenticate(struct direct_host *h, const struct http_head *head)
 {
-	struct admit_shown shown = { .source = h->source };
-	char name[TLS_PEER_NAME_MAX + 1];
-	struct err err = { 0 };
+	const struct admit_from from = { conn_ssl(http_conn(h->http)),
+		h->source, &h->subject };
 
-	shown.authorization_count =
-	    http_get(head, "authorization", &shown.authorization);
-	if (h->direct->options.hosts.mtls &&
-	    tls_peer_name(conn_ssl(http_conn(h->http)), name, sizeof(name)))
-		shown.peer_name = name;
-	if (admit_host(h->identity, &h->direct->options.hosts, &shown, &err) ==
-	    0)
-		return true;
-	h->identity[0] = '\0';
-	log_debug(&h->subject, "not authenticated: %s", err.msg);
-	return false;
+	return admit_http(h->identity, &h->direct->options.hosts, &from, head);
 }
 
 /* The head must live until the body is there: as a job with none yet. */
 static enum http_verdict
 begin(struct direct_host *h, const struct http_head *head, struct span path)
 {
-	static const char *const once[] = { "content-type", "accept",
-		"idempotency-key", "cookie", "request-id" };
 	struct service_request in = { .method = head->method, .path = path };
 	struct span value;
-	size_t i;
 
-	for (i = 0; i < sizeof(once) / sizeof(once[0]); i++)
-		if (http_get(head, once[i], &value) > 1)
-			return refuse(h, PROBLEM_BAD_REQUEST, NULL);
+	if (admit_repeats(head))
+		return refuse(h, PROBLEM_BAD_REQUEST, NULL);
 	if (http_get(head, "content-encoding", &value) > 0)
 		return refuse(h, PROBLEM_HTTP_415, NULL);
 	(void)http_get(head, "content-type", &in.content_type);

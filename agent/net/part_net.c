@@ -24,11 +24,11 @@ struct net {
 	struct dialer_relay relays[DIALER_ENDPOINTS_MAX];
 	struct key *key; /* its public half; the vault has the other */
 	struct worker *worker;
-	struct dialer *dialer;     /* NULL: no relay */
-	struct direct *direct;     /* NULL: no listener */
-	struct config_hosts hosts; /* of the listener */
-	struct keyserver *keys;    /* NULL: offline */
-	pthread_t thread;          /* listens to the parent */
+	struct dialer *dialer;   /* NULL: no relay */
+	struct direct *direct;   /* NULL: no listener */
+	struct conf_hosts hosts; /* of the listener */
+	struct keyserver *keys;  /* NULL: offline */
+	pthread_t thread;        /* listens to the parent */
 	bool listens;
 	int signal_fd, stop_fd;
 };
@@ -338,7 +338,7 @@ end(struct net *n)
 		dialer_set_worker(n->dialer, NULL);
 	dialer_free(n->dialer);
 	direct_free(n->direct);
-	config_hosts_free(&n->hosts);
+	conf_hosts_free(&n->hosts);
 	key_free(n->key);
 	config_free(&n->config);
 }
