@@ -6,6 +6,13 @@
 /* `attest-agent help TOPIC`: the few things that an owner has to know and that
  * no option's line has room for. */
 
+static const char usage[] =
+    "usage: attest-agent help nvram|firmware|platforms\n"
+    "\n"
+    "What an owner has to know about one of them.\n"
+    "\n"
+    "example: attest-agent help firmware\n";
+
 static const struct {
 	const char *topic;
 	const char *text;
@@ -41,9 +48,10 @@ cli_topic(const struct cli *cli, int argc, char **argv)
 	size_t i;
 
 	(void)cli;
+	if (argc == 2 && cli_flag(argv, 1, "help"))
+		return cli_help(usage);
 	for (i = 0; argc == 2 && i < sizeof(topics) / sizeof(topics[0]); i++)
 		if (strcmp(argv[1], topics[i].topic) == 0)
 			return cli_help(topics[i].text);
-	return cli_misuse("usage: attest-agent help nvram|firmware|platforms",
-	    "help: want a topic");
+	return cli_misuse(usage, "help: want a topic");
 }

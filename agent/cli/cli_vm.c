@@ -4,7 +4,7 @@
 #include "agent/cli/cli.h"
 
 static const char usage[] =
-    "usage: attest-agent vm add|list|show|remove ... (--help for each)\n"
+    "usage: attest-agent vm add|list|show|remove|disable|enable ...\n"
     "\n"
     "The VMs whose secrets this agent holds.\n"
     "\n"
@@ -29,10 +29,12 @@ print_list(const json_t *reply)
 	for (i = 0; i < json_array_size(vms); i++) {
 		const json_t *vm = json_array_get(vms, i);
 
-		(void)printf("%-20s %s %-10s released %lld, open %lld\n",
+		(void)printf("%-20s %s %-10s released %lld, open %lld%s\n",
 		    cli_text(vm, "name"), cli_text(vm, "vm"),
 		    cli_text(vm, "scheme"), cli_number(vm, "released"),
-		    cli_number(vm, "open-sessions"));
+		    cli_number(vm, "open-sessions"),
+		    json_is_true(json_object_get(vm, "disabled")) ? ", disabled"
+								  : "");
 	}
 }
 
@@ -88,6 +90,8 @@ print_vm(const json_t *vm)
 
 	(void)printf("name       %s\nvm         %s\nscheme     %s\n",
 	    cli_text(vm, "name"), cli_text(vm, "vm"), cli_text(vm, "scheme"));
+	if (json_is_true(json_object_get(vm, "disabled")))
+		(void)printf("disabled   until attest-agent vm enable\n");
 	if (json_object_get(vm, "shared-rank") != NULL)
 		(void)printf("shared     with other agents, rank %lld\n",
 		    cli_number(vm, "shared-rank"));
@@ -167,8 +171,9 @@ cli_vm(const struct cli *cli, int argc, char **argv)
 	if (strcmp(verb, "list") == 0 && word == NULL)
 		return ask(cli, OWNER_LIST, NULL, json);
 	if (word == NULL)
-		return cli_misuse(
-		    usage, "vm: want add, list, show VM or remove VM");
+		return cli_misuse(usage,
+		    "vm: want add, list, or show, remove, disable or "
+		    "enable with a VM");
 	if (strcmp(verb, "show") == 0)
 		return ask(cli, OWNER_SHOW, word, json);
 	if (strcmp(verb, "disable") == 0)

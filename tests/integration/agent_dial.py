@@ -375,8 +375,10 @@ class Proxied(unittest.TestCase):
 
 
 class CommandLine(unittest.TestCase):
-    VERBS = (("key",), ("vm",), ("vm", "add"), ("run",), ("status",),
-             ("log",))
+    VERBS = (("vm", "add"), *((verb,) for verb in (
+        "key enrol vm run status watch approve deny lock unlock receipts log "
+        "api cancel explain doctor diag service export import help chain "
+        "digest verify ovmf").split()))
 
     def agent(self, *args, ok=(0,), env=None):
         return harness.run([os.path.join(harness.BIN, "attest-agent"), *args],

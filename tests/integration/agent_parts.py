@@ -341,6 +341,8 @@ class Sealed(harness.LabTest):
         self.owner.process.wait_line(r"ready: relay")
         self.owner.cli("unlock", "--passphrase-file", self.word)
         self.owner.cli("vm", "disable", "web1")
+        self.assertIn(", disabled\n", self.owner.cli("vm", "list").stdout)
+        self.assertIn("disabled ", self.owner.cli("vm", "show", "web1").stdout)
         self.lab.host("launch", *self.lab.guest(self.vm),
                       ok=(1, 2, 3, 77))
         self.assertIn("is disabled", self.owner.process.output())
