@@ -69,11 +69,26 @@ make_plain(json_t *v)
 	(void)json_string_set(v, plain(text));
 }
 
+/* The process that tells the rest knows nothing of it. */
+static void
+add_lock(json_t *s, const struct cli *cli)
+{
+	json_t *list = NULL;
+
+	if (cli_number(s, "vms") == 0 &&
+	    cli_ask(&list, cli, OWNER_LIST, (struct span){ 0 }, NULL) == 0)
+		(void)json_object_set(
+		    s, "locked", json_object_get(list, "locked"));
+	json_decref(list);
+}
+
 static void
 print(json_t *s)
 {
 	make_plain(s);
 
+	if (json_is_true(json_object_get(s, "locked")))
+		(void)printf("locked   until attest-agent unlock\n");
 	if (cli_text(s, "relay")[0] != '\0')
 		print_tunnel(s);
 	if (cli_text(s, "direct")[0] != '\0')
@@ -111,6 +126,7 @@ cli_status(const struct cli *cli, int argc, char **argv)
 				     "\"state\":\"not-running\"}\n");
 		return cli_fail(&err);
 	}
+	add_lock(s, cli);
 	if (json)
 		cli_print_json(s);
 	else

@@ -26,6 +26,9 @@ print_list(const json_t *reply)
 	const json_t *vms = json_object_get(reply, "vms");
 	size_t i;
 
+	if (json_is_true(json_object_get(reply, "locked")))
+		(void)fprintf(
+		    stderr, "attest-agent: locked: attest-agent unlock\n");
 	for (i = 0; i < json_array_size(vms); i++) {
 		const json_t *vm = json_array_get(vms, i);
 

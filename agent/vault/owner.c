@@ -276,6 +276,9 @@ do_list(struct buf *out, struct vault *v, struct err *err)
 	(void)json_object_set_new(
 	    reply, "schema", json_string("attest-agent.vms/1"));
 	(void)json_object_set_new(reply, "vms", vms);
+	/* Else nobody could tell it from an agent without a VM. */
+	(void)json_object_set_new(
+	    reply, "locked", json_boolean(vault_is_locked(v)));
 	rc = owner_tell(out, reply, err);
 	free(info);
 	return rc;

@@ -309,6 +309,9 @@ vault_find(
 	if (found > 1)
 		return err_set(err, ERR_CONFLICT, "\"%.64s\" begins %zu UUIDs",
 		    word, found);
+	if (vault_is_locked(v))
+		return err_set(
+		    err, ERR_NOT_FOUND, "locked: attest-agent unlock");
 	return err_set(
 	    err, ERR_NOT_FOUND, "\"%.64s\": no VM of that name or UUID", word);
 }

@@ -284,12 +284,20 @@ class Sealed(harness.LabTest):
         wrong = self.lab.file("wrong", "battery staple", 0o600)
         done = self.owner.cli("unlock", "--passphrase-file", wrong, ok=(1,))
         self.assertIn("wrong passphrase", done.stderr)
+        # Its VMs are not gone.
+        self.assertIn("locked   until", self.owner.cli("status").stdout)
+        self.assertIn("locked: attest-agent unlock",
+                      self.owner.cli("vm", "list").stderr)
+        self.assertIn("locked: attest-agent unlock", self.owner.cli(
+            "vm", "show", "web1", ok=(1,)).stderr)
         os.chmod(self.word, 0o604)
         done = self.owner.cli("unlock", "--passphrase-file", self.word,
                               ok=(2,))
         self.assertIn("mode 0604 lets others use", done.stderr)
         os.chmod(self.word, 0o440)
         self.owner.cli("unlock", "--passphrase-file", self.word)
+        self.assertEqual(self.owner.cli("vm", "list").stderr, "")
+        self.assertNotIn("locked", self.owner.cli("status").stdout)
         done = self.lab.host("launch", *self.lab.guest(self.vm))
         self.assertIn(self.passphrase, done.stdout)
 

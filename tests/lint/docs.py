@@ -235,6 +235,18 @@ def check_verbs(tree, docs, add):
         verbs[program] = {
             v for p in tree.under((folder,), (".c",))
             for v in re.findall(r'\{ "([a-z-]+)", ', tree.read(p))}
+    # The help texts are documents, too.
+    for program, table in (("agent", "agent/main.c"),
+                           ("launch", "launch/main.c"),
+                           ("relayctl", "relayctl/command.c")):
+        usage = " ".join(re.findall(r'^    "(.*)"', tree.read(
+            os.path.dirname(table) + "/main.c"), re.M))
+        for row in re.findall(r'^\t\{ "([a-z-]+)", (?:"([a-z-]+)")?',
+                              tree.read(table), re.M):
+            # A list's default needs no word.
+            for verb in set(row) - {"", "list", "show"}:
+                if not re.search(r"\b%s\b" % verb, usage):
+                    add(table, 1, "the help does not know " + verb)
     fence = False
     for path, n, line in lines_of(tree, docs):
         fence ^= line.startswith("```")
@@ -264,11 +276,22 @@ def check_lists(tree, add):
          re.findall(r'^\t(?:family|gauge|counter|histogram|by_reason|tenants)'
                     r'\(out,(?: r, \w+,)?\s+"(\w+)"',
                     tree.read("relay/metrics.c"), re.M), "relay/metrics.c")
+    same(add, "relayctl/command.c", "request",
+         re.findall(r'"(?:GET|POST)", "/v1/[a-z/-]+"',
+                    tree.read("relayctl/command.c")),
+         re.findall(r'"(?:GET|POST)", "/v1/[a-z/-]+"',
+                    tree.read("relay/admin_table.c")), "relay/admin_table.c")
     text = tree.read("docs/protocol.md")
     part = re.search(r"\n## 9\..*?\n## ", text, re.S)
     rows = re.findall(r"^\| [\d/]+ \|(.*?)\|", part.group(0), re.M) \
         if part else []
     names = {w for r in rows for w in re.findall(r"`([a-z0-9-]+)`", r)}
+    part8 = re.search(r"^## 8\..*?^## ", text, re.M | re.S)
+    for name in re.findall(r'^\t\{ "([a-z-]+)", (?:true|false) \}',
+                           tree.read("relay/host_job.c"), re.M):
+        if part8 and "`%s`" % name not in part8.group(0):
+            add("relay/host_job.c", 1, "docs/protocol.md 8 has no header " +
+                name)
     same(add, "docs/protocol.md", "problem", names,
          [p for p in re.findall(r'\] = \{ "([\w-]+)"',
                                 tree.read("common/problem.c"))

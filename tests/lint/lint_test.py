@@ -121,6 +121,7 @@ class Lint(unittest.TestCase):
     TREE = {
         "README.md": "[all](docs/protocol.md)\n",
         "docs/protocol.md": """# P
+## 8. Headers: `accept`
 ## 9. Problems
 | 403 | `refused` | agent |
 ## 10. Tunnel
@@ -142,7 +143,7 @@ class Lint(unittest.TestCase):
                           '\t{ "relay.url", CONF_STRING,\n'
                           '\t{ "relay.ca", CONF_PATH,\n};\n',
         "agent/main.c": '/* docs/protocol.md 10.1 */\n\t{ "run", run },\n'
-                        '\t"relay"\n',
+                        '\t"relay"\n    "run"\n',
         "tests/unit/CMakeLists.txt":
             "foreach(part a b)\n  unit_test(x_${part} ${part}_test.c lib)\n"
             "endforeach()\n",
@@ -192,7 +193,13 @@ class Lint(unittest.TestCase):
                 ("docs/a.md", "give `--gone`", "no such flag: --gone"),
                 ("docs/a.md", "    attest-agent gone", "has no gone"),
                 ("docs/a.md", "docs/protocol.md 10.2", "no section 10.2"),
-                ("relay/a.c", "/* docs/protocol.md 8 */", "no section 8"),
+                ("relay/a.c", "/* docs/protocol.md 7 */", "no section 7"),
+                ("relay/host_job.c", '\t{ "cookie", true },',
+                 "8 has no header cookie"),
+                ("relayctl/command.c", '\t{ "fence", NULL, "POST", "/v1/f",',
+                 "the help does not know fence"),
+                ("relayctl/command.c", '\t{ "fence", NULL, "POST", "/v1/f",',
+                 'request "POST", "/v1/f" is not in relay/admin_table.c'),
                 ("docs/protocol.md", "| 0x0011 | SIGN | x |", "0x0011 SIGN"),
                 ("common/frame.h", "\tFRAME_PING = 0x20,", "0x20 PING"),
                 ("common/problem.c", '\t[P_X] = { "gone", 4', "problem gone"),
