@@ -19,8 +19,10 @@ import harness
 from agent_parts import part
 
 FREE = 6  # VMs without a limit
-PING = 0.3  # seconds of silence on a tunnel before a ping, and as long again
-DEATH = 3 * PING  # when both ends know of a dead tunnel
+# Seconds of silence on a tunnel before a ping, and for its answer: as short as
+# this machine can keep up with now, judged by the registration of a VM.
+PING_LEAST, PING_MOST = 0.3, 1.2
+PINGS = 8  # registrations in one
 NET_KILLS = 1  # then the agent's parent waits a second, and longer each time
 DIALS = 4  # then the agent does
 # What no program says that was only killed, paused and cut off.
@@ -95,7 +97,11 @@ class FaultLab(harness.Lab):
         self.net_kills = self.dials = 0
         self.vms = {}
         self.owner = self.agent()
+        began = time.monotonic()
         self.free = [self.new_vm() for _ in range(FREE)]
+        self.ping = min(PING_MOST, max(PING_LEAST, PINGS * (
+            time.monotonic() - began) / FREE))
+        self.death = 3 * self.ping  # both ends know of a dead tunnel by then
         self.limited = collections.defaultdict(list)
         for limit in limits:
             self.limited[limit].append(self.new_vm(limit))
@@ -114,7 +120,7 @@ class FaultLab(harness.Lab):
     def write_config(self):
         return self.relay_config(
             {"acme": (self.owner, list(self.vms))},
-            RELAY % {"ping": 1000 * PING, "run": self.path("run")})
+            RELAY % {"ping": 1000 * self.ping, "run": self.path("run")})
 
     def new_vm(self, limit=0):
         secret = harness.new_passphrase()
@@ -258,12 +264,11 @@ class FaultLab(harness.Lab):
 
     # -- faults of the networks -------------------------------------------
 
-    @staticmethod
-    def net_fault(net, what, fault):
+    def net_fault(self, net, what, fault):
         if what == "hold":
-            net.hold(0.05 + fault.length * DEATH / 4)
+            net.hold(0.05 + fault.length * self.death / 4)
         elif what == "late":
-            net.hold(DEATH + fault.length * DEATH / 2)
+            net.hold(self.death + fault.length * self.death / 2)
         elif what == "slow":
             net.slow(0.001 + fault.length / 40)
         elif what == "cut":
