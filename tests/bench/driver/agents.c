@@ -341,12 +341,14 @@ command_agents(const struct options *o, struct loop *loop, struct err *err)
 		.base = o->base,
 		.delay_ms = o->delay_ms,
 		.ping = o->ping,
-		.stuck = o->stuck };
+		.stuck = o->stuck,
+		.keys = calloc(o->count, sizeof(struct evp_pkey_st *)),
+		.first = o->first };
 	TAILQ_INIT(&a.to_dial);
 	TAILQ_INIT(&a.to_check);
 	loop_timer_init(&a.check_again, loop, check_some, &a);
 	a.list = calloc(o->count, sizeof(*a.list));
-	if (a.list == NULL)
+	if (a.list == NULL || a.settings.keys == NULL)
 		return err_set(err, ERR_MEMORY, "no memory");
 	a.settings.ctx = wire_client_ctx(o->cert, o->key, err);
 	if (a.settings.ctx == NULL || make_checkers(&a, err) != 0 ||

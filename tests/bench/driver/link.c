@@ -196,25 +196,33 @@ static const struct wire_ops link_wire = {
  * Greeting.
  */
 
+static EVP_PKEY *
+key_of(const struct link *l)
+{
+	EVP_PKEY **key = &l->settings->keys[l->number - l->settings->first];
+	uint8_t seed[TALK_KEY_LEN];
+
+	if (*key == NULL) {
+		talk_seed(seed, l->number);
+		*key = EVP_PKEY_new_raw_private_key(
+		    EVP_PKEY_ED25519, NULL, seed, sizeof(seed));
+	}
+	return *key;
+}
+
 static int
 sign(uint8_t out[FRAME_SIGNATURE_LEN], uint8_t key[FRAME_KEY_LEN],
-    uint32_t number, struct span text)
+    EVP_PKEY *pkey, struct span text)
 {
-	uint8_t seed[TALK_KEY_LEN];
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	EVP_PKEY *pkey;
 	size_t len = FRAME_SIGNATURE_LEN, key_len = FRAME_KEY_LEN;
 	int rc = -1;
 
-	talk_seed(seed, number);
-	pkey = EVP_PKEY_new_raw_private_key(
-	    EVP_PKEY_ED25519, NULL, seed, sizeof(seed));
 	if (ctx != NULL && pkey != NULL &&
 	    EVP_PKEY_get_raw_public_key(pkey, key, &key_len) == 1 &&
 	    EVP_DigestSignInit(ctx, NULL, NULL, NULL, pkey) == 1 &&
 	    EVP_DigestSign(ctx, out, &len, text.ptr, text.len) == 1)
 		rc = 0;
-	EVP_PKEY_free(pkey);
 	EVP_MD_CTX_free(ctx);
 	return rc;
 }
@@ -241,7 +249,7 @@ on_challenge(void *arg, const struct frame_challenge *c)
 	tunnel_hello_text(&w, c->nonce, c->binding,
 	    span_of(exporter, sizeof(exporter)), c->relay_name,
 	    TUNNEL_SUBPROTOCOL);
-	if (sign(signature, key, l->number, writer_span(&w)) != 0 ||
+	if (sign(signature, key, key_of(l), writer_span(&w)) != 0 ||
 	    tunnel_hello(l->tunnel, &hello, clock_ms(), NULL) != 0)
 		tunnel_close(l->tunnel, TUNNEL_CLOSE_OK, "cannot sign");
 }

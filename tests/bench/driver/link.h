@@ -17,6 +17,10 @@ struct link_settings {
 	uint32_t delay_ms; /* before each answer */
 	bool ping;         /* measure a round trip before ops.up */
 	bool stuck;        /* answer /validate by half, and never end it */
+	/* Keys of the agents from ${first} on, made when first used: an agent
+	 * that comes again has its key at hand. */
+	struct evp_pkey_st **keys;
+	uint32_t first;
 };
 
 struct link_ops {
