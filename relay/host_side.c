@@ -201,7 +201,8 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 		return host_enrol_head(h, head, body_max);
 	if (h->path.kind != PATH_AGENT)
 		return judge(h, head);
-	verdict = side_upgrade(w, s, head, &h->peer, &h->subject);
+	verdict = side_upgrade(w, s, head, &h->peer, &h->subject,
+	    h->setup_number == w->setup->number);
 	if (verdict == HTTP_TAKEN)
 		leave(h);
 	return verdict;

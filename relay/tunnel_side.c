@@ -302,7 +302,8 @@ challenge(struct side *s)
 /* What the agent shows beside its key (docs/protocol.md 12.3), judged with the
  * HELLO.  Returns -1: no memory. */
 static int
-take_shown(struct side *s, const struct http_head *head, struct conn *conn)
+take_shown(struct side *s, const struct http_head *head, struct conn *conn,
+    bool current)
 {
 	unsigned auth = s->worker->setup->config.agent_auth;
 	char name[TLS_PEER_NAME_MAX + 1];
@@ -319,7 +320,8 @@ take_shown(struct side *s, const struct http_head *head, struct conn *conn)
 	}
 	if ((auth & RELAY_AGENT_MTLS) != 0 &&
 	    tls_peer_name(conn_ssl(conn), name, sizeof(name)) &&
-	    tls_peer_stands(conn_ssl(conn), s->worker->setup->public)) {
+	    (current ||
+		tls_peer_stands(conn_ssl(conn), s->worker->setup->public))) {
 		s->certificate = strdup(name);
 		return s->certificate != NULL ? 0 : -1;
 	}
@@ -353,7 +355,7 @@ refuse(
 enum http_verdict
 side_upgrade(struct worker *w, struct http_server *http,
     const struct http_head *head, const struct peer *peer,
-    const struct log_subject *subject)
+    const struct log_subject *subject, bool current)
 {
 	uint8_t bytes[1024];
 	struct writer out = writer_of(bytes, sizeof(bytes));
@@ -374,7 +376,7 @@ side_upgrade(struct worker *w, struct http_server *http,
 	s = writer_ok(&out) && !relay_overloaded(w->relay)
 	    ? side_new(w, peer, subject, &err)
 	    : NULL;
-	if (s != NULL && take_shown(s, head, http_conn(http)) != 0) {
+	if (s != NULL && take_shown(s, head, http_conn(http), current) != 0) {
 		slab_remove(&w->tunnels, s->handle);
 		release(s);
 		s = NULL;

@@ -11,13 +11,14 @@
  */
 
 /**
- * side_upgrade(w, http, head, peer, subject):
+ * side_upgrade(w, http, head, peer, subject, current):
  * Judge the upgrade of a connection that came to the tunnel's path; answer it,
- * or make it a tunnel, which then owns the account ${peer}.
+ * or make it a tunnel, which then owns the account ${peer}.  ${current}: its
+ * certificate was judged by the worker's present setup.
  */
 enum http_verdict side_upgrade(struct worker *w, struct http_server *http,
     const struct http_head *head, const struct peer *peer,
-    const struct log_subject *subject);
+    const struct log_subject *subject, bool current);
 
 /** side_submit(w, job): send the job on its tunnel, now or from its queue, or
  * back; takes it. */

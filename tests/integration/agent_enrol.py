@@ -506,6 +506,20 @@ class OtherWays(relay_case.RelayCase):
             self.lab.ctl("tunnels").stdout.count("ed25519:"), 1)
         known.close()
 
+    def test_t43_an_authority_taken_away_before_the_upgrade(self):
+        """What the handshake took for good is judged again then."""
+        good = self.lab.ca.issue("agent", ["DNS:agent.test"],
+                                 usage="clientAuth")
+        self.tunnel(fake_agent.Key(), cert=good,
+                    before_upgrade=self.reload).close()
+        other = harness.Ca(self.lab.folder, "other")
+        with self.assertRaises(fake_agent.Closed) as closed:
+            self.tunnel(fake_agent.Key(), cert=good,
+                        before_upgrade=lambda: self.reload(
+                            ("client-ca: " + self.lab.ca.cert,
+                             "client-ca: " + other.cert)))
+        self.assertEqual(closed.exception.code, 4402)
+
     def test_t43_a_way_taken_away(self):
         """agents.auth without token and mtls."""
         good = self.lab.ca.issue("agent", ["DNS:agent.test"],

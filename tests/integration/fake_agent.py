@@ -89,7 +89,8 @@ class Socket:
     """A WebSocket client over TLS."""
 
     def __init__(self, port, ca, path="/sev/agent/v1",
-                 subprotocol="attest-relay.v1", extra="", cert=None):
+                 subprotocol="attest-relay.v1", extra="", cert=None,
+                 before_upgrade=lambda: None):
         context = ssl.create_default_context(cafile=ca)
         if cert:
             context.load_cert_chain(*cert)
@@ -100,6 +101,7 @@ class Socket:
         self.buffer = b""
         self.lock = threading.Lock()
         key = base64.b64encode(os.urandom(16)).decode()
+        before_upgrade()
         self.sock.sendall((
             "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Key: %s\r\n"
