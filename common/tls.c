@@ -1,5 +1,7 @@
 #include "common/tls.h"
 
+#include "common/tls_memory.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
@@ -312,6 +314,18 @@ pick_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
 	return SSL_TLSEXT_ERR_OK;
 }
 
+/* It is whole: what we say now is of our own size, as the names of all
+ * authorities are (tls_memory_most()). */
+static int
+on_client_hello(SSL *ssl, int *alert, void *arg)
+{
+	(void)ssl;
+	(void)alert;
+	(void)arg;
+	tls_memory_most(0);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
 static void
 set_policy(SSL_CTX *ctx, bool tls12)
 {
@@ -335,6 +349,7 @@ set_policy(SSL_CTX *ctx, bool tls12)
 	SSL_CTX_set_num_tickets(ctx, 0);
 	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 	SSL_CTX_set_alpn_select_cb(ctx, pick_alpn, NULL);
+	SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
 }
 
 static int
