@@ -58,12 +58,12 @@ struct tunnel {
 	uint32_t send_window; /* of the connection, as in a stream */
 	uint32_t recv_window;
 	uint32_t owed;
-	uint32_t grease; /* state of the generator; 0: none */
-	size_t breach_count;
-	uint64_t breach_ms[TUNNEL_BREACHES_MAX]; /* of the last ones */
-	struct tunnel_stream *streams;           /* owned; ids rise */
+	uint32_t grease;               /* state of the generator; 0: none */
+	struct tunnel_stream *streams; /* owned; ids rise */
 	size_t stream_count;
 	size_t stream_cap;
+	size_t breach_count;
+	uint64_t breach_ms[TUNNEL_BREACHES_MAX]; /* of the last ones */
 };
 
 /* What one received frame does. */
