@@ -93,6 +93,8 @@ class ClusterCase(RelaysCase):
         relay.process.wait_line("directory: reached", since)
 
     def wait_until(self, what, happens, patience=harness.PATIENCE):
+        """What one relay did is seen at another through the directory, and
+        neither says so: asked again."""
         deadline = time.monotonic() + patience
         while not happens():
             if time.monotonic() > deadline:

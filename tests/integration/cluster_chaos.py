@@ -179,6 +179,8 @@ class Owners(ChaosCase):
         self.keys = {name: fake_agent.Key() for name in ("one", "two")}
         self.uuid = str(uuid.uuid4())
         self.history = History()
+        self.stands = threading.Event()  # all relays do
+        self.stands.set()
         super().setUp()
 
     def new_relay(self, i):
@@ -224,7 +226,7 @@ class Owners(ChaosCase):
                 self.hold(name, self.dice.choice(self.relays))
             except (OSError, ssl.SSLError, ValueError, AssertionError,
                     fake_agent.Closed):
-                time.sleep(0.01)  # that relay is being restarted
+                self.stands.wait(1)  # one is being restarted
 
     def host(self):
         while not self.enough.is_set():
@@ -233,7 +235,7 @@ class Owners(ChaosCase):
             try:
                 c = Client(relay.internal, self.lab.ca.cert)
             except (OSError, ssl.SSLError):
-                time.sleep(0.01)
+                self.stands.wait(1)
                 continue
             try:
                 c.send(("POST /sev/vm/%s/launch HTTP/1.1\r\n"
@@ -253,6 +255,7 @@ class Owners(ChaosCase):
     def harm(self):
         end = self.ends_at()
         while time.monotonic() < end:
+            # The schedule of harm: nothing is awaited here and below.
             time.sleep(self.dice.uniform(0.2, 1))
             if self.dice.random() < 0.25:
                 self.redis.kill()
@@ -262,9 +265,11 @@ class Owners(ChaosCase):
             relay = self.dice.choice(self.relays)
             with self.history.lock:
                 self.history.kills.append((time.monotonic(), relay))
+            self.stands.clear()
             relay.kill()
             time.sleep(self.dice.uniform(0, 0.5))
             relay.start()
+            self.stands.set()
 
     def test_never_two(self):
         threads = [threading.Thread(target=self.agent, args=(name,))

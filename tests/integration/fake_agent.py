@@ -353,6 +353,7 @@ class Echo(threading.Thread):
         self.tunnel = tunnel
         self.answer = answer or (lambda request: {"body": request[4]})
         self.requests = []
+        self.asked = threading.Event()  # by a first request
         self.code = None
         self.start()
 
@@ -361,6 +362,7 @@ class Echo(threading.Thread):
             while True:
                 request = self.tunnel.request()
                 self.requests.append(request)
+                self.asked.set()
                 answer = self.answer(request)
                 if answer is not None:
                     self.tunnel.respond(request[0], **answer)

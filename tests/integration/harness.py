@@ -49,7 +49,8 @@ def run(args, ok=(0,), timeout=PATIENCE, **kwargs):
 
 
 def eventually(holds, patience=PATIENCE):
-    """Until holds(): for what gives no event, such as /proc."""
+    """Until holds(): for what gives no event, such as /proc, a counter, or an
+    answer that depends on what another process has not told anybody."""
     until = time.monotonic() + patience
     while not holds():
         if time.monotonic() > until:
@@ -105,6 +106,12 @@ class Process:
                     raise AssertionError("%s: no line like %r; it said:\n%s" % (
                         self.name, pattern, "\n".join(self.lines[-40:])))
                 self.more.wait(left)
+
+    def says_more(self, since, seconds):
+        """Is there a line from `since` on before as much time is over?"""
+        with self.more:
+            return self.more.wait_for(
+                lambda: self.ended or len(self.lines) > since, seconds)
 
     def ends_within(self, seconds):
         """Does it end before as much time is over?"""

@@ -627,8 +627,7 @@ class Workers(RelayCase):
                     if t.claim(vm) != [0]:
                         errors.append("denied")
                     echo = fake_agent.Echo(t)
-                    while not echo.requests and not stop.is_set():
-                        time.sleep(0.001)
+                    self.assertTrue(echo.asked.wait(fake_agent.PATIENCE))
             except Exception as error:
                 errors.append(error)
 
