@@ -45,22 +45,28 @@ clean_judge(struct clean *c, enum clean_sight seen, unsigned words,
 
 /* Somebody's, by what libvirt and QEMU say of it? */
 static int
-in_use(bool *is, const struct libvirt_guest *guest, unsigned words)
+in_use(bool *is, const struct libvirt_guest *guest, unsigned words,
+    const struct clean_rule *rule)
 {
 	enum libvirt_state state = libvirt_guest_state(guest);
+	bool resuming = (words & RECORD_RESUMING) != 0;
 
 	*is = state != LIBVIRT_PAUSED;
 	if (state == LIBVIRT_UNKNOWN)
 		return -1;
+	if (*is || (!resuming && !rule->ask_qemu))
+		return 0;
 	/* Paused: by its start, or by an operator, after it ran? */
-	if (!*is && (words & RECORD_RESUMING) != 0)
-		return libvirt_guest_has_run(is, guest);
-	return 0;
+	if (libvirt_guest_has_run(is, guest) == 0)
+		return 0;
+	/* A QEMU that does not answer: we never told it to run. */
+	*is = false;
+	return resuming ? -1 : 0;
 }
 
 static enum clean_sight
 judge_guest(struct libvirt_guest *guest, const struct record_view *v,
-    const char *id, bool also_running)
+    const char *id, const struct clean_rule *rule)
 {
 	bool is = false;
 
@@ -70,8 +76,8 @@ judge_guest(struct libvirt_guest *guest, const struct record_view *v,
 		return CLEAN_NO_ANSWER;
 	if (!is)
 		return CLEAN_ABSENT;
-	if (!also_running) {
-		if (in_use(&is, guest, v->words) != 0)
+	if (!rule->also_running) {
+		if (in_use(&is, guest, v->words, rule) != 0)
 			return CLEAN_NO_ANSWER;
 		if (is)
 			return CLEAN_IN_USE;
@@ -82,7 +88,8 @@ judge_guest(struct libvirt_guest *guest, const struct record_view *v,
 
 /* A connection of its own: that of who died may be the trouble. */
 static enum clean_sight
-look(const struct record_view *v, const char *id, bool also_running)
+look(const struct record_view *v, const char *id,
+    const struct clean_rule *rule)
 {
 	struct libvirt_guest *guest = NULL;
 	enum clean_sight seen = CLEAN_NO_ANSWER;
@@ -91,15 +98,15 @@ look(const struct record_view *v, const char *id, bool also_running)
 	if (libvirt_open(&l, v->connect, NULL) != OUTCOME_OK)
 		return CLEAN_NO_ANSWER;
 	if (libvirt_find(&guest, l, v->domain, NULL) == OUTCOME_OK)
-		seen = judge_guest(guest, v, id, also_running);
+		seen = judge_guest(guest, v, id, rule);
 	/* This process ends with its answer; an orderly close would ask the
 	 * daemon once more. */
 	return seen;
 }
 
 static enum clean_sight
-look_apart(
-    const struct record_view *v, const char *id, bool also_running, int64_t ms)
+look_apart(const struct record_view *v, const char *id,
+    const struct clean_rule *rule, int64_t ms)
 {
 	pid_t parent = getpid(), pid = fork();
 	int status = 0;
@@ -109,7 +116,7 @@ look_apart(
 		if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 ||
 		    getppid() != parent)
 			_exit(CLEAN_NO_ANSWER);
-		_exit((int)look(v, id, also_running));
+		_exit((int)look(v, id, rule));
 	}
 	if (pid < 0)
 		return CLEAN_NO_ANSWER;
@@ -138,7 +145,7 @@ clean_run(
 
 		if (left <= 0)
 			return CLEAN_AGAIN;
-		seen = look_apart(v, id, rule->also_running,
+		seen = look_apart(v, id, rule,
 		    left < LOOK_S * 1000 ? left : LOOK_S * 1000);
 		end = clean_judge(&c, seen, v->words, rule->in_flight_s,
 		    wait_now_ms() / 1000);

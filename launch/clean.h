@@ -30,8 +30,9 @@ enum clean_end {
 struct clean_rule {
 	unsigned patience_s;  /* 0: for ever */
 	unsigned in_flight_s; /* for a guest that may still be to come */
-	bool
-	    also_running; /* the launcher said that it failed: no guest stays */
+	/* The launcher said that it failed: no guest stays. */
+	bool also_running;
+	bool ask_qemu; /* of each guest; else if the record is not enough */
 };
 
 /* What is known after some looks.  Zero-initialised. */

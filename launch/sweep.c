@@ -52,7 +52,8 @@ static enum outcome
 settle(const struct report *report, struct record *r, unsigned patience_s,
     struct err *err)
 {
-	struct clean_rule rule = { .patience_s = patience_s };
+	struct clean_rule rule = { .patience_s = patience_s,
+		.ask_qemu = true };
 	struct record_view v;
 	enum clean_end end;
 
