@@ -251,6 +251,22 @@ plain_words(const char *lws)
 	return lws;
 }
 
+/* lws does not tell the end of every try that fails in its handshake (its
+ * issue 2176), but always when it frees what we would otherwise still use. */
+static void
+on_freed(const struct ws_net *n, const struct lws *wsi)
+{
+	struct ws_link *l;
+
+	LIST_FOREACH(l, &n->links, links)
+	{
+		if (l->wsi == wsi) {
+			link_end(l, LOST, "connection lost");
+			return;
+		}
+	}
+}
+
 static int
 on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
     void *in, size_t len)
@@ -262,6 +278,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 		n->ops.woken(n->arg);
 		return 0;
 	}
+	if (n != NULL && reason == LWS_CALLBACK_WSI_DESTROY)
+		on_freed(n, wsi);
 	if (l == NULL || n == NULL)
 		return 0;
 	switch (reason) {
