@@ -53,7 +53,9 @@ class Restart(unittest.TestCase):
     def extra():
         # All hosts are one address, and wait together for their agent.
         return ("limits:\n  held-per-source: 1000\n"
-                "  queue-per-source: 1000\n  queue: 1000\n")
+                "  queue-per-source: 1000\n  queue: 1000\n"
+                "  connections-per-address: 4000\n"
+                "  handshakes-per-block: 4000\n")
 
     def load(self, *args):
         """Hosts in the background, as long as SECONDS."""
