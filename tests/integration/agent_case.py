@@ -52,6 +52,7 @@ class Authority:
         with open(base + ".crt", "wb") as out:
             out.write(cert.public_bytes(serialization.Encoding.PEM))
         with open(base + ".key", "wb") as out:
+            os.fchmod(out.fileno(), 0o600)
             out.write(key.private_bytes(
                 serialization.Encoding.PEM,
                 serialization.PrivateFormat.PKCS8,

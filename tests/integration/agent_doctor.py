@@ -308,6 +308,14 @@ class Faults(unittest.TestCase):
                           "  networks: [127.0.0.0/8]"])
         self.find("listen", "certificate for 1 days", "warn")
 
+    def test_29_listener_key_that_others_read(self):
+        pair = self.authority.issue(self.at(self.name), "localhost")
+        os.chmod(pair[1], 0o644)
+        self.write(extra=["direct:", "  listen: 127.0.0.1:0",
+                          "  certificate: " + pair[0],
+                          "  key: " + pair[1]])
+        self.find("listen", "mode 0644")
+
 
 class Running(harness.LabTest):
     """Issue 4.3: with an agent, and what diag tells of it."""
