@@ -207,7 +207,7 @@ renew_key(void)
 }
 
 static void
-confined(int (*attempt)(void), int go)
+confined(int (*attempt)(void), int in, int go)
 {
 	const struct sandbox_path paths[] = { { config, SANDBOX_READ },
 		{ key, SANDBOX_READ }, { "", SANDBOX_READ },
@@ -222,8 +222,8 @@ confined(int (*attempt)(void), int go)
 		fprintf(stderr, "%s\n", err.msg);
 		_exit(200);
 	}
-	/* The key is renewed while we are in it. */
-	if (read(go, &byte, 1) != 1)
+	/* The key is renewed while we are in it: not before. */
+	if (write(in, "x", 1) != 1 || read(go, &byte, 1) != 1)
 		_exit(201);
 	_exit(attempt());
 }
@@ -231,17 +231,24 @@ confined(int (*attempt)(void), int go)
 static int
 outcome_of(int (*attempt)(void))
 {
-	int go[2], status;
+	int in[2], go[2], status;
+	char byte;
 	pid_t pid;
 
+	assert_int_equal(pipe(in), 0);
 	assert_int_equal(pipe(go), 0);
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0)
-		confined(attempt, go[0]);
-	renew_key();
-	assert_int_equal(write(go[1], "x", 1), 1);
+		confined(attempt, in[1], go[0]);
+	close(in[1]);
+	/* Nothing comes of one that could not get in; its status tells. */
+	if (read(in[0], &byte, 1) == 1) {
+		renew_key();
+		assert_int_equal(write(go[1], "x", 1), 1);
+	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
+	close(in[0]);
 	close(go[0]);
 	close(go[1]);
 	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
