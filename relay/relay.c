@@ -7,13 +7,21 @@
 #include "relay/directory.h"
 #include "relay/worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 int
 relay_init(struct relay *r, struct relay_setup *setup, struct err *err)
 {
+	pthread_condattr_t clock;
+
 	memset(r, 0, sizeof(*r));
+	pthread_mutex_init(&r->taking_lock, NULL);
+	pthread_condattr_init(&clock);
+	pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+	pthread_cond_init(&r->all_taken, &clock);
+	pthread_condattr_destroy(&clock);
 	relay_use(r, setup_hold(setup));
 	/* Rises over restarts too, without a file to remember it. */
 	atomic_init(&r->next_session, clock_wall_ms() << 20);
@@ -38,8 +46,50 @@ relay_fini(struct relay *r)
 	relay_close_state(r);
 	accounts_free(r->accounts);
 	setup_drop(r->setup);
+	pthread_cond_destroy(&r->all_taken);
+	pthread_mutex_destroy(&r->taking_lock);
 	secret_wipe(r->ticket_keys, sizeof(r->ticket_keys));
 	memset(r, 0, sizeof(*r));
+}
+
+void
+relay_setup_sent(struct relay *r)
+{
+	pthread_mutex_lock(&r->taking_lock);
+	r->to_take++;
+	pthread_mutex_unlock(&r->taking_lock);
+}
+
+void
+relay_setup_taken(struct relay *r)
+{
+	pthread_mutex_lock(&r->taking_lock);
+	if (--r->to_take == 0)
+		pthread_cond_signal(&r->all_taken);
+	pthread_mutex_unlock(&r->taking_lock);
+}
+
+bool
+relay_await_taken(struct relay *r, unsigned ms)
+{
+	struct timespec until;
+	bool all;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += ms / 1000;
+	until.tv_nsec += (long)(ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000;
+	}
+	pthread_mutex_lock(&r->taking_lock);
+	while (r->to_take > 0 && rc != ETIMEDOUT)
+		rc = pthread_cond_timedwait(
+		    &r->all_taken, &r->taking_lock, &until);
+	all = r->to_take == 0;
+	pthread_mutex_unlock(&r->taking_lock);
+	return all;
 }
 
 int

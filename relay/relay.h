@@ -12,6 +12,7 @@
 #include "relay/throttle.h"
 #include "common/tally.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -45,6 +46,9 @@ struct relay {
 	uint64_t reloads[2];            /* good, bad; main */
 	time_t loaded;                  /* the setup; main */
 	uint64_t setups;                /* that were used before; main */
+	pthread_mutex_t taking_lock;    /* of the two below */
+	pthread_cond_t all_taken;
+	size_t to_take; /* setups that workers were sent and have not taken */
 	_Atomic bool draining;
 	_Atomic bool offered;   /* to another relay: the registry is its */
 	_Atomic bool successor; /* another relay takes jobs over */
@@ -60,6 +64,15 @@ void relay_fini(struct relay *r);
 
 /** relay_use(r, setup): main: ${setup}, whose hold it takes, is the newest. */
 void relay_use(struct relay *r, struct relay_setup *setup);
+
+/** relay_setup_sent(r): main: before a worker is sent another setup. */
+void relay_setup_sent(struct relay *r);
+/** relay_setup_taken(r): the worker: it judges by that setup from now on. */
+void relay_setup_taken(struct relay *r);
+
+/** relay_await_taken(r, ms): main: until every worker has taken what it was
+ * sent; false if one has not within ${ms}. */
+bool relay_await_taken(struct relay *r, unsigned ms);
 
 /**
  * relay_open_state(r, err):

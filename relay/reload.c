@@ -8,6 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* A worker's turn lasts milliseconds; main serves nobody meanwhile. */
+#define TAKEN_WITHIN_MS 2000
+
 /* What is used once, at the start. */
 static const char *const fixed[] = {
 	"user",
@@ -99,11 +102,15 @@ use(struct relay *r, struct relay_setup *setup, struct err *err)
 	    make_messages(list, r, setup, err) != 0)
 		goto out;
 	for (size_t i = 0; i < r->worker_count; i++) {
+		relay_setup_sent(r);
 		loop_post(r->workers[i]->loop, &list[i]->m.mail);
 		list[i] = NULL;
 	}
 	relay_use(r, setup_hold(setup));
 	relay_apply_limits(r);
+	/* "reloaded" is a promise: nobody is judged by the old one then. */
+	if (!relay_await_taken(r, TAKEN_WITHIN_MS))
+		log_warn(NULL, "a worker is busy: it reloads when it can");
 	rc = 0;
 out:
 	for (size_t i = 0; i < r->worker_count; i++)

@@ -8,7 +8,8 @@
  * Main: load relay->file again and let all threads use it: certificates,
  * tenants, tokens, limits, timeouts, log.  What is wrong is logged, told in
  * *${said} (FILE:LINE:COLUMN each), and everything stays as it was; after a
- * good one *${said} tells what only a restart changes, or is NULL.
+ * good one *${said} tells what only a restart changes, or is NULL.  Every worker
+ * judges by the new one then, but one that is busy for seconds: that is logged.
  *   lifetime  *${said} is the caller's to free
  *   errors    -1: see *${said}, which is NULL without memory
  */

@@ -19,7 +19,7 @@
  * and one answer. */
 #define IN_MAX (HTTP_HEAD_MAX + 4096)
 #define HOST_OUT_LOW (8 * 1024)
-#define HOST_OUT_MAX (512 * 1024) /* an answer, and problems */
+#define HOST_OUT_MAX (512 * 1024)        /* an answer, and problems */
 #define TUNNEL_OUT_MAX (2 * 1024 * 1024) /* twice the window and frames */
 #define TUNNEL_OUT_LOW (256 * 1024)
 #define LINGER_MS 2000
@@ -174,6 +174,7 @@ change_setup(struct worker *w, struct message_setup *m)
 	    w->loop, (unsigned)w->setup->config.limits.handshake_steps);
 	side_judge_all(w, old);
 	setup_drop(old);
+	relay_setup_taken(w->relay);
 }
 
 static void

@@ -144,6 +144,19 @@ class Reload(OpsCase):
         self.lab.token = "the first one"
         self.assertEqual(self.ask(client=client).status, 401)
 
+    def test_reloaded_is_in_force(self):
+        """Once it is said, no thread judges by the old file any more: a token
+        that comes and goes, asked with on several connections."""
+        self.echo()
+        clients = [self.client() for _ in range(4)]
+        for turn in range(40):
+            self.lab.token = "turn-%d" % turn
+            self.rewrite()
+            self.reload()
+            for client in clients:
+                self.assertEqual(self.ask(client=client).status, 200, turn)
+            self.lab.token = "nobody"
+            self.assertEqual(self.ask().status, 401, turn)
 
     def test_an_authority_taken_away(self):
         """Certificates of an old authority open nothing any more: neither on
