@@ -115,6 +115,12 @@ admin_error(struct admin_call *c, const struct err *err)
 	answer_json(c, status, json_pack("{s:s}", "error", err->msg));
 }
 
+void
+admin_faults(struct admin_call *c, const char *text)
+{
+	answer_json(c, 400, json_pack("{s:s}", "error", text));
+}
+
 bool
 admin_bad(struct admin_call *c, const char *fmt, ...)
 {

@@ -85,6 +85,8 @@ void admin_json(struct admin_call *c, json_t *out);
 void admin_text(struct admin_call *c, const char *type, struct span text);
 /** admin_error(c, err): {"error": words}, with the status of its code. */
 void admin_error(struct admin_call *c, const struct err *err);
+/** admin_faults(c, text): 400, of any number of lines. */
+void admin_faults(struct admin_call *c, const char *text);
 
 /*
  * Changes go through the registry, so that each is in its trail before it is

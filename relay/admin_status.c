@@ -143,7 +143,6 @@ reload_done(struct registry_op *op, void *where)
 {
 	struct admin *a = where;
 	struct admin_call *c;
-	struct err err;
 	char *said;
 	int rc;
 
@@ -155,9 +154,8 @@ reload_done(struct registry_op *op, void *where)
 		    json_pack("{s:b,s:s}", "reloaded", 1, "said",
 			said != NULL ? said : ""));
 	} else if (c != NULL) {
-		err_set(&err, ERR_USAGE, "%s",
-		    said != NULL ? said : "not reloaded: no memory");
-		admin_error(c, &err);
+		admin_faults(
+		    c, said != NULL ? said : "not reloaded: no memory");
 	}
 	free(said);
 }

@@ -381,9 +381,10 @@ class Admin(relay_case.RelayCase):
 
     def test_reload_tells_what_is_wrong(self):
         with open(self.lab.path("relay.yaml"), "a", encoding="ascii") as out:
-            out.write("typo: 1\n")
+            out.write("".join("typo-%d: 1\n" % i for i in range(20)))
         done = self.lab.ctl("reload", ok=(1,))
-        self.assertIn("error: unknown key 'typo'\n", done.stderr)
+        for i in range(20):
+            self.assertIn("error: unknown key 'typo-%d'\n" % i, done.stderr)
         self.assertFalse(done.stderr.endswith("\n\n"), done.stderr)
 
     def test_drain(self):
