@@ -145,6 +145,15 @@ int registration_decode(
     struct registration **out, struct span in, struct err *err);
 
 /**
+ * registration_read(out, in, err):
+ * The reverse, of bytes that registration_decode() judged before they were
+ * sealed: their form alone, as a root's signature is slow to verify.
+ *   errors  ERR_MALFORMED, ERR_LIMIT, ERR_UNSUPPORTED, ERR_MEMORY
+ */
+int registration_read(
+    struct registration **out, struct span in, struct err *err);
+
+/**
  * registration_check(r, err):
  * What must hold of every registration, whoever made it.
  *   errors  ERR_USAGE: no platform rule, no digest, a name that is none, a

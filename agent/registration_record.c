@@ -322,20 +322,34 @@ check_certs(
 }
 
 int
-registration_decode(struct registration **out, struct span in, struct err *err)
+registration_read(struct registration **out, struct span in, struct err *err)
 {
 	struct registration *r = registration_new();
 	struct codec c = { .r = reader_of(in), .err = err };
-	struct sev_root root;
-	size_t i;
 
 	if (r == NULL)
 		return err_set(err, ERR_MEMORY, "no memory for a registration");
 	walk(&c, r);
 	if (!c.failed && !reader_done(&c.r))
 		refuse(&c, ERR_MALFORMED, "too short, or bytes left over");
-	if (c.failed ||
-	    check_certs(r->clouds, r->cloud_count, SEV_USAGE_OCA, err) != 0 ||
+	if (c.failed) {
+		registration_free(r);
+		return -1;
+	}
+	*out = r;
+	return 0;
+}
+
+int
+registration_decode(struct registration **out, struct span in, struct err *err)
+{
+	struct registration *r;
+	struct sev_root root;
+	size_t i;
+
+	if (registration_read(&r, in, err) != 0)
+		return -1;
+	if (check_certs(r->clouds, r->cloud_count, SEV_USAGE_OCA, err) != 0 ||
 	    check_certs(r->ceks, r->cek_count, SEV_USAGE_CEK, err) != 0)
 		goto fail;
 	for (i = 0; i < r->root_count; i++)

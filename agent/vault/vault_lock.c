@@ -107,7 +107,7 @@ vault_take_table(struct secret *out, struct vault *v, const struct vault_vm *vm,
 	if (store_get(&stored, v->store, STORE_VM,
 		span_of(vm->reg->vm.bytes, sizeof(vm->reg->vm.bytes)),
 		err) != 0 ||
-	    registration_decode(&whole, secret_span(&stored), err) != 0)
+	    registration_read(&whole, secret_span(&stored), err) != 0)
 		goto out;
 	*out = whole->table;
 	whole->table = (struct secret){ 0 };

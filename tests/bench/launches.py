@@ -13,21 +13,28 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["SOURCE_DIR"], "tests",
                                 "integration"))
+import bench  # noqa: E402
 import harness  # noqa: E402
 
 RUNS = 3
 
 
+def parts(pid):
+    """A program's processes: the agent is three."""
+    return [pid] + bench.children_of(pid)
+
+
 def cpu_us(pid):
-    with open("/proc/%d/stat" % pid, encoding="ascii") as stat:
-        fields = stat.read().rsplit(")", 1)[1].split()
-    ticks = int(fields[11]) + int(fields[12])
-    return ticks * 1e6 / os.sysconf("SC_CLK_TCK")
+    return sum(bench.cpu_us(part) for part in parts(pid))
 
 
-def rss_kb(pid):
-    with open("/proc/%d/status" % pid, encoding="ascii") as status:
-        return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1))
+def pss_kb(pid):
+    """Memory: what is shared among processes counts once."""
+    total = 0
+    for part in parts(pid):
+        with open("/proc/%d/smaps_rollup" % part, encoding="ascii") as maps:
+            total += int(re.search(r"Pss:\s+(\d+)", maps.read()).group(1))
+    return total
 
 
 def derivation_us():
@@ -63,7 +70,7 @@ def measure(hosts, each):
         result = json.loads(done.stdout.strip().splitlines()[-1])
         for name, pid in pids.items():
             result[name] = (cpu_us(pid) - before[name]) / result["ok"]
-            result[name + "-rss"] = rss_kb(pid)
+            result[name + "-pss"] = pss_kb(pid)
         return result
     finally:
         lab.close()
@@ -91,8 +98,9 @@ def main():
         ("agent, processor time a launch", "%.0f us" % median("agent")),
         ("one P-384 derivation by openssl speed", "%.0f us" % ecdh),
         ("agent : two derivations", "%.2f" % (median("agent") / (2 * ecdh))),
-        ("relay, resident", "%.0f KB" % median("relay-rss")),
-        ("agent, resident", "%.0f KB" % median("agent-rss")),
+        ("relay, memory (PSS)", "%.0f KB" % median("relay-pss")),
+        ("agent, memory (PSS), all processes",
+         "%.0f KB" % median("agent-pss")),
     ]
     for name, value in rows:
         print("| %s | %s |" % (name, value))
