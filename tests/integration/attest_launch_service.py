@@ -395,6 +395,16 @@ class Hostile(ServiceTest):
                     capture_output=True, text=True, timeout=harness.PATIENCE)
                 self.assertEqual(done.returncode, 2, done.stderr)
 
+    def test_stdout_that_is_full(self):
+        """What was not written was not answered."""
+        for flag in ("--version", "--help"):
+            with self.subTest(flag), open("/dev/full", "wb") as full:
+                done = subprocess.run(
+                    [LAUNCH, flag], stdout=full, stderr=subprocess.PIPE,
+                    text=True, timeout=harness.PATIENCE)
+                self.assertEqual(done.returncode, 6, done.stderr)
+                self.assertIn("stdout does not take the answer", done.stderr)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
