@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import struct
+import time
 import unittest
 import uuid
 
@@ -119,6 +120,21 @@ class Tunnels(unittest.TestCase):
         fresh.request(1, self.path("launch"), b"{}")
         self.assertEqual(fresh.response(1)[0], 422)
         self.assertNotIn("next try", self.agent.output())
+
+    def test_goaway_window(self):
+        """12.5: not before the window opens, so that the agents of a relay
+        that ends do not all come at once."""
+        low, high = 1.5, 1.6
+        sent = time.monotonic()
+        self.tunnel.goaway(1, 1, int(low * 1000), int(high * 1000))
+        fresh = self.relay.next()
+        waited = time.monotonic() - sent
+        # The agent counts whole milliseconds.  How late a slow machine is
+        # says nothing.
+        self.assertGreater(waited, low - 0.001)
+        self.assertLess(waited, high + 10)
+        fresh.request(1, self.path("launch"), b"{}")
+        self.assertEqual(fresh.response(1)[0], 422)
 
     def test_rude_relays(self):
         """What breaks the protocol ends the tunnel, with the right code, and
