@@ -1,5 +1,6 @@
 """attest-relay's command line, its configuration and its privileges."""
 
+import ctypes
 import os
 import re
 import unittest
@@ -94,8 +95,8 @@ class Check(RelayCase):
 
 
 class Privileges(RelayCase):
-    def status(self, name):
-        with open("/proc/%d/status" % self.lab.relay.child.pid,
+    def status(self, name, task=""):
+        with open("/proc/%d/%sstatus" % (self.lab.relay.child.pid, task),
                   encoding="ascii") as lines:
             for line in lines:
                 if line.startswith(name + ":"):
@@ -107,6 +108,18 @@ class Privileges(RelayCase):
         self.assertNotIn("0", self.status("Gid"))
         self.assertNotIn("0", self.status("Groups"))
         self.assertEqual(self.status("NoNewPrivs"), ["1"])
+
+    def test_it_is_in_its_sandbox(self):
+        """A filter of system calls for each thread, and Landlock where the
+        kernel has it."""
+        tasks = os.listdir("/proc/%d/task" % self.lab.relay.child.pid)
+        self.assertGreater(len(tasks), 1)
+        for task in tasks:
+            self.assertEqual(self.status("Seccomp", "task/%s/" % task), ["2"])
+        # landlock_create_ruleset(2), asked which version there is.
+        version = ctypes.CDLL(None).syscall(444, None, 0, 1)
+        self.lab.relay.wait_line("sandbox: seccomp on, landlock %s$" %
+                                 ("on" if version > 0 else "off"))
 
     @unittest.skipIf(os.geteuid() != 0, "only root can become another")
     def test_a_user_that_is_root_or_nobody_known(self):
