@@ -131,6 +131,41 @@ class Reload(OpsCase):
         self.assertNotIn("POST launch", "\n".join(
             self.lab.relay.lines[mark:]))
 
+    def by_reload(self, level):
+        self.rewrite("log: {level: %s}\n" % level)
+        self.reload()
+
+    def by_word(self, level):
+        self.lab.ctl("log-level", "set", level)
+
+    def test_log_level_alone(self):
+        """What it lets be seen and what not, by the file and by a word."""
+        relay = self.lab.relay
+        # What is said before the host, or the agent, is answered: a debug
+        # line and a warning.
+        says = "not authenticated: ", "tunnel refused: "
+        for change in self.by_reload, self.by_word:
+            for level, seen in (("debug", [True, True]),
+                                ("info", [False, True]),
+                                ("error", [False, False]),
+                                ("warn", [False, True])):
+                with self.subTest(change.__name__, level=level):
+                    change(level)
+                    # Said by the thread that reloads, once it is done.
+                    self.assertEqual(self.level(), level)
+                    mark = relay.mark()
+                    self.assertEqual(self.ask(token=False).status, 401)
+                    with self.assertRaises(fake_agent.Closed):
+                        self.tunnel(key=fake_agent.Key())
+                    # What comes later, and is seen at any level.
+                    self.by_reload("info")
+                    relay.wait_line("reloaded: ", mark)
+                    text = "\n".join(relay.lines[mark:])
+                    self.assertEqual([one in text for one in says], seen)
+
+    def level(self):
+        return json.loads(self.lab.ctl("--json", "log-level").stdout)["level"]
+
     def test_tokens(self):
         """A token that is taken off the list opens nothing any more, also on
         a connection that was open before."""
