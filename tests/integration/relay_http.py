@@ -250,6 +250,29 @@ class Http(RelayCase):
         self.problem(self.ask(token=False, extra="Authorization: Bearer x\r\n"),
                      401, "host-unauthenticated")
 
+    def test_without_auth_no_host_is_let_in(self):
+        """The default: what others would take is good for nothing."""
+        config = self.lab.relay_config(self.tenants(), "channel-binding: off")
+        with open(config, encoding="ascii") as file:
+            text = file.read()
+        auth = "  auth: [mtls, bearer]\n"
+        self.assertIn(auth, text)
+        with open(config, "w", encoding="ascii") as out:
+            out.write(text.replace(auth, ""))
+        self.lab.relay.stop()
+        self.lab.run_relay(config)
+        self.lab.relay.wait_line("hosts.auth is empty: no host is let in")
+        echo = self.echo()
+        cert, key = self.lab.ca.issue("cn-1", ["DNS:cn-1"],
+                                      usage="clientAuth")
+        for token in False, True:
+            for shown in {}, {"cert": cert, "key": key}:
+                with self.subTest(token=token, **shown):
+                    self.problem(
+                        self.ask(token=token, client=self.client(**shown)),
+                        401, "host-unauthenticated")
+        self.assertEqual(echo.requests, [])
+
     def test_refusals_of_form(self):
         self.echo()
         table = [
