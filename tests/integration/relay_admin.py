@@ -351,6 +351,16 @@ class Admin(relay_case.RelayCase):
             self.path(), b"GET /metrics HTTP/1.1\r\nHost: relay\r\n\r\n"
         ).decode())
 
+    def told(self, *what):
+        """The trail, which must be of just these changes, by us and now."""
+        trail = self.js("trail")["trail"]
+        self.assertEqual([row["what"] for row in trail], list(what))
+        for row in trail:
+            self.assertRegex(row["who"], r"^uid %d \(pid \d+\)$" %
+                             os.geteuid())
+            self.assertLess(abs(row["at"] / 1000 - time.time()), 300)
+        return trail
+
     def test_t29_changes_are_told_with_who_and_when(self):
         self.ctl("tenants", "add", "zeta")
         self.lab.ctl("tenants", "add", "zeta", ok=(1,))
@@ -362,14 +372,8 @@ class Admin(relay_case.RelayCase):
         self.ctl("reload")
         self.lab.relay.wait_line(
             r"admin: uid %d \(pid \d+\): tenant add zeta" % os.geteuid())
-        trail = self.js("trail")["trail"]
-        self.assertEqual([t["what"] for t in trail],
-                         ["tenant add zeta", "log-level debug",
-                          "log-level info", "reload"])
-        for row in trail:
-            self.assertRegex(row["who"], r"^uid %d \(pid \d+\)$" %
-                             os.geteuid())
-            self.assertLess(abs(row["at"] / 1000 - time.time()), 300)
+        trail = self.told("tenant add zeta", "log-level debug",
+                          "log-level info", "reload")
         # People get the time of day.
         self.assertRegex(self.ctl("trail", "--lines", "1"),
                          r"\n\d+ +\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ +uid ")
@@ -378,6 +382,34 @@ class Admin(relay_case.RelayCase):
         self.start()
         self.assertEqual(self.js("trail", "--lines", "1")["trail"],
                          trail[-1:])
+
+    def test_t29_each_change_is_told(self):
+        key, vm = fake_agent.Key().text(), str(uuid.uuid4())
+        self.ctl("tenants", "add", "zeta")
+        self.ctl("tokens", "create", "--tenant", "zeta", "--ttl", "1h",
+                 "--uses", "2")
+        token, = self.js("tokens")["tokens"]
+        self.ctl("tokens", "revoke", str(token["id"]))
+        self.ctl("keys", "add", "--tenant", "zeta", key)
+        self.ctl("keys", "revoke", key)
+        self.ctl("claims", "add", "--tenant", "zeta", vm)
+        self.ctl("claims", "release", vm)
+        self.ctl("tenants", "remove", "zeta")
+        self.told("tenant add zeta",
+                  "token create tenant zeta enrol ttl 3600 s uses 2",
+                  "token revoke %d" % token["id"],
+                  "key add %s tenant zeta" % key, "key revoke " + key,
+                  "claim add tenant zeta " + vm, "claim release " + vm,
+                  "tenant remove zeta")
+
+    def test_json_of_what_changes(self):
+        self.assertEqual(self.js("tenants", "add", "zeta"), {"done": True})
+        self.assertEqual(self.js("tenants", "remove", "zeta"), {"done": True})
+        # A relay that was root reads its key as nobody now.
+        os.chmod(self.lab.server[1], 0o644)
+        self.assertEqual(self.js("reload"), {"reloaded": True, "said": ""})
+        self.assertEqual(self.js("drain"), {"draining": True})
+        self.assertEqual(self.lab.relay.wait(), 0)
 
     def test_reload_tells_what_is_wrong(self):
         with open(self.lab.path("relay.yaml"), "a", encoding="ascii") as out:
