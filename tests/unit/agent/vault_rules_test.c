@@ -268,6 +268,16 @@ instances_are_counted(void **state)
 	lab_validate(&answer, &lab, &m[2]);
 	lab_outcome(answer.outcome, VAULT_OK);
 	assert_int_equal(lab_released(&lab), 3);
+	/* Where the limit is only told of. */
+	lab_register(&lab, "web2",
+	    (const char *const[]){
+		"max-instances", "1", "then", "allow", NULL });
+	for (i = 0; i < 2; i++) {
+		(void)lab_begin(&lab, &launch[i], &m[i]);
+		lab_validate(&answer, &lab, &m[i]);
+		lab_outcome(answer.outcome, VAULT_OK);
+	}
+	assert_int_equal(lab_released(&lab), 2);
 }
 
 static void
