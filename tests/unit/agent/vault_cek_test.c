@@ -412,6 +412,38 @@ cancelled(void **state)
 	lab_close(&l);
 }
 
+/* T2: a genuine chain of AMD's, of a cloud that is trusted, and yet denied
+ * where nothing is said of its generation. */
+static void
+naples(void **state)
+{
+	struct vault_launch_answer a;
+	struct secret chain = { 0 };
+	struct vault_launch m;
+	struct lab l;
+	int i;
+
+	(void)state;
+	lab_open(&l);
+	lab_file(&chain, "certs/naples/chain-full.bin");
+	for (i = 0; i < 2; i++) {
+		const char *const more[] = { "cloud-cert",
+			lab_fixture("certs/naples/oca.cert"),
+			i == 0 ? NULL : "allow-naples", "", NULL };
+
+		lab_register(&l, i == 0 ? "web1" : "web2", more);
+		lab_message(&m, &l);
+		memcpy(m.pdh, chain.ptr, SEV_CERT_LEN);
+		memcpy(m.chain, chain.ptr + SEV_CERT_LEN, m.chain_len);
+		lab_launch(&a, &l, &m);
+		if (i == 0)
+			assert_non_null(strstr(l.last.detail, "a naples part"));
+		lab_outcome(a.outcome, i == 0 ? VAULT_REFUSED : VAULT_OK);
+	}
+	secret_free(&chain);
+	lab_close(&l);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(fetched_cek),
 	cmocka_unit_test(lies),
@@ -423,6 +455,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(time_window),
 	cmocka_unit_test(cpu_counts),
 	cmocka_unit_test(cancelled),
+	cmocka_unit_test(naples),
 };
 
 int
