@@ -201,10 +201,36 @@ another_vm(void **state)
 	lab_close(&l);
 }
 
+/* No kernel of either; the firmware that is named is the other VM's. */
+static void
+another_firmware(void **state)
+{
+	static const char firmware[] = "firmware/synthetic-fw-b.bin";
+	const char *of_web2[] = { "firmware", NULL, NULL };
+	struct vault_launch_answer a;
+	struct vault_validate m;
+	struct uuid web1;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	web1 = l.vm;
+	of_web2[1] = lab_fixture(firmware);
+	lab_register(&l, "web2", of_web2);
+	l.vm = web1;
+	secret_free(&l.firmware);
+	lab_file(&l.firmware, firmware);
+	(void)lab_begin(&l, &a, &m);
+	expect(&l, &m, "what is registered for web2: synthetic-fw-b.bin");
+	lab_close(&l);
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(vcpus),
 	cmocka_unit_test(kernels),
 	cmocka_unit_test(another_vm),
+	cmocka_unit_test(another_firmware),
 };
 
 int
