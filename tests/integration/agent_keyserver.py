@@ -165,6 +165,17 @@ class Fetch(harness.LabTest):
         self.assertEqual(opened(self.launch((0,))), self.passphrase)
         self.assertEqual(len(self.keys.asked), 2)
 
+    def test_unavailable(self):
+        """503 is nothing the server says of the chip: it is asked again."""
+        self.start(KeyServer.body(b"sorry", 503),
+                   KeyServer.body(fixture("cek.cert")))
+        self.refused()
+        self.owner.process.wait_line("key server: not now.*status 503")
+        self.keys.wait_asked(2)
+        self.owner.process.wait_line("signed CEK fetched")
+        self.assertEqual(opened(self.launch((0,))), self.passphrase)
+        self.assertEqual(len(self.keys.asked), 2)
+
     def test_unknown_chip(self):
         self.start(KeyServer.body(b"no", 404))
         self.refused()
