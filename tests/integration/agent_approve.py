@@ -109,9 +109,10 @@ class AtLaunch(Ask):
         self.owner.cli("approve", "x", ok=(2,))
 
     def test_watch_lines(self):
+        """JSON without being asked for it, where there is no terminal."""
         watch = harness.Process(
             "watch", [os.path.join(harness.BIN, "attest-agent"), "--state",
-                      self.owner.state, "watch", "--json", "--after", "0"],
+                      self.owner.state, "watch", "--after", "0"],
             self.lab.path("watch.log"))
         watch.wait_line(r'"event":"register"')
         host = self.start_host()
@@ -166,6 +167,9 @@ class AtLaunch(Ask):
             self.assertIn(b"verified ", shown)
             os.write(fd, b"y\n")
             self.finish(host)
+            row = agent_case.read_until(fd, b"measurement matches")
+            self.assertRegex(row, rb"\n\d\d:\d\d:\d\d  released    %s  "
+                             % self.vm[:8].encode())
             seen = self.owner.process.mark()
             host = self.start_host(name="second")
             agent_case.read_until(fd, b"[y/N] ")
