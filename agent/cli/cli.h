@@ -10,7 +10,13 @@
 
 /* What the command families share. */
 
-enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_DIED = 3 };
+enum {
+	CLI_OK = 0,
+	CLI_FAILED = 1,
+	CLI_USAGE = 2,
+	CLI_DIED = 3,   /* a part of the agent */
+	CLI_REFUSED = 4 /* by every relay, for good */
+};
 
 struct cli {
 	const char *state_dir; /* --state, or NULL */

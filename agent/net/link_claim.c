@@ -254,7 +254,7 @@ link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 	struct span rest = claimed->results;
 	enum frame_result result;
 	struct link *l = arg;
-	bool late = l->ready;
+	bool late = l->ready; /* before this answer */
 	struct uuid vm;
 
 	(void)number;
@@ -283,7 +283,7 @@ link_on_claimed(void *arg, uint32_t number, const struct frame_claimed *claimed)
 							  : "");
 	}
 	check_ready(l);
-	/* Something may have been removed while its claim was open. */
-	if (late || l->claims_wait)
-		link_claim(l);
+	/* Names may have come, gone or changed while this claim was open, also
+	 * before the link was ready and anybody told it. */
+	link_claim(l);
 }

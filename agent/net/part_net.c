@@ -363,8 +363,8 @@ part_net(const struct cli *cli, int argc, char **argv)
 	    (enum log_format)n.config.log_format);
 	if (start(&n, &signals, &err) != 0)
 		word[1] = (uint8_t)cli_fail(&err);
-	else if (serve(&n) == 0)
-		word[1] = CLI_OK;
+	else
+		word[1] = serve(&n) == 0 ? CLI_OK : CLI_REFUSED;
 out:
 	end(&n);
 	(void)send(PART_KEEPER_FD, word, sizeof(word), MSG_NOSIGNAL);

@@ -290,6 +290,7 @@ vault_begin(struct vault *v, struct err *err)
 		/* An earlier batch was lost: what is in memory may be ahead
 		 * of the disk, so read it again before anything else. */
 		vault_forget(v);
+		memset(v->fetched, 0, sizeof(v->fetched));
 		if (vault_load(v, err) != 0)
 			return -1;
 		v->failed = false;

@@ -157,9 +157,10 @@ vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 	    judge_cek(v, &parsed, err) != 0 ||
 	    sev_cert_fingerprint(cek.key, &parsed, err) != 0)
 		return -1;
-	note_fetched(v, cpu_id);
-	if (vault_cek_by_key(v, cek.key) != NULL)
+	if (vault_cek_by_key(v, cek.key) != NULL) {
+		note_fetched(v, cpu_id);
 		return 0;
+	}
 	if (v->cek_count >= VAULT_CEKS_MAX)
 		return err_set(
 		    err, ERR_LIMIT, "%d fetched CEKs are kept", VAULT_CEKS_MAX);
@@ -173,6 +174,7 @@ vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
 		vault_fail(v, err); /* so that the record goes, too */
 		return -1;
 	}
+	note_fetched(v, cpu_id);
 	/* What was judged without it may be judged otherwise now. */
 	for (i = 0; i < VAULT_VERDICTS; i++)
 		v->verdicts[i].used = false;

@@ -194,7 +194,7 @@ class Dialling(harness.LabTest):
         stranger = self.lab.agent("stranger")
         stranger.start(ready=False)
         stranger.process.wait_line(r"stopped: .*4402.*key show")
-        self.assertEqual(stranger.process.wait(), 1)
+        self.assertEqual(stranger.process.wait(), 4)
         stranger.process = None
 
     def test_second_agent_of_one_key_supersedes(self):
@@ -206,7 +206,7 @@ class Dialling(harness.LabTest):
             out.write(data)
         twin.start()
         self.owner.process.wait_line(r"stopped: .*taken over")
-        self.assertEqual(self.owner.process.wait(), 1)
+        self.assertEqual(self.owner.process.wait(), 4)
         self.owner.process = None
         self.assertEqual(
             twin.cli("status").stdout.count("tunnel   ready"), 1)

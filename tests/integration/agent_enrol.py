@@ -115,7 +115,7 @@ class Enrol(relay_case.RelayCase):
         self.start()
         owner.process.wait_line("ready: relay", mark)
         self.lab.ctl("keys", "revoke", row["key"])
-        self.assertEqual(owner.process.wait(), 1)
+        self.assertEqual(owner.process.wait(), 4)
         self.assertIn("4402", owner.process.output())
 
     def test_other_verbs_know_the_relay(self):
@@ -413,7 +413,7 @@ class OtherWays(relay_case.RelayCase):
         passphrase = harness.new_passphrase()
         owner.add("vm", passphrase, vm=self.vm)
         agent = owner.start("--allow-no-binding", ready=False)
-        self.assertEqual(agent.wait(), 1)
+        self.assertEqual(agent.wait(), 4)
         self.assertIn("4402", agent.output())
         owner.start("--allow-no-binding", *flags)
         done = self.lab.host("launch", *self.lab.guest(self.vm))
@@ -430,7 +430,7 @@ class OtherWays(relay_case.RelayCase):
             self.assertNotIn(token.strip().encode(), args.read())
         self.assertNotIn(token.strip(), owner.process.output())
         self.lab.ctl("tokens", "revoke", "1")
-        self.assertEqual(owner.process.wait(), 1)
+        self.assertEqual(owner.process.wait(), 4)
 
     def test_agent_with_a_certificate(self):
         cert, key = self.lab.ca.issue("agent", ["DNS:agent.test"],

@@ -126,7 +126,7 @@ class Several(AgentRelays):
                     os.path.join(twin.state, "agent.key"))
         self.run_agent(*(self.url(r) for r in self.relays), agent=twin)
         agent.wait_line(r"stopped: .*taken over")
-        self.assertEqual(agent.wait(), 1)
+        self.assertEqual(agent.wait(), 4)
         self.owner.process = None
 
     def test_from_the_file(self):

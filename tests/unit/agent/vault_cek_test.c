@@ -1,8 +1,10 @@
 #include "tests/unit/agent/lab.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "agent/blocklist.h"
 
@@ -165,6 +167,43 @@ other_chip(void **state)
 	}
 	/* The right one counts at once; what else a host says of that chip
 	 * does it no harm. */
+	assert_int_equal(
+	    put(&l, "certs/synthetic-a/cek.cert", m.cpu_id, &err), 0);
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_OK);
+	lab_close(&l);
+}
+
+/* A disk that was full for a moment: what was lost may be fetched again. */
+static void
+lost_batch(void **state)
+{
+	struct rlimit was, none;
+	struct secret cert = { 0 };
+	struct vault_launch_answer a;
+	struct err err = { 0 };
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_register(&l, "web1", NULL);
+	unsigned_cek(&m, &l);
+	lab_file(&cert, "certs/synthetic-a/cek.cert");
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	none = was;
+	none.rlim_cur = 0;
+	assert_int_equal(vault_begin(l.vault, &err), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	(void)vault_put_cek(l.vault, m.cpu_id, secret_span(&cert), &err);
+	assert_int_equal(vault_commit(l.vault, &err), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	secret_free(&cert);
+
+	lab_launch(&a, &l, &m);
+	lab_outcome(a.outcome, VAULT_NO_CEK);
+	assert_true(a.wants_cek);
 	assert_int_equal(
 	    put(&l, "certs/synthetic-a/cek.cert", m.cpu_id, &err), 0);
 	lab_launch(&a, &l, &m);
@@ -449,6 +488,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(lies),
 	cmocka_unit_test(foreign_root),
 	cmocka_unit_test(other_chip),
+	cmocka_unit_test(lost_batch),
 	cmocka_unit_test(many_chips),
 	cmocka_unit_test(block_lists),
 	cmocka_unit_test(block_list_files),
