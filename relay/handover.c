@@ -34,7 +34,7 @@ from_got(struct handover *h, const struct parcel *p)
 	h->taking = false;
 	if (was_taking)
 		h->ops->handed(h->arg);
-	if (h->asked)
+	if (h->asked && h->listeners != NULL)
 		handover_offer(h);
 	if (p == NULL)
 		h->ops->quiet(h->arg);
@@ -226,7 +226,7 @@ to_lost(struct handover *h)
 		return;
 	atomic_store(&h->relay->offered, false);
 	h->giving = GIVING_NOTHING;
-	if (was != OFFERED && was != GIVING)
+	if ((was != OFFERED && was != GIVING) || h->listeners == NULL)
 		return;
 	/* It may have taken our names already, and left them to nobody. */
 	unlisten(h);
@@ -433,6 +433,18 @@ handover_changed(struct handover *h, enum parcel_change change)
 
 	if (h->from.fd >= 0 && !wire_send(&h->from, &p))
 		log_error(NULL, "no memory to tell the relay before us");
+}
+
+void
+handover_refuse(struct handover *h)
+{
+	h->listeners = NULL;
+	if (h->giving != GIVING_NOTHING && h->giving != FLUSHING)
+		return;
+	remove_name(h);
+	unlisten(h);
+	wire_close(&h->to);
+	to_lost(h);
 }
 
 void

@@ -70,6 +70,11 @@ bool handover_giving(const struct handover *h);
  * there, it is to know. */
 void handover_changed(struct handover *h, enum parcel_change change);
 
+/** handover_refuse(h): the listeners are about to go, so there is nothing to
+ * offer any more: who asks from now on starts as if nobody were there.  Who has
+ * an offer already may go on with it. */
+void handover_refuse(struct handover *h);
+
 /** handover_done(h): we accept nothing any more. */
 void handover_done(struct handover *h);
 

@@ -43,6 +43,7 @@ drain(struct server *s)
 	notify_send(&s->relay.notify, "STOPPING=1");
 	log_info(NULL, "draining: no new connections; %u are open",
 	    atomic_load(&s->relay.connections));
+	handover_refuse(s->handover);
 	listeners_close(s->listeners);
 	s->listeners = NULL;
 	atomic_store(&s->relay.draining, true);

@@ -90,7 +90,8 @@ on_give(void *arg, long pid)
 	log_info(NULL, "process %ld takes over: agents move there", pid);
 	if (pid > 0)
 		notify_send(&s->relay.notify, "MAINPID=%ld", pid);
-	listeners_accept(s->listeners, INHERIT_PUBLIC, false);
+	if (s->listeners != NULL) /* else we are draining already */
+		listeners_accept(s->listeners, INHERIT_PUBLIC, false);
 	/* It may have been started with another configuration. */
 	follow_setup(s);
 	s->moved = 0;

@@ -391,6 +391,35 @@ class TakeOver(OpsCase):
                                      self.mark)
             self.mark = self.lab.relay.mark()
 
+    def drain(self):
+        """A relay that has one tunnel left, and ends by itself."""
+        self.echo()
+        old = self.lab.relay
+        old.child.send_signal(signal.SIGTERM)
+        old.wait_line("draining")
+        return old
+
+    def test_asked_while_it_drains(self):
+        """There is nothing to hand over: the new one starts as usual."""
+        old = self.drain()
+        self.lab.run_relay(self.config, "--takeover")
+        self.assertEqual(old.wait(), 0)
+        self.stands()
+
+    def test_told_to_end_between_offer_and_go(self):
+        asked = self.ask()
+        old = self.drain()
+        asked.send(struct.pack(">B", 3))
+        old.wait_line("takes over: agents move there")
+        self.assertEqual(old.wait(), 0)
+
+    def test_told_to_end_and_then_nobody_comes(self):
+        asked = self.ask()
+        old = self.drain()
+        asked.close()
+        self.assertEqual(old.wait(), 0)
+        self.assertNotIn("names again", old.output())
+
     mark = 0
 
     def names(self):
