@@ -25,13 +25,16 @@ enum way { BEFORE, TORN, AFTER, WAYS };
 static long kill_at; /* calls left; 0: never */
 static enum way how;
 
-/* What the host has seen of the child before it died. */
+/* What the host, and the owner, have seen of the child before it died. */
 struct seen {
-	bool launched, measured, released, done;
-	struct vault_launch_answer launch;
+	bool registered, measured, approved, released, done;
 	struct vault_validate measure;
 	struct vault_validate_answer release;
 };
+
+/* She is asked before each release of what the child registers. */
+static const char *const asks[] = { "approve", "always", "approve-at",
+	"release", NULL };
 
 static void
 die(void)
@@ -130,35 +133,83 @@ rename(const char *from, const char *to)
 static struct lab lab;
 static struct seen *seen;
 
-/* The child: a vault that starts, launches, releases, ends a session, and is
- * closed. */
 static void
-live(long point, enum way way)
+start(void)
 {
+	struct vault_launch_answer launch;
 	struct vault_launch in;
-	uint32_t guest;
 
-	how = way;
-	kill_at = point;
-	lab_reopen(&lab);
 	lab_message(&in, &lab);
-	lab_launch(&seen->launch, &lab, &in);
-	seen->launched = seen->launch.outcome == VAULT_OK;
-	guest = lab_start(&lab, &seen->launch);
-	lab_measure(&seen->measure, &lab, guest);
+	lab_launch(&launch, &lab, &in);
+	lab_measure(&seen->measure, &lab, lab_start(&lab, &launch));
 	seen->measured = true;
+}
+
+static void
+release(void)
+{
 	lab_validate(&seen->release, &lab, &seen->measure);
 	seen->released = seen->release.outcome == VAULT_OK;
+}
+
+/* The owner's yes to the one question there is; false: there is none. */
+static bool
+say_yes(void)
+{
+	struct vault_ask *open = calloc(VAULT_ASKS_MAX, sizeof(*open));
+	struct err err = { 0 };
+	size_t count;
+
+	assert_non_null(open);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	count = vault_asks(open, lab.vault);
+	assert_true(count <= 1);
+	if (count == 1)
+		assert_int_equal(
+		    vault_answer(lab.vault, open[0].id, true, &err), 0);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	free(open);
+	return count == 1;
+}
+
+/* A vault that starts, launches, releases, ends a session, and is closed. */
+static void
+launch_life(long point)
+{
+	kill_at = point;
+	lab_reopen(&lab);
+	start();
+	release();
 	lab.boot_ms += VAULT_REPLAY_MS;
 	lab_sweep(&lab);
 	vault_erase_traces(lab.vault);
 	vault_close(lab.vault);
-	seen->done = true;
-	_exit(0);
 }
 
+/* A VM is registered, and its guest waits for the owner's word. */
+static void
+owner_life(long point)
+{
+	lab_reopen(&lab);
+	kill_at = point;
+	lab_register(&lab, "web2", asks);
+	seen->registered = true;
+	start();
+	release();
+	lab_outcome(seen->release.outcome, VAULT_PENDING);
+	seen->approved = say_yes();
+	release();
+}
+
+struct life {
+	void (*live)(long point); /* the child's: killed at ${point} */
+	const char *vm;           /* that it launches */
+	bool asks;                /* the owner, before a release */
+	enum way first;
+};
+
 struct counts {
-	size_t released, receipts;
+	size_t registered, approved, released, receipts;
 };
 
 static int
@@ -166,6 +217,8 @@ count_line(void *arg, const struct store_audit *row)
 {
 	struct counts *c = arg;
 
+	c->registered += strcmp(row->event, "register") == 0 ? 1 : 0;
+	c->approved += strcmp(row->event, "approved") == 0 ? 1 : 0;
 	c->released += strcmp(row->event, "released") == 0 ? 1 : 0;
 	return 0;
 }
@@ -180,9 +233,9 @@ count_receipt(void *arg, const struct vault_receipt *r)
 	return 0;
 }
 
-/* Counter, log and receipts tell the same. */
-static size_t
-releases(void)
+/* VMs, counter, log and receipts tell the same. */
+static struct counts
+told(void)
 {
 	struct counts c = { 0 };
 	struct err err = { 0 };
@@ -195,31 +248,62 @@ releases(void)
 	    vault_receipt_each(lab.vault, 0, count_receipt, &c, &err), 0);
 	assert_int_equal(c.released, lab_released(&lab));
 	assert_int_equal(c.receipts, c.released);
-	return c.released;
+	assert_int_equal(c.registered, vault_count(lab.vault));
+	return c;
+}
+
+/* A VM that is not there can be registered; lab.vm is that of ${life}. */
+static void
+judge_vm(const struct life *life)
+{
+	struct err err = { 0 };
+
+	if (vault_find(&lab.vm, lab.vault, life->vm, &err) == 0)
+		return;
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_false(seen->registered);
+	lab_register(&lab, life->vm, asks);
+}
+
+/* As the host does: again, once she has said yes. */
+static void
+validate(
+    struct vault_validate_answer *out, const struct vault_validate *measure)
+{
+	lab_validate(out, &lab, measure);
+	if (out->outcome != VAULT_PENDING)
+		return;
+	assert_true(say_yes());
+	lab_validate(out, &lab, measure);
 }
 
 /* After the restart, on the same store. */
 static void
-judge(void)
+judge(const struct life *life)
 {
 	struct vault_validate_answer again;
-	size_t before = releases();
-	struct err err = { 0 };
+	struct counts before;
 
-	assert_true(before <= 1);
-	/* An answer that a host has seen is on the disk. */
+	judge_vm(life);
+	before = told();
+	assert_true(before.released <= 1);
+	/* An answer that a host, or the owner, has seen is on the disk. */
 	if (seen->released)
-		assert_int_equal(before, 1);
+		assert_int_equal(before.released, 1);
+	if (seen->approved)
+		assert_int_equal(before.approved, 1);
+	if (life->asks)
+		assert_true(before.released <= before.approved);
 	if (!seen->measured)
 		return;
 	/* The session that the launch opened is there, whatever became of the
-	 * release; what was released comes again, byte by byte. */
-	assert_int_equal(vault_begin(lab.vault, &err), 0);
-	vault_validate(&again, lab.vault, &seen->measure);
-	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	 * release; what was released comes again, byte by byte, and unasked. */
+	validate(&again, &seen->measure);
 	if (again.outcome == VAULT_MISMATCH && seen->released)
 		return; /* it was over already: swept before the kill */
 	lab_outcome(again.outcome, VAULT_OK);
+	if (before.released == 1)
+		assert_int_equal(told().approved, before.approved);
 	if (seen->released) {
 		assert_int_equal(again.payload_len, seen->release.payload_len);
 		assert_memory_equal(
@@ -227,26 +311,26 @@ judge(void)
 		assert_memory_equal(
 		    again.header, seen->release.header, sizeof(again.header));
 	}
-	assert_int_equal(releases(), 1);
+	assert_int_equal(told().released, 1);
 }
 
 /* And the next start works. */
 static void
-next_start(void)
+next_start(const struct life *life)
 {
 	struct vault_validate_answer answer;
 	struct vault_launch_answer launch;
 	struct vault_validate m;
 	uint32_t guest = lab_begin(&lab, &launch, &m);
 
-	lab_validate(&answer, &lab, &m);
+	validate(&answer, &m);
 	lab_outcome(answer.outcome, VAULT_OK);
-	assert_true(lab_opens(&lab, guest, &answer, "web1"));
+	assert_true(lab_opens(&lab, guest, &answer, life->vm));
 }
 
 /* True: there was such a point. */
 static bool
-try_point(long point, enum way way)
+try_point(const struct life *life, long point, enum way way)
 {
 	int status = 0;
 	bool done;
@@ -261,42 +345,64 @@ try_point(long point, enum way way)
 	state_close(&lab.state);
 	pid = fork();
 	assert_true(pid >= 0);
-	if (pid == 0)
-		live(point, way);
+	if (pid == 0) {
+		how = way;
+		life->live(point);
+		seen->done = true;
+		_exit(0);
+	}
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	done = seen->done;
 	if (!done && (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL))
-		fail_msg("point %ld, way %d: status 0x%x", point, (int)way,
-		    (unsigned)status);
+		fail_msg("%s: point %ld, way %d: status 0x%x", life->vm, point,
+		    (int)way, (unsigned)status);
 	lab_reopen(&lab);
-	judge();
-	next_start();
+	judge(life);
+	next_start(life);
 	lab_close(&lab);
 	return !done;
 }
 
 static void
-killed_at_every_write(void **state)
+kill_everywhere(const struct life *life)
 {
 	size_t points = 0;
 	int way;
 
-	(void)state;
 	seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
 	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(seen != MAP_FAILED);
-	for (way = 0; way < WAYS; way++) {
+	for (way = (int)life->first; way < WAYS; way++) {
 		long point = 1;
 
-		while (try_point(point, (enum way)way)) {
+		while (try_point(life, point, (enum way)way)) {
 			points++;
 			assert_true(++point < POINTS_MAX);
 		}
 	}
 	/* The symbols above are those that SQLite calls. */
 	assert_true(points > 60);
-	print_message("%zu points\n", points);
+	print_message("%s: %zu points\n", life->vm, points);
 	(void)munmap(seen, sizeof(*seen));
+}
+
+/* To save time the second not before each call: torn is as early, and the
+ * disk is as after the call ahead of it. */
+static const struct life lives[] = {
+	{ launch_life, "web1", false, BEFORE },
+	{ owner_life, "web2", true, TORN },
+};
+
+/* One test for all lives: a child whose life fails must not go on to the
+ * next test, and be killed there. */
+static void
+killed_at_every_write(void **state)
+{
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(lives) / sizeof(lives[0]); i++)
+		kill_everywhere(&lives[i]);
 }
 
 static const struct CMUnitTest tests[] = {
