@@ -230,7 +230,7 @@ class Tunnels(unittest.TestCase):
             with self.subTest(code):
                 self.tunnel.close(code)
                 self.agent.wait_line(r"stopped: .*%d" % code)
-                self.assertEqual(self.agent.wait(), 1)
+                self.assertEqual(self.agent.wait(), 4)
                 if code != 4426:
                     self.agent = harness.Process(
                         "owner", self.agent.child.args,
