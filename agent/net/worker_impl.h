@@ -19,7 +19,8 @@ struct worker_call {
 
 struct worker_share {
 	uint32_t source;
-	size_t count; /* 0: nobody's */
+	size_t count;    /* 0: nobody's */
+	uint64_t served; /* the turn in which it was, last, or came */
 };
 
 struct worker {
@@ -45,8 +46,8 @@ struct worker {
 	struct worker_job *done, **done_last;
 	size_t queued; /* posted, asked or done, and not yet taken */
 	struct worker_share shares[WORKER_SOURCES_MAX]; /* of them */
-	uint32_t last_source; /* whose job was given to the vault last */
-	size_t cancels;       /* asked ones of which the vault is to hear */
+	uint64_t turns; /* jobs that were given to the vault */
+	size_t cancels; /* asked ones of which the vault is to hear */
 	struct worker_call *calls;
 	struct worker_name *names; /* owned */
 	size_t name_count;

@@ -15,32 +15,42 @@ worker_wake(struct worker *w)
 		return;
 }
 
-/* With the lock held, as all that follow: the row of ${source}, or a free
- * one.  NULL: there is none. */
+/* With the lock held, as all that follow: the row of ${source}, or NULL. */
 static struct worker_share *
-share_of(struct worker *w, uint32_t source)
+find_share(struct worker *w, uint32_t source)
 {
-	struct worker_share *unused = NULL;
 	size_t i;
 
-	for (i = 0; i < WORKER_SOURCES_MAX; i++) {
-		struct worker_share *s = &w->shares[i];
+	for (i = 0; i < WORKER_SOURCES_MAX; i++)
+		if (w->shares[i].count > 0 && w->shares[i].source == source)
+			return &w->shares[i];
+	return NULL;
+}
 
-		if (s->count > 0 && s->source == source)
-			return s;
-		if (s->count == 0 && unused == NULL)
-			unused = s;
-	}
-	if (unused != NULL)
-		unused->source = source;
-	return unused;
+/* A row for ${source}, which has none, at the end of the turn: who comes with
+ * one job at a time is not before who waits with many.  NULL: all are
+ * taken. */
+static struct worker_share *
+new_share(struct worker *w, uint32_t source)
+{
+	size_t i;
+
+	for (i = 0; i < WORKER_SOURCES_MAX; i++)
+		if (w->shares[i].count == 0) {
+			w->shares[i] = (struct worker_share){ .source = source,
+				.served = w->turns };
+			return &w->shares[i];
+		}
+	return NULL;
 }
 
 static bool
 take_place(struct worker *w, uint32_t source)
 {
-	struct worker_share *s = share_of(w, source);
+	struct worker_share *s = find_share(w, source);
 
+	if (s == NULL)
+		s = new_share(w, source);
 	if (s == NULL || s->count >= WORKER_SHARE_MAX ||
 	    (w->queued >= WORKER_QUEUE_MAX && s->count >= WORKER_SHARE_MIN))
 		return false;
@@ -56,8 +66,8 @@ worker_leave(struct worker *w, const struct worker_job *job)
 
 	if (job->extend_ms != 0)
 		return; /* a note of one that waits on */
-	s = share_of(w, job->source);
-	if (s != NULL && s->count > 0)
+	s = find_share(w, job->source);
+	if (s != NULL)
 		s->count--;
 	w->queued--;
 }
@@ -96,22 +106,27 @@ take_out(struct worker_job **at, struct worker_job ***last)
 	return job;
 }
 
-/* One source that asks a lot keeps the others waiting for one job of its own
- * at a time. */
+/* In turn: the first job of the source that was served longest ago, so that
+ * each other waits for one job at a time of who asks a lot. */
 struct worker_job *
 worker_next(struct worker *w)
 {
-	struct worker_job **at = &w->first;
+	struct worker_job **at, **best = NULL;
+	struct worker_share *share = NULL;
 	struct worker_job *job;
 
-	while (*at != NULL && (*at)->source == w->last_source)
-		at = &(*at)->next;
-	if (*at == NULL)
-		at = &w->first;
-	if (*at == NULL)
+	for (at = &w->first; *at != NULL; at = &(*at)->next) {
+		struct worker_share *s = find_share(w, (*at)->source);
+
+		if (best == NULL || s->served < share->served) {
+			best = at;
+			share = s;
+		}
+	}
+	if (best == NULL)
 		return NULL;
-	job = take_out(at, &w->last);
-	w->last_source = job->source;
+	job = take_out(best, &w->last);
+	share->served = ++w->turns;
 	*w->asked_last = job;
 	w->asked_last = &job->next;
 	return job;

@@ -407,6 +407,23 @@ cancelled_and_in_turn(void **state)
 	assert_int_equal(order[6], 'p');
 }
 
+/* Nor are two of them together, as two ways to one relay are. */
+static void
+three_in_turn(void **state)
+{
+	uint32_t source, stream;
+
+	(void)state;
+	ordered = 0;
+	for (source = 1; source <= 2; source++)
+		for (stream = 0; stream < 3; stream++)
+			assert_int_equal(post_of(source, stream), 0);
+	assert_int_equal(post_of(3, 0), 0);
+	start();
+	collect(7, note_order);
+	assert_memory_equal(order, "akublcm", 7);
+}
+
 /* A registration that did not reach the disk is not claimed at the relay. */
 static void
 lost_registrations_are_not_claimed(void **state)
@@ -565,6 +582,7 @@ static const struct CMUnitTest tests[] = {
 	T(the_queue_has_an_end),
 	STILL(sources_have_an_end),
 	STILL(cancelled_and_in_turn),
+	STILL(three_in_turn),
 	T(lost_registrations_are_not_claimed),
 	T(log_of_a_removed_vm),
 	T(control_socket),
