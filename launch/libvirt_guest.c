@@ -77,7 +77,8 @@ libvirt_guest_state(const struct libvirt_guest *g)
 	return state == VIR_DOMAIN_PAUSED ? LIBVIRT_PAUSED : LIBVIRT_OTHER;
 }
 
-/* QEMU calls a guest "prelaunch" until its first `cont`, and never again. */
+/* QEMU calls a guest "prelaunch" until its first `cont`, and again only if it
+ * is reset while it is paused. */
 int
 libvirt_guest_has_run(bool *has, const struct libvirt_guest *g)
 {

@@ -13,11 +13,12 @@ parse(struct resp *out, const char *text, size_t len, size_t *left,
     struct err *err)
 {
 	uint8_t *exact = malloc(len > 0 ? len : 1);
-	struct span in = span_of(exact, len);
+	struct span in;
 	int rc;
 
 	assert_non_null(exact);
 	memcpy(exact, text, len);
+	in = span_of(exact, len);
 	rc = resp_next(out, &in, err);
 	*left = in.len;
 	/* The spans of it end here: only kinds and numbers are looked at. */
