@@ -372,6 +372,23 @@ set_clients(SSL_CTX *ctx, const struct tls_identity *id)
 	return 1;
 }
 
+/* Who showed a certificate shows it again: the ticket holds it without those
+ * that came along, and may outlive it.  Either way there is a new ticket. */
+static SSL_TICKET_RETURN
+judge_ticket(SSL *ssl, SSL_SESSION *session, const unsigned char *name,
+    size_t name_len, SSL_TICKET_STATUS status, void *ctx)
+{
+	(void)ssl;
+	(void)name;
+	(void)name_len;
+	(void)ctx;
+	if (status != SSL_TICKET_SUCCESS && status != SSL_TICKET_SUCCESS_RENEW)
+		return SSL_TICKET_RETURN_IGNORE_RENEW;
+	return SSL_SESSION_get0_peer(session) != NULL
+	    ? SSL_TICKET_RETURN_IGNORE_RENEW
+	    : SSL_TICKET_RETURN_USE_RENEW;
+}
+
 static int
 set_tickets(SSL_CTX *ctx, struct span keys)
 {
@@ -388,7 +405,8 @@ set_tickets(SSL_CTX *ctx, struct span keys)
 	SSL_CTX_set_timeout(ctx, TICKET_LIFE_S);
 	rc = SSL_CTX_set_tlsext_ticket_keys(ctx, copy, sizeof(copy));
 	secret_wipe(copy, sizeof(copy));
-	return rc == 1;
+	return rc == 1 &&
+	    SSL_CTX_set_session_ticket_cb(ctx, NULL, judge_ticket, NULL) == 1;
 }
 
 int

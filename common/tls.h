@@ -58,8 +58,9 @@ struct x509_store_st *tls_identity_clients(const struct tls_identity *id);
  * tls_server(out, id, tls12, ticket_keys, err):
  * A context of its own, for one thread, over the shared ${id}.
  * ${ticket_keys}, TLS_TICKET_KEYS_LEN bytes, let every thread resume what
- * another began; empty: no tickets, which most clients never use and each
- * handshake pays for (docs/performance.md).
+ * another began, unless its client showed a certificate; empty: no tickets,
+ * which most clients never use and each handshake pays for
+ * (docs/performance.md).
  *   errors  ERR_INTERNAL, ERR_MEMORY
  */
 int tls_server(struct ssl_ctx_st **out, const struct tls_identity *id,

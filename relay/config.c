@@ -128,7 +128,8 @@ static const struct conf_key relay_keys[] = {
 	  "Oldest version of TLS accepted.", .words = tls_words },
 	{ "tls.tickets", CONF_BOOL, AT(tls_tickets), "off", 0, 0,
 	  "Give tickets, by which a host that comes again resumes its "
-	  "session. Each handshake pays for one, and few clients keep it." },
+	  "session, unless it showed a certificate. Each handshake pays for "
+	  "one, and few clients keep it." },
 	{ "channel-binding", CONF_BOOL, AT(channel_binding), "on", 0, 0,
 	  "Agents sign the TLS connection they speak on.  Off only behind a "
 	  "load balancer that ends TLS; agents must allow it too." },

@@ -196,21 +196,21 @@ class Reload(OpsCase):
 
     def test_an_authority_taken_away(self):
         """Certificates of an old authority open nothing any more: neither on
-        a connection that is open, nor on a new one that resumes its
-        session."""
+        a connection that is open, nor on a new one with its ticket."""
         self.rewrite("tls: {tickets: on}\n")
         self.reload()
         self.echo()
         cert, key = self.lab.ca.issue("cn-1", ["DNS:cn-1"],
                                       usage="clientAuth")
         context = ssl.create_default_context(cafile=self.lab.ca.cert)
+        plain = ssl.create_default_context(cafile=self.lab.ca.cert)
         context.load_cert_chain(cert, key)
 
-        def ask(client):
-            client.send(self.head(length=2, token=False) + "{}")
+        def ask(client, token=False):
+            client.send(self.head(length=2, token=token) + "{}")
             return client.answer().status
 
-        def dial(session=None):
+        def dial(session=None, context=context):
             client = relay_case.Client.__new__(relay_case.Client)
             raw = socket.create_connection(
                 ("127.0.0.1", self.lab.relay_internal), harness.PATIENCE)
@@ -224,7 +224,13 @@ class Reload(OpsCase):
         self.assertEqual(ask(open_one), 200)
         again = dial(open_one.sock.session)
         self.assertEqual(ask(again), 200)
-        self.assertTrue(again.sock.session_reused)
+        self.assertFalse(again.sock.session_reused)
+        # A ticket is for who shows a token each time.
+        first = dial(context=plain)
+        self.assertEqual(ask(first, token=True), 200)
+        second = dial(first.sock.session, context=plain)
+        self.assertEqual(ask(second, token=True), 200)
+        self.assertTrue(second.sock.session_reused)
         # Reloads that change nothing about it.
         self.reload()
         self.assertEqual(ask(open_one), 200)
@@ -238,8 +244,10 @@ class Reload(OpsCase):
                 "client-ca: " + self.lab.ca.cert + ".other"))
         self.reload()
         self.assertEqual(ask(open_one), 401)
-        last = dial(open_one.sock.session)
+        last = dial(again.sock.session)
         self.assertFalse(last.sock.session_reused)
+        with self.assertRaisesRegex(ssl.SSLError, "UNKNOWN_CA"):
+            ask(last)
 
     def test_a_key_taken_away(self):
         """Its tunnel ends with 4402; another tenant that comes is let in; a

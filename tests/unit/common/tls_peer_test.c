@@ -55,14 +55,43 @@ path(const char *name)
 }
 
 static void
-open_pair(struct pair *p, bool with_certificate, int version)
+connect_pair(struct pair *p, SSL_SESSION *session)
 {
 	int fds[2], done = 0;
 
 	assert_int_equal(
 	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds), 0);
+	p->server = SSL_new(p->server_ctx);
+	p->client = SSL_new(p->client_ctx);
+	SSL_set_fd(p->server, fds[0]);
+	SSL_set_fd(p->client, fds[1]);
+	SSL_set_accept_state(p->server);
+	SSL_set_connect_state(p->client);
+	if (session != NULL)
+		assert_int_equal(SSL_set_session(p->client, session), 1);
+	for (int i = 0; i < 10 && done != 2; i++)
+		done = (SSL_do_handshake(p->client) == 1) +
+		    (SSL_do_handshake(p->server) == 1);
+	assert_int_equal(done, 2);
+}
+
+static void
+hang_up(struct pair *p)
+{
+	/* Else OpenSSL takes its session for a bad one. */
+	assert_true(SSL_shutdown(p->client) >= 0);
+	close(SSL_get_fd(p->server));
+	close(SSL_get_fd(p->client));
+	SSL_free(p->server);
+	SSL_free(p->client);
+}
+
+static void
+open_with_tickets(
+    struct pair *p, bool with_certificate, int version, struct span ticket_keys)
+{
 	assert_int_equal(tls_server(&p->server_ctx, identities[OURS],
-			     version < TLS1_3_VERSION, span_of(NULL, 0), NULL),
+			     version < TLS1_3_VERSION, ticket_keys, NULL),
 	    0);
 	p->client_ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(p->client_ctx, version);
@@ -74,26 +103,20 @@ open_pair(struct pair *p, bool with_certificate, int version)
 				     path("a.key"), SSL_FILETYPE_PEM),
 		    1);
 	}
-	p->server = SSL_new(p->server_ctx);
-	p->client = SSL_new(p->client_ctx);
-	SSL_set_fd(p->server, fds[0]);
-	SSL_set_fd(p->client, fds[1]);
-	SSL_set_accept_state(p->server);
-	SSL_set_connect_state(p->client);
-	for (int i = 0; i < 10 && done != 2; i++)
-		done = (SSL_do_handshake(p->client) == 1) +
-		    (SSL_do_handshake(p->server) == 1);
-	assert_int_equal(done, 2);
+	connect_pair(p, NULL);
 	assert_int_equal(SSL_version(p->server), version);
+}
+
+static void
+open_pair(struct pair *p, bool with_certificate, int version)
+{
+	open_with_tickets(p, with_certificate, version, span_of(NULL, 0));
 }
 
 static void
 close_pair(struct pair *p)
 {
-	close(SSL_get_fd(p->server));
-	close(SSL_get_fd(p->client));
-	SSL_free(p->server);
-	SSL_free(p->client);
+	hang_up(p);
 	SSL_CTX_free(p->client_ctx);
 	tls_server_free(p->server_ctx);
 }
@@ -185,6 +208,37 @@ nothing_shown_is_nothing_to_keep(void **state)
 	tls_peer_free(NULL);
 }
 
+/* A client that comes again with the ticket that it was given. */
+static void
+tickets_show_no_certificate(void **state)
+{
+	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
+	static const uint8_t keys[TLS_TICKET_KEYS_LEN] = { 1 };
+	SSL_SESSION *session;
+	struct pair p;
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		bool shows = i >= 2;
+
+		open_with_tickets(
+		    &p, shows, versions[i % 2], span_of(keys, sizeof(keys)));
+		for (int again = 0; again < 3; again++) {
+			carries(p.server, p.client);
+			carries(p.client, p.server);
+			session = SSL_get1_session(p.client);
+			assert_true(SSL_SESSION_has_ticket(session));
+			hang_up(&p);
+			connect_pair(&p, session);
+			SSL_SESSION_free(session);
+			assert_int_equal(SSL_session_reused(p.server), !shows);
+			assert_int_equal(
+			    tls_peer_stands(p.server, identities[OURS]), shows);
+		}
+		close_pair(&p);
+	}
+}
+
 static int
 make_identities(void **state)
 {
@@ -229,6 +283,7 @@ main(void)
 		cmocka_unit_test(judges_by_what_it_keeps),
 		cmocka_unit_test(the_connection_stays_what_it_was),
 		cmocka_unit_test(nothing_shown_is_nothing_to_keep),
+		cmocka_unit_test(tickets_show_no_certificate),
 	};
 
 	return cmocka_run_group_tests(tests, make_identities, free_identities);
