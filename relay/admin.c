@@ -61,6 +61,23 @@ make_folder(const struct relay_config *c, struct err *err)
 	return folder_make(folder, 0755, c->user, err);
 }
 
+static bool
+is_served(const char *path)
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool served;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	/* With a queue that is full it is served, too. */
+	served = fd >= 0 &&
+	    (connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0 ||
+		errno == EAGAIN);
+	if (fd >= 0)
+		close(fd);
+	return served;
+}
+
 static int
 bind_unix(struct admin_socket *s, const char *path, struct err *err)
 {
@@ -90,13 +107,18 @@ bind_unix(struct admin_socket *s, const char *path, struct err *err)
 }
 
 int
-admin_listen(struct admin *a, struct err *err)
+admin_listen(struct admin *a, bool succeeds, struct err *err)
 {
 	const struct relay_config *c = &a->relay->setup->config;
 	char *const *texts = c->admin.listen.items;
 	char where[ADDRESS_TEXT_LEN];
 
 	a->path = c->admin_socket;
+	if (a->path[0] != '\0' && !succeeds && is_served(a->path))
+		log_warn(NULL,
+		    "admin.socket: %s was another process's: unless it is "
+		    "about to end, give each relay its own",
+		    a->path);
 	if (a->path[0] != '\0' &&
 	    (make_folder(c, err) != 0 ||
 		bind_unix(add_socket(a, false), a->path, err) != 0))

@@ -26,13 +26,13 @@ int admin_new(struct admin **out, struct relay *relay,
     const struct admin_ops *ops, void *arg, struct err *err);
 
 /**
- * admin_listen(a, err):
+ * admin_listen(a, succeeds, err):
  * Bind admin.socket and admin.listen, before privileges are dropped.  A socket
- * file that nobody serves, or that a relay serves whose place we take, is
- * replaced.
+ * file that is there is replaced: nobody serves it, or a relay whose place we
+ * take (${succeeds}), or one that drains; a warning tells of any other.
  *   errors  ERR_IO, ERR_USAGE
  */
-int admin_listen(struct admin *a, struct err *err);
+int admin_listen(struct admin *a, bool succeeds, struct err *err);
 
 /** admin_start(a, loop, err): serve, once the workers are there. */
 int admin_start(struct admin *a, struct loop *loop, struct err *err);

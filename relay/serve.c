@@ -238,7 +238,7 @@ start(struct server *s, bool takeover, struct err *err)
 	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
 	    succession_open(s, takeover, err) != 0 ||
 	    admin_new(&s->admin, &s->relay, &admin_ops, s, err) != 0 ||
-	    admin_listen(s->admin, err) != 0 ||
+	    admin_listen(s->admin, handover_taking(s->handover), err) != 0 ||
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
 	    confine(c, s->relay.file, err) != 0 ||

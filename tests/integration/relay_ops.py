@@ -366,6 +366,18 @@ class TakeOver(OpsCase):
         self.lab.relay.wait_line("have their names again")
         self.stands()
 
+    def test_one_that_does_not_ask(self):
+        """Two relays with one admin.socket: the second says so."""
+        with open(self.config, encoding="ascii") as file:
+            text = file.read()
+        other = self.lab.file("second.yaml", text.replace(
+            self.lab.path("relay.state"), self.lab.path("second.state")))
+        second = harness.Process(
+            "second", [os.path.join(harness.BIN, "attest-relay"), "--config",
+                       other], self.lab.path("second.log"))
+        self.addCleanup(second.kill)
+        second.wait_line("admin.sock was another process's")
+
     def test_one_that_goes(self):
         self.ask().close()
         self.lab.relay.wait_line("have their names again")

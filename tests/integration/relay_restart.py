@@ -73,6 +73,7 @@ class Restart(unittest.TestCase):
         self.old.append(old)
         new = self.lab.run_relay(self.config, "--takeover")
         new.wait_line("taken over: hosts are accepted")
+        self.assertNotIn("was another process's", new.output())
         old.wait_line("draining")
 
     def restart(self):
