@@ -1,5 +1,7 @@
 #include "common/admit_http.h"
 
+#include <strings.h>
+
 #include "common/tls_peer.h"
 
 bool
@@ -34,6 +36,23 @@ admit_repeats(const struct http_head *head)
 		if (http_get(head, once[i], &value) > 1)
 			return true;
 	return false;
+}
+
+bool
+admit_json(const struct http_head *head)
+{
+	static const char json[] = "application/json";
+	struct span value;
+	size_t n = sizeof(json) - 1;
+
+	if (http_get(head, "content-encoding", &value) > 0)
+		return false;
+	if (http_get(head, "content-type", &value) == 0)
+		return true;
+	if (value.len < n || strncasecmp((const char *)value.ptr, json, n) != 0)
+		return false;
+	return value.len == n || value.ptr[n] == ';' || value.ptr[n] == ' ' ||
+	    value.ptr[n] == '\t';
 }
 
 void

@@ -30,6 +30,10 @@ bool admit_http(char identity[ADMIT_IDENTITY_MAX + 1],
 /** admit_repeats(head): does a field that is read stand there twice? */
 bool admit_repeats(const struct http_head *head);
 
+/** admit_json(head): is the body JSON, by its fields?  False: answer 415.
+ * Parameters do not matter.  source docs/protocol.md 3 */
+bool admit_json(const struct http_head *head);
+
 #define ADMIT_WORDS_LEN 32
 /** admit_words(w, hosts): what hosts may show, as in .well-known
  * (docs/protocol.md 2): "mtls","bearer". */

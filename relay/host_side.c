@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <unistd.h>
 
 static void
@@ -104,24 +103,6 @@ well_known(struct host *h)
 	return HTTP_ANSWERED;
 }
 
-/* JSON or nothing (protocol.md 3); parameters do not matter. */
-static bool
-is_json(const struct http_head *head)
-{
-	static const char json[] = "application/json";
-	struct span value;
-	size_t n = sizeof(json) - 1;
-
-	if (http_get(head, "content-encoding", &value) > 0)
-		return false;
-	if (http_get(head, "content-type", &value) == 0)
-		return true;
-	if (value.len < n || strncasecmp((const char *)value.ptr, json, n) != 0)
-		return false;
-	return value.len == n || value.ptr[n] == ';' || value.ptr[n] == ' ' ||
-	    value.ptr[n] == '\t';
-}
-
 /* A connection outlives reloads; the authority of its certificate may not. */
 static bool
 is_disowned(struct host *h)
@@ -167,7 +148,7 @@ judge(struct host *h, const struct http_head *head)
 	if (admit_repeats(head) ||
 	    (span_is(head->method, "GET") && head->length > 0))
 		return refuse(h, PROBLEM_BAD_REQUEST, NULL);
-	if (!is_json(head))
+	if (!admit_json(head))
 		return refuse(h, PROBLEM_HTTP_415, NULL);
 	if (relay_overloaded(r) || host_begin(h, head, NULL) != 0)
 		return refuse(h, PROBLEM_OVERLOADED, NULL);

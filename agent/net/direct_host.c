@@ -140,11 +140,10 @@ static enum http_verdict
 begin(struct direct_host *h, const struct http_head *head, struct span path)
 {
 	struct service_request in = { .method = head->method, .path = path };
-	struct span value;
 
 	if (admit_repeats(head))
 		return refuse(h, PROBLEM_BAD_REQUEST, NULL);
-	if (http_get(head, "content-encoding", &value) > 0)
+	if (!admit_json(head))
 		return refuse(h, PROBLEM_HTTP_415, NULL);
 	(void)http_get(head, "content-type", &in.content_type);
 	(void)http_get(head, "idempotency-key", &in.idempotency_key);

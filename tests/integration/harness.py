@@ -363,12 +363,12 @@ class Lab:
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def curl(self, path, body=None, *args, token=True, timeout=PATIENCE):
+    def curl(self, path, body=None, *args, token=True, timeout=PATIENCE,
+             media="application/json"):
         """A plain client: (status, headers, body bytes)."""
         head = os.path.join(self.folder, "head-" + secrets.token_hex(4))
         cmd = ["curl", "-sS", "--cacert", self.ca.cert, "--max-time",
-               str(timeout), "-D", head, "-H",
-               "Content-Type: application/json"]
+               str(timeout), "-D", head, "-H", "Content-Type: " + media]
         if token:
             cmd += ["-H", "Authorization: Bearer " + self.token]
         if body is not None:
