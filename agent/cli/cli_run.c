@@ -48,8 +48,8 @@ static const char usage[] =
     "  -v                   the same as --log-level debug\n"
     "  --log-format WORD    text, json, journal              log.format\n"
     "\n"
-    "exit status: 0 ended by a signal, 1 the relay will not have this agent\n"
-    "or the state cannot be used, 2 usage, 3 its process for secrets died\n"
+    "exit status: 0 ended by a signal, 1 the state cannot be used, 2 usage,\n"
+    "3 its process for secrets died, 4 no relay will have this agent\n"
     "\n"
     "example: attest-agent run --relay wss://attest.cloud.example/sev\n";
 
