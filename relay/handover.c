@@ -40,6 +40,41 @@ from_got(struct handover *h, const struct parcel *p)
 		h->ops->quiet(h->arg);
 }
 
+static void
+let_go(struct handover *h)
+{
+	if (!h->taking)
+		return; /* all is handed over, or the other has died */
+	wire_close(&h->from);
+	from_got(h, NULL);
+}
+
+static void
+flushed(struct registry_op *op, void *where)
+{
+	(void)where;
+	let_go(op->arg);
+}
+
+void
+handover_give_back(struct handover *h)
+{
+	struct registry_op *op;
+
+	if (!h->taking)
+		return;
+	/* It reads the registry again once it sees our end: what is under way
+	 * there goes first, and nothing comes behind it. */
+	atomic_store(&h->relay->offered, true);
+	op = registry_op_new(REGISTRY_NOTE, h->loop, flushed);
+	if (op == NULL) {
+		let_go(h);
+		return;
+	}
+	op->arg = h;
+	registry_send(h->relay->registry, op);
+}
+
 static int
 fill_address(struct sockaddr_un *sa, const char *path, struct err *err)
 {
@@ -226,8 +261,12 @@ to_lost(struct handover *h)
 		return;
 	atomic_store(&h->relay->offered, false);
 	h->giving = GIVING_NOTHING;
-	if ((was != OFFERED && was != GIVING) || h->listeners == NULL)
+	if (was != OFFERED && was != GIVING)
 		return;
+	if (h->listeners == NULL) {
+		h->ops->quiet(h->arg);
+		return;
+	}
 	/* It may have taken our names already, and left them to nobody. */
 	unlisten(h);
 	if (handover_listen(h, h->path, &err) != 0 || watch_ask(h, &err) != 0)
@@ -459,7 +498,7 @@ handover_done(struct handover *h)
 bool
 handover_busy(const struct handover *h)
 {
-	return h->from.fd >= 0;
+	return h->from.fd >= 0 || h->giving == OFFERED || h->giving == GIVING;
 }
 
 void

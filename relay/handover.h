@@ -32,7 +32,7 @@ struct handover_ops {
 	void (*changed)(void *arg, enum parcel_change change);
 	/* The taking end: nobody else accepts hosts any more. */
 	void (*handed)(void *arg);
-	/* Nobody hands us errands any more. */
+	/* Nobody hands us errands any more, or goes on with our offer. */
 	void (*quiet)(void *arg);
 };
 
@@ -78,7 +78,12 @@ void handover_refuse(struct handover *h);
 /** handover_done(h): we accept nothing any more. */
 void handover_done(struct handover *h);
 
-/** handover_busy(h): errands may still come. */
+/** handover_give_back(h): we end.  If the relay whose place we take has not
+ * handed all over yet, it is to go on as if we had died: ops->quiet follows. */
+void handover_give_back(struct handover *h);
+
+/** handover_busy(h): errands may still come; or who has our offer is still to
+ * say GO, and would not start if we were gone by then, or to hear HANDED. */
 bool handover_busy(const struct handover *h);
 
 /** handover_mail(h, m): MESSAGE_JOB, MESSAGE_CANCEL, MESSAGE_ERRAND_BACK of a

@@ -37,6 +37,13 @@ serve_maybe_end(struct server *s)
 }
 
 static void
+end_in_time(struct server *s)
+{
+	loop_timer_set(&s->deadline,
+	    s->relay.setup->config.timeouts.drain + DRAIN_SLACK_MS);
+}
+
+static void
 drain(struct server *s)
 {
 	s->draining = true;
@@ -48,16 +55,20 @@ drain(struct server *s)
 	s->listeners = NULL;
 	atomic_store(&s->relay.draining, true);
 	serve_tell_workers(s, MESSAGE_DRAIN);
-	loop_timer_set(&s->deadline,
-	    s->relay.setup->config.timeouts.drain + DRAIN_SLACK_MS);
+	end_in_time(s);
+	handover_give_back(s->handover);
 }
 
-/* The agents have moved, or had their time. */
+/* The agents have moved, or had their time.  We may have been told to end
+ * before they were asked to. */
 static void
 finish_giving(struct server *s)
 {
-	drain(s);
+	if (!s->draining)
+		drain(s);
 	handover_done(s->handover);
+	end_in_time(s);
+	serve_maybe_end(s);
 }
 
 static void

@@ -433,6 +433,23 @@ class TakeOver(OpsCase):
         old.wait_line("takes over: agents move there")
         self.assertEqual(old.wait(), 0)
 
+    def test_told_to_end_with_nothing_left_but_an_offer(self):
+        """Who has it would not start if nobody took its GO."""
+        asked = self.ask()
+        old = self.lab.relay
+        old.child.send_signal(signal.SIGTERM)
+        old.wait_line("draining")
+        asked.send(struct.pack(">B", 3))
+        self.assertEqual(asked.recv(65536), b"\x04")
+        self.assertEqual(old.wait(), 0)
+
+    def test_told_to_end_with_an_offer_that_nobody_wants(self):
+        asked = self.ask()
+        self.lab.relay.child.send_signal(signal.SIGTERM)
+        self.lab.relay.wait_line("draining")
+        asked.close()
+        self.assertEqual(self.lab.relay.wait(), 0)
+
     def test_told_to_end_and_then_nobody_comes(self):
         asked = self.ask()
         old = self.drain()

@@ -149,6 +149,27 @@ class Succession(relay_case.RelayCase):
             self.tunnel(self.leaving)
         self.assertEqual(caught.exception.code, 4402)
 
+    def test_told_to_end_too_soon(self):
+        """The new one goes before all have moved: the old one serves on, and
+        what it was told meanwhile holds."""
+        if os.geteuid() == 0:
+            # Not root any more, the old one makes its sockets anew.
+            shutil.chown(self.lab.folder, "nobody")
+        fake_agent.Echo(self.tunnel(claim=[self.vm]))
+        old = self.take_over()
+        new = self.lab.relay
+        key = fake_agent.Key()
+        self.lab.ctl("keys", "add", "--tenant", "acme", key.text())
+        new.child.send_signal(signal.SIGTERM)
+        old.wait_line("have their names again")
+        old.wait_line("serving on")
+        self.assertEqual(new.wait(), 0)
+        self.assertEqual(self.ask().status, 200)
+        self.assertEqual(self.tunnel(key).claim(str(uuid.uuid4())), [1])
+        self.lab.relay = old
+        self.old.remove(old)
+        self.take_over()
+
     def test_bodies_that_a_parcel_has_no_room_for(self):
         """Those of KBS paths: whoever sends them may send them again."""
         self.tunnel(self.leaving)
