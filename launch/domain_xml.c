@@ -1,5 +1,6 @@
 #include "launch/domain_xml.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <libxml/parser.h>
 #include <libxml/tree.h>
@@ -204,12 +205,13 @@ look_policy(struct domain_look *out, const xmlNode *sec, struct err *err)
 		return 0;
 	if (content(text, sizeof(text), n, err) != 0)
 		return -1;
+	/* libvirt takes it as hexadecimal, whether 0x stands there or not. */
 	errno = 0;
-	policy = strtoul(text, &end, 0);
-	if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 ||
+	policy = strtoul(text, &end, 16);
+	if (!isxdigit((unsigned char)text[0]) || *end != '\0' || errno != 0 ||
 	    policy > UINT32_MAX)
-		return err_set(
-		    err, ERR_MALFORMED, "<policy>: want a number of 32 bits");
+		return err_set(err, ERR_MALFORMED,
+		    "<policy>: want 32 bits as hexadecimal digits");
 	out->has_policy = true;
 	out->policy = (uint32_t)policy;
 	return 0;
@@ -284,6 +286,16 @@ put_number(xmlNode *parent, const char *name, unsigned v)
 	return put(parent, name, text) == NULL ? -1 : 0;
 }
 
+/* libvirt would read 13 as 0x13. */
+static int
+put_policy(xmlNode *parent, uint32_t v)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "0x%04x", v);
+	return put(parent, "policy", text) == NULL ? -1 : 0;
+}
+
 static int
 put_bytes(xmlNode *parent, const char *name, struct span in)
 {
@@ -346,7 +358,7 @@ domain_xml_fill(
 		NULL ||
 	    put_number(sec, "cbitpos", fill->cbitpos) != 0 ||
 	    put_number(sec, "reducedPhysBits", fill->reduced_phys_bits) != 0 ||
-	    put_number(sec, "policy", fill->policy) != 0 ||
+	    put_policy(sec, fill->policy) != 0 ||
 	    put_bytes(sec, "dhCert", fill->owner_cert) != 0 ||
 	    put_bytes(sec, "session", fill->session) != 0 ||
 	    mark(root, fill->launch_id) != 0)

@@ -2,6 +2,7 @@
 #include <libxml/tree.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "agent/register/register_impl.h"
 
@@ -194,6 +195,23 @@ take_kernel(struct register_plan *p, const xmlNode *os, const xmlNode *security,
 	return register_option(p, "cmdline", text, err);
 }
 
+/* libvirt takes it as hexadecimal, whether 0x stands there or not. */
+static int
+take_policy(struct register_plan *p, const xmlNode *n, struct err *err)
+{
+	char word[TEXT_MAX], text[TEXT_MAX + 2];
+
+	if (n == NULL)
+		return 0;
+	if (word_of(word, n, err) != 0)
+		return -1;
+	(void)snprintf(text, sizeof(text), "0x%s",
+	    word + (strncasecmp(word, "0x", 2) == 0 ? 2 : 0));
+	if (register_option(p, "policy", text, err) != 0)
+		return err_wrap(err, "<policy>");
+	return 0;
+}
+
 static int
 take_security(struct register_plan *p, const xmlNode *security, struct err *err)
 {
@@ -210,7 +228,7 @@ take_security(struct register_plan *p, const xmlNode *security, struct err *err)
 		    "<launchSecurity type='%.20s'>: want 'sev'", type);
 	if (p->has_policy)
 		return 0;
-	return take(p, child(security, "policy"), "policy", err);
+	return take_policy(p, child(security, "policy"), err);
 }
 
 /* With hotplug in mind <vcpu> tells the most; current, those that start. */

@@ -19,8 +19,7 @@ def post(verb, body, seconds=120):
     with open(TOKEN, encoding="ascii") as token:
         request = urllib.request.Request(
             "%s/vm/%s/%s" % (SERVICE, VM, verb), json.dumps(body).encode(), {
-                "Content-Type": "application/json",
-                "Authorization": "Bearer " + token.read().strip(),
+                "Content-Type": "application/json", "Authorization": "Bearer " + token.read().strip(),
                 "Idempotency-Key": '"%s"' % uuid.uuid4()})
     end = time.monotonic() + seconds
     while True:  # the same request, docs/protocol.md 7
@@ -44,8 +43,9 @@ for old in root.findall("launchSecurity"):
     root.remove(old)
 sec = ET.SubElement(root, "launchSecurity", type="sev",
                     kernelHashes="yes" if session.get("kernel-hashes") else "no")
-for name, member in (("policy", "policy"), ("dhCert", "owner-cert"), ("session", "session")):
-    ET.SubElement(sec, name).text = str(session[member])
+for name, member, put in (("policy", "policy", hex),  # libvirt reads no decimal
+                          ("dhCert", "owner-cert", str), ("session", "session", str)):
+    ET.SubElement(sec, name).text = put(session[member])
 guest = connection.createXML(ET.tostring(root, "unicode"),
                              libvirt.VIR_DOMAIN_START_PAUSED | libvirt.VIR_DOMAIN_START_AUTODESTROY)
 info = guest.launchSecurityInfo()

@@ -39,7 +39,8 @@ field() {
 } >"$tmp/host.json"
 attest-launch launch --in "$tmp/host.json" "$@" >"$tmp/session.json"
 
-policy=$(field "$tmp/session.json" .policy)
+# libvirt takes it as hexadecimal.
+policy=$(printf '0x%x' "$(field "$tmp/session.json" .policy)")
 hashes=$(field "$tmp/session.json" 'if ."kernel-hashes" then "yes" else "no" end')
 # libvirt prints one element a line: its launchSecurity goes, ours comes.
 virsh -q dumpxml --inactive --security-info "$domain" |

@@ -10,6 +10,9 @@ EXAMPLES = os.path.join(harness.SOURCE, "docs", "integration")
 
 
 class Example(LibvirtTest):
+    # What libvirt would take for another one if it came in decimal.
+    add_args = ("--policy", "0xb")
+
     def command(self, *args):
         return [*self.lab.on("compute"), "env",
                 "PATH=%s:%s" % (harness.BIN, os.environ["PATH"]),

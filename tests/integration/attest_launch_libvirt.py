@@ -115,9 +115,11 @@ class DirectBoot(LibvirtTest):
         for path in kernel, initrd:
             with open(path, "wb") as out:
                 out.write(image)
+        # A policy that decimal digits would get wrong: libvirt takes them as
+        # hexadecimal.
         vm = self.owner.add("web2", self.passphrase, *CEK, "--kernel", kernel,
                             "--initrd", initrd, "--cmdline", "quiet",
-                            firmware=self.host.firmware)
+                            policy="0xb", firmware=self.host.firmware)
         self.lab.relay.kill()
         since = self.owner.process.mark()
         self.lab.start_relay({"acme": (self.owner, [self.vm, vm])})
@@ -125,13 +127,14 @@ class DirectBoot(LibvirtTest):
         boot = ("<kernel>%s</kernel><initrd>%s</initrd>"
                 "<cmdline>%s</cmdline>")
         self.launch(self.file(self.host.xml(
-            self.name, vm, extra=boot % (kernel, initrd, "quiet"))))
+            self.name, vm, "b", extra=boot % (kernel, initrd, "quiet"))))
         self.assertTrue(self.host.event("guest")["kernel-hashes"])
         self.assert_opened()
         self.destroy()
         self.host.forget()
         self.fails(1, "measurement-mismatch", xml=self.host.xml(
-            self.name, vm, extra=boot % (kernel, initrd, "init=/bin/sh")))
+            self.name, vm, "b",
+            extra=boot % (kernel, initrd, "init=/bin/sh")))
 
 
 class Refused(LibvirtTest):

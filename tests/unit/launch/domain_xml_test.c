@@ -38,6 +38,10 @@ documents_that_cannot_be(void **state)
 		{ "<!DOCTYPE d [<!ENTITY e 'x'>]>" NAMED("&e;"),
 		    "document type" },
 		{ NAMED("&e;"), "line 1" },
+		/* UTF-8 it is, whatever the text declares. */
+		{ "<?xml version='1.0' encoding='UTF-7'?>"
+		  "+ADwAIQ-DOCTYPE d [+ADwAIQ-ENTITY e 'x'>]>" NAMED("&e;"),
+		    "line 1" },
 		{ "<?xml version='1.0' encoding='UTF-16'?>\xff\xfe<", "line" },
 		{ NAMED("\xff"), "line 1" },
 		{ "<domain/>", "<name> is missing" },
@@ -59,6 +63,9 @@ documents_that_cannot_be(void **state)
 			"</policy></launchSecurity>"),
 		    "<policy>" },
 		{ NAMED("<launchSecurity type='sev'><policy>1 2</policy>"
+			"</launchSecurity>"),
+		    "<policy>" },
+		{ NAMED("<launchSecurity type='sev'><policy>g</policy>"
 			"</launchSecurity>"),
 		    "<policy>" },
 		{ NAMED("<launchSecurity type='sev'><policy/>"
@@ -136,6 +143,13 @@ what_it_says(void **state)
 	assert_true(out.has_uuid && uuid_equal(&out.uuid, &want));
 	assert_true(out.has_policy);
 	assert_int_equal(out.policy, 5);
+	/* Hexadecimal without 0x, too, as libvirt takes it. */
+	assert_int_equal(look(&out,
+			     NAMED("<launchSecurity type='sev'><policy>13"
+				   "</policy></launchSecurity>"),
+			     NULL),
+	    0);
+	assert_int_equal(out.policy, 0x13);
 
 	/* The service's UUID goes over the domain's; other namespaces are
 	 * none of ours. */
@@ -169,7 +183,7 @@ filled(struct secret *out, const char *text)
 	static const uint8_t cert[] = "cert", session[] = "session";
 	const struct domain_fill fill = { .cbitpos = 51,
 		.reduced_phys_bits = 5,
-		.policy = 7,
+		.policy = 13,
 		.kernel_hashes = true,
 		.owner_cert = span_of(cert, 4),
 		.session = span_of(session, 7),
@@ -187,7 +201,7 @@ what_is_put_in(void **state)
 {
 	static const char *const want[] = { "type=\"sev\"",
 		"kernelHashes=\"yes\"", "<cbitpos>51</cbitpos>",
-		"<reducedPhysBits>5</reducedPhysBits>", "<policy>7</policy>",
+		"<reducedPhysBits>5</reducedPhysBits>", "<policy>0x000d</policy>",
 		"<dhCert>Y2VydA==</dhCert>", "<session>c2Vzc2lvbg==</session>",
 		"id=\"" OTHER_TEXT "\"", "<name>a&lt;b</name>" };
 	/* Nothing there, and everything twice already. */
