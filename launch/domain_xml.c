@@ -20,11 +20,12 @@ struct domain_xml {
 	xmlDoc *doc;
 };
 
+/* ${name} may be NULL: whatever it is called. */
 static bool
 is_element(const xmlNode *n, const char *name, const char *ns)
 {
 	if (n->type != XML_ELEMENT_NODE ||
-	    strcmp((const char *)n->name, name) != 0)
+	    (name != NULL && strcmp((const char *)n->name, name) != 0))
 		return false;
 	if (ns == NULL)
 		return n->ns == NULL;
@@ -324,7 +325,8 @@ mark(xmlNode *root, const char *id)
 		    xmlNewChild(root, NULL, (const xmlChar *)"metadata", NULL);
 	if (metadata == NULL)
 		return -1;
-	drop(metadata, "launch", DOMAIN_LAUNCH_NS);
+	/* libvirt keeps the first element of a namespace, and no other. */
+	drop(metadata, NULL, DOMAIN_LAUNCH_NS);
 	launch = xmlNewChild(metadata, NULL, (const xmlChar *)"launch", NULL);
 	if (launch == NULL)
 		return -1;

@@ -209,7 +209,7 @@ what_is_put_in(void **state)
 		"<domain><name>a&lt;b</name></domain>",
 		"<domain><name>a&lt;b</name><metadata>"
 		"<a:launch xmlns:a='urn:attest-relay:launch:1' id='1'/>"
-		"<a:launch xmlns:a='urn:attest-relay:launch:1' id='2'/>"
+		"<a:other xmlns:a='urn:attest-relay:launch:1' id='2'/>"
 		"</metadata><launchSecurity type='sev' kernelHashes='no'>"
 		"<session>old</session><session>old</session><dhCert>old"
 		"</dhCert><cbitpos>47</cbitpos><policy>1</policy>"
