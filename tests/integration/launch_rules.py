@@ -102,7 +102,7 @@ class Oracles(harness.LabTest):
         for name in unknown[1]:
             if name not in ("date", "retry-after"):
                 self.assertEqual(unknown[1][name], offline[1][name], name)
-        # Retry-After is drawn from 4 to 6 for both (security.md 3.2).
+        # Retry-After is drawn from 4 to 6 for both (docs/protocol.md 9).
         for answer in unknown, offline:
             self.assertIn(int(answer[1]["retry-after"]), range(4, 7))
         self.assertEqual(unknown[2], offline[2])
