@@ -184,6 +184,8 @@ session_table_find(const struct session_table *t, const struct uuid *id)
 {
 	struct session *s;
 
+	if (t->size == 0)
+		return NULL; /* a locked vault has no table */
 	for (s = t->bucket[slot(t, id)]; s != NULL; s = s->hash_next)
 		if (uuid_equal(&s->id, id))
 			return s;

@@ -565,6 +565,8 @@ locked_takes_nothing(void **state)
 	    vault_set_blocked(lab.vault, NULL, span_of(key, sizeof(key)), &err),
 	    -1);
 	assert_int_equal(err.code, ERR_CLOSED);
+	assert_int_equal(vault_cancel(lab.vault, &lab.vm, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
 	assert_int_equal(vault_commit(lab.vault, &err), 0);
 	secret_free(&cek);
 }
