@@ -140,7 +140,9 @@ link_on_reset(
 
 	(void)text;
 	log_debug(&l->subject, "stream %u reset, code %u", stream, code);
-	worker_cancel(l->config->worker, l->id, stream);
+	/* At the end of the process the worker goes before its links do. */
+	if (l->config->worker != NULL)
+		worker_cancel(l->config->worker, l->id, stream);
 	link_stream_free(user);
 }
 

@@ -11,6 +11,7 @@
 #include "agent/config.h"
 #include "agent/control.h"
 #include "agent/net/backoff.h"
+#include "agent/net/link_impl.h"
 #include "agent/relay_url.h"
 #include "agent/vault/bucket.h"
 
@@ -225,6 +226,18 @@ control_heads(void **state)
 	}
 }
 
+/* An agent that ends while a host waits for the owner's word: its links are
+ * closed when the worker is gone already. */
+static void
+streams_outlive_the_worker(void **state)
+{
+	const struct link_config config = { .worker = NULL };
+	struct link l = { .config = &config };
+
+	(void)state;
+	link_on_reset(&l, 1, NULL, TUNNEL_RESET_LOST, span_str("ending"));
+}
+
 static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(backoff_doubles_to_a_minute),
 	cmocka_unit_test(buckets_refill),
@@ -232,6 +245,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(proxies),
 	cmocka_unit_test(pins),
 	cmocka_unit_test(control_heads),
+	cmocka_unit_test(streams_outlive_the_worker),
 };
 
 int
