@@ -108,10 +108,11 @@ take_one(struct vault *v, struct vault_vm *vm, const char *id, struct err *err)
 
 	/* Back where it came from: it may be served here again. */
 	if (store_delete(v->store, STORE_MOVED, key, err) != 0 ||
-	    vault_put_registration(v, r, err) != 0 ||
-	    vault_put_counts(v, vm) != 0 ||
-	    (vm->disabled && vault_put_disabled(v, vm) != 0))
+	    vault_put_registration(v, r, err) != 0)
 		return -1;
+	if (vault_put_counts(v, vm) != 0 ||
+	    (vm->disabled && vault_put_disabled(v, vm) != 0))
+		return err_set(err, v->why.code, "%s", v->why.msg);
 	if (vm->has_blocked &&
 	    store_put(v->store, STORE_BLOCK, key,
 		span_of(vm->blocked.keys, vm->blocked.count * SEV_SHA256_LEN),

@@ -1,3 +1,4 @@
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -248,6 +249,43 @@ all_of_it_or_nothing(void **state)
 	secret_free(&file);
 }
 
+/* A disk that fails in the middle: nothing is taken, and she is told why. */
+static void
+a_lost_import_says_so(void **state)
+{
+	char path[STATE_PATH_MAX];
+	uint8_t id[MOVE_ID_LEN];
+	struct secret file = { 0 };
+	sqlite3 *db = NULL;
+	struct err err;
+
+	(void)state;
+	lab_register(&old, "web1", NULL);
+	hand_over(&file, id, &old, &new, &old.vm, 1);
+	commit(&old);
+	assert_int_equal(
+	    sqlite3_open(state_path(path, &new.state, "agent.db"), &db), 0);
+	assert_int_equal(
+	    sqlite3_exec(db,
+		"CREATE TRIGGER full BEFORE INSERT ON record WHEN NEW.tab=5 "
+		"BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END",
+		NULL, NULL, NULL),
+	    0);
+	begin(&new);
+	err = (struct err){ 0 };
+	assert_int_equal(vault_move_import(new.vault, secret_span(&file),
+			     key_public(old.key), &err),
+	    -1);
+	assert_int_equal(err.code, ERR_IO);
+	assert_non_null(strstr(err.msg, "disk full"));
+	assert_int_equal(vault_commit(new.vault, &err), -1);
+	assert_int_equal(
+	    sqlite3_exec(db, "DROP TRIGGER full", NULL, NULL, NULL), 0);
+	assert_int_equal(sqlite3_close(db), 0);
+	assert_int_equal(take_over(&new, &file, &old, &err), 0);
+	secret_free(&file);
+}
+
 static int
 count_moved(void *arg, const struct vault_moved *moved)
 {
@@ -471,6 +509,7 @@ main(void)
 		TEST(a_crash_loses_nothing_and_doubles_nothing),
 		TEST(each_export_is_taken_once),
 		TEST(all_of_it_or_nothing),
+		TEST(a_lost_import_says_so),
 		TEST(what_was_handed_over_is_remembered),
 		TEST(wrong_questions),
 		TEST(forged_files_are_refused),
