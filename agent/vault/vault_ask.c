@@ -99,6 +99,17 @@ vault_ask_done(struct vault *v, const struct vault_ask *want)
 		a->id = 0;
 }
 
+void
+vault_ask_forget(struct vault *v, const struct uuid *vm)
+{
+	size_t i;
+
+	for (i = 0; i < VAULT_ASKS_MAX; i++)
+		if (uuid_equal(&v->asks[i].vm, vm))
+			v->asks[i].id = 0;
+	v->asked++; /* who waits for her word is tried again, and sent away */
+}
+
 int
 vault_answer(struct vault *v, uint64_t id, bool yes, struct err *err)
 {

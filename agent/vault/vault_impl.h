@@ -134,6 +134,10 @@ enum vault_word vault_ask(struct vault *v, const struct vault_ask *want);
 /** vault_ask_done(v, want): her word was for this once. */
 void vault_ask_done(struct vault *v, const struct vault_ask *want);
 
+/** vault_ask_forget(v, vm): ${vm} is no more: what was asked and said of it is
+ * not for one that is registered later in its place. */
+void vault_ask_forget(struct vault *v, const struct uuid *vm);
+
 /** vault_keep_evidence(v, s, in, session): for the receipt of a release. */
 int vault_keep_evidence(struct vault *v, const struct session *s,
     const struct vault_launch *in, const struct sev_session *session);

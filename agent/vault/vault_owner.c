@@ -253,6 +253,7 @@ vault_drop(struct vault *v, struct vault_vm *vm, struct err *err)
 
 	drop_sessions(v, vm, &vm->open);
 	drop_sessions(v, vm, &vm->ended);
+	vault_ask_forget(v, &id);
 	if (vault_forget_blocked(v, &id, err) != 0 ||
 	    store_delete(v->store, STORE_VM, key, err) != 0 ||
 	    store_delete(v->store, STORE_COUNT, key, err) != 0 ||

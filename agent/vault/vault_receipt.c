@@ -142,6 +142,7 @@ write_statement(struct vault_receipt *r, struct vault *v,
 {
 	const uint8_t *digest = matching_digest(vm->reg, s, in);
 	struct text t = { .at = r->statement };
+	struct vault_asker asker = in->asker;
 	char id[UUID_TEXT_LEN + 1];
 	char time[TIMES_TEXT_LEN];
 
@@ -173,8 +174,10 @@ write_statement(struct vault_receipt *r, struct vault *v,
 	}
 	put(&t, "secrets: %u\ninstance: %llu\n", vm->reg->secret_count,
 	    (unsigned long long)vm->released);
-	put(&t, "request: %s\n", in->asker.request_id);
-	put(&t, "host-as-the-relay-says: %s\n%s", in->asker.identity,
+	/* A net that was taken over (T14) must not add lines of its own to
+	 * what is signed here. */
+	put(&t, "request: %s\n", plain(asker.request_id));
+	put(&t, "host-as-the-relay-says: %s\n%s", plain(asker.identity),
 	    not_attested);
 	if (t.full)
 		return err_set(err, ERR_LIMIT, "receipt too long");

@@ -1,7 +1,10 @@
 #include "tests/unit/agent/lab.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "agent/vault/vault_receipt.h"
 
 #define LIFE VAULT_LIFE_MS
 #define REPLAY VAULT_REPLAY_MS
@@ -360,6 +363,69 @@ lost_batches_never_happened(void **state)
 	lab_outcome(answer.outcome, VAULT_OK);
 }
 
+static enum vault_outcome
+outcome_of_launch(void)
+{
+	struct vault_launch_answer a;
+	struct vault_launch in;
+
+	lab_message(&in, &lab);
+	lab_launch(&a, &lab, &in);
+	return a.outcome;
+}
+
+/* What she said of a VM is not for the one that takes its place. */
+static void
+a_word_ends_with_its_vm(void **state)
+{
+	const char *const always[] = { "approve", "always", NULL };
+	struct vault_ask *asks = calloc(VAULT_ASKS_MAX, sizeof(*asks));
+	struct err err = { 0 };
+
+	(void)state;
+	assert_non_null(asks);
+	lab_register(&lab, "web1", always);
+	lab_outcome(outcome_of_launch(), VAULT_PENDING);
+	assert_int_equal(vault_asks(asks, lab.vault), 1);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	assert_int_equal(vault_answer(lab.vault, asks[0].id, true, &err), 0);
+	assert_int_equal(vault_remove(lab.vault, &lab.vm, &err), 0);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	lab_register(&lab, "web1", always);
+	lab_outcome(outcome_of_launch(), VAULT_PENDING);
+	free(asks);
+}
+
+/* T14: a net that was taken over adds no lines to what the agent signs. */
+static void
+receipts_have_our_lines_only(void **state)
+{
+	struct vault_receipt *r = calloc(1, sizeof(*r));
+	struct vault_validate_answer answer;
+	struct vault_launch_answer launch;
+	struct vault_validate m;
+	struct err err = { 0 };
+
+	(void)state;
+	assert_non_null(r);
+	lab_register(&lab, "web1", NULL);
+	(void)lab_begin(&lab, &launch, &m);
+	(void)snprintf(m.asker.request_id, sizeof(m.asker.request_id),
+	    "r\nlaunch-digest: 00");
+	(void)snprintf(
+	    m.asker.identity, sizeof(m.asker.identity), "h\x1b[2J\nname: web2");
+	lab_validate(&answer, &lab, &m);
+	lab_outcome(answer.outcome, VAULT_OK);
+	if (vault_receipt(
+		r, lab.vault, vault_log_last(lab.vault), false, &err) != 0)
+		fail_msg("%s", err.msg);
+	assert_non_null(
+	    strstr(r->statement, "\nrequest: r?launch-digest: 00\n"));
+	assert_non_null(strstr(
+	    r->statement, "\nhost-as-the-relay-says: h?[2J?name: web2\n"));
+	free(r);
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(secret_opens_in_the_guest),
@@ -374,6 +440,8 @@ static const struct CMUnitTest tests[] = {
 	T(answers_expire),
 	T(restart_loses_nothing),
 	T(lost_batches_never_happened),
+	T(a_word_ends_with_its_vm),
+	T(receipts_have_our_lines_only),
 };
 
 int
