@@ -66,6 +66,12 @@ store_step(struct store *s, enum store_query q, struct err *err)
 	return rc;
 }
 
+bool
+store_is_open(const struct store *s)
+{
+	return s->open && sqlite3_get_autocommit(s->db) == 0;
+}
+
 struct span
 store_column(sqlite3_stmt *stmt, int at)
 {
@@ -270,6 +276,8 @@ store_open(struct store **out, const struct state *state, struct err *err)
 			(void)store_fail(s, err, queries[q]);
 			goto fail;
 		}
+	if (store_audit_resume(s, err) != 0)
+		goto fail;
 	*out = s;
 	return 0;
 fail:
@@ -317,7 +325,12 @@ store_unlock(struct store *s, struct span key, struct err *err)
 	if (check_canary(key, secret_span(&s->canary), err) != 0)
 		return -1;
 	secret_free(&s->seal);
-	return secret_copy(&s->seal, key, err);
+	if (secret_copy(&s->seal, key, err) != 0)
+		return -1;
+	if (store_audit_resume(s, err) == 0)
+		return 0;
+	store_lock(s);
+	return -1;
 }
 
 int
@@ -354,6 +367,11 @@ store_commit(struct store *s, struct err *err)
 	if (!s->dirty) {
 		store_rollback(s);
 		return 0;
+	}
+	if (!store_is_open(s)) {
+		store_rollback(s);
+		return err_set(err, ERR_IO,
+		    STORE_DB ": the transaction was lost to an earlier error");
 	}
 	if (store_audit_seal(s, err) != 0) {
 		store_rollback(s);
@@ -405,7 +423,7 @@ store_put(struct store *s, enum store_table table, struct span key,
 	int rc;
 
 	s->dirty = true;
-	if (!s->open || key.len > STORE_KEY_MAX)
+	if (!store_is_open(s) || key.len > STORE_KEY_MAX)
 		return err_set(err, ERR_INTERNAL, "store_put: no transaction");
 	if (store_is_locked(s))
 		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
@@ -451,7 +469,7 @@ int
 store_delete(
     struct store *s, enum store_table table, struct span key, struct err *err)
 {
-	if (!s->open)
+	if (!store_is_open(s))
 		return err_set(
 		    err, ERR_INTERNAL, "store_delete: no transaction");
 	s->dirty = true;

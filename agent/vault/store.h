@@ -70,7 +70,8 @@ void store_close(struct store *s);
 bool store_is_locked(const struct store *s);
 void store_lock(struct store *s);
 
-/** store_unlock(s, key, err): errors ERR_UNTRUSTED: not its key */
+/** store_unlock(s, key, err): errors ERR_UNTRUSTED: not its key, or the note
+ * of where the log ends was altered; ERR_IO */
 int store_unlock(struct store *s, struct span key, struct err *err);
 
 /** store_begin(s, err): one transaction at a time.  errors ERR_IO */

@@ -62,7 +62,7 @@ store_audit_add(struct store *s, struct store_audit *row, struct err *err)
 {
 	sqlite3_stmt *stmt = s->stmt[STORE_Q_AUDIT];
 
-	if (!s->open)
+	if (!store_is_open(s))
 		return err_set(err, ERR_INTERNAL, "audit: no transaction");
 	s->dirty = true;
 	row->seq = s->audit_seq + 1;
@@ -178,9 +178,14 @@ store_audit_seal(struct store *s, struct err *err)
 	    s, STORE_HEAD, span_of(&head_key, 1), writer_span(&w), err);
 }
 
+/* What is noted. */
+struct head {
+	uint64_t seq; /* 0: nothing */
+	uint8_t hash[STORE_HASH_LEN];
+};
+
 struct verify {
-	uint64_t head_seq; /* 0: not known */
-	uint8_t head[STORE_HASH_LEN];
+	struct head head;
 	uint64_t seq;
 	uint8_t prev[STORE_HASH_LEN];
 	struct err err;
@@ -202,8 +207,8 @@ verify_row(void *arg, const struct store_audit *row)
 	    memcmp(row->hash, want, sizeof(want)) != 0)
 		return err_set(&v->err, ERR_UNTRUSTED,
 		    "log: line %llu was altered", (unsigned long long)row->seq);
-	if (row->seq == v->head_seq &&
-	    memcmp(row->hash, v->head, sizeof(v->head)) != 0)
+	if (row->seq == v->head.seq &&
+	    memcmp(row->hash, v->head.hash, sizeof(want)) != 0)
 		return err_set(&v->err, ERR_UNTRUSTED,
 		    "log: line %llu is not the one that the store has noted",
 		    (unsigned long long)row->seq);
@@ -213,7 +218,7 @@ verify_row(void *arg, const struct store_audit *row)
 }
 
 static int
-load_head(struct verify *v, struct store *s, struct err *err)
+load_head(struct head *out, struct store *s, struct err *err)
 {
 	struct secret stored = { 0 };
 	struct err why = { 0 };
@@ -228,9 +233,54 @@ load_head(struct verify *v, struct store *s, struct err *err)
 		return err_set(err, why.code, "%s", why.msg);
 	}
 	r = reader_of(secret_span(&stored));
-	v->head_seq = reader_be64(&r);
-	reader_copy(&r, v->head, sizeof(v->head));
+	out->seq = reader_be64(&r);
+	reader_copy(&r, out->hash, sizeof(out->hash));
 	secret_free(&stored);
+	return 0;
+}
+
+/* 1: the log has that line, 0: it has not. */
+static int
+has_line(struct store *s, const struct head *head, struct err *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int got;
+
+	if (sqlite3_prepare_v2(s->db,
+		"SELECT 1 FROM audit WHERE seq=?1 AND hash=?2", -1, &stmt,
+		NULL) != SQLITE_OK)
+		return store_fail(s, err, "audit");
+	(void)sqlite3_bind_int64(stmt, 1, (int64_t)head->seq);
+	(void)sqlite3_bind_blob(
+	    stmt, 2, head->hash, sizeof(head->hash), SQLITE_STATIC);
+	got = sqlite3_step(stmt);
+	if (got != SQLITE_ROW && got != SQLITE_DONE)
+		(void)store_fail(s, err, "audit");
+	(void)sqlite3_finalize(stmt);
+	if (got != SQLITE_ROW && got != SQLITE_DONE)
+		return -1;
+	return got == SQLITE_ROW ? 1 : 0;
+}
+
+int
+store_audit_resume(struct store *s, struct err *err)
+{
+	struct head head = { 0 };
+	int has;
+
+	if (load_head(&head, s, err) != 0)
+		return -1;
+	if (head.seq == 0)
+		return 0;
+	has = has_line(s, &head, err);
+	if (has != 0)
+		return has < 0 ? -1 : 0;
+	/* The next line would be noted in place of the one that is gone, and
+	 * nothing would show any more. */
+	if (s->audit_seq < head.seq)
+		s->audit_seq = s->saved_seq = head.seq;
+	memcpy(s->audit_hash, head.hash, STORE_HASH_LEN);
+	memcpy(s->saved_hash, head.hash, STORE_HASH_LEN);
 	return 0;
 }
 
@@ -239,17 +289,17 @@ store_audit_verify(struct store *s, uint64_t *count, struct err *err)
 {
 	struct verify v = { 0 };
 
-	if (load_head(&v, s, err) != 0 ||
+	if (load_head(&v.head, s, err) != 0 ||
 	    store_audit_each(s, 0, NULL, verify_row, &v, err) != 0)
 		return -1;
 	*count = v.seq;
 	if (v.err.code != ERR_NONE)
 		return err_set(err, v.err.code, "%s", v.err.msg);
-	if (v.seq < v.head_seq)
+	if (v.seq < v.head.seq)
 		return err_set(err, ERR_UNTRUSTED,
 		    "log: it ends at line %llu, and line %llu was written: its "
 		    "end was cut off",
-		    (unsigned long long)v.seq, (unsigned long long)v.head_seq);
+		    (unsigned long long)v.seq, (unsigned long long)v.head.seq);
 	return 0;
 }
 

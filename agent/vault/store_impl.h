@@ -40,6 +40,11 @@ int store_fail(struct store *s, struct err *err, const char *what);
 /** store_step(s, q, err): run a prepared statement that gives no rows. */
 int store_step(struct store *s, enum store_query q, struct err *err);
 
+/** store_is_open(s): a transaction is.  After some errors (I/O, memory, a full
+ * disk) SQLite ends it by itself, also if it was a read that failed: what
+ * followed would be kept, each by itself, while the rest is lost. */
+bool store_is_open(const struct store *s);
+
 /** store_column(stmt, at): the bytes of a column, good until the next step. */
 struct span store_column(sqlite3_stmt *stmt, int at);
 
@@ -48,5 +53,9 @@ int store_audit_seal(struct store *s, struct err *err);
 
 /** store_audit_load(s, err): where the chain of the audit log ends. */
 int store_audit_load(struct store *s, struct err *err);
+
+/** store_audit_resume(s, err): now that the seal key is there: if the log does
+ * not end as it was noted, go on from the note, so that the break stays. */
+int store_audit_resume(struct store *s, struct err *err);
 
 #endif

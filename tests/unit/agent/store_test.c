@@ -187,6 +187,54 @@ rollback_forgets(void **unused)
 	    store_put(store, STORE_VM, span_str("a"), span_str("1"), &err), -1);
 }
 
+static void
+audit_row(const char *event, const char *detail)
+{
+	struct store_audit row = { .wall_ms = 5 };
+	struct err err = { 0 };
+
+	(void)snprintf(row.event, sizeof(row.event), "%s", event);
+	(void)snprintf(row.detail, sizeof(row.detail), "%s", detail);
+	assert_int_equal(store_begin(store, &err), 0);
+	assert_int_equal(store_audit_add(store, &row, &err), 0);
+	assert_int_equal(store_commit(store, &err), 0);
+}
+
+/* After some errors SQLite rolls back by itself, in the middle of a batch:
+ * nothing that follows may be kept without what was before it. */
+static void
+a_lost_transaction_takes_nothing(void **unused)
+{
+	struct store_audit row = { .event = "x" };
+	struct secret v = { 0 };
+	struct err err = { 0 };
+	uint64_t count = 0;
+
+	(void)unused;
+	tamper("CREATE TRIGGER full BEFORE INSERT ON record WHEN NEW.tab=5 "
+	       "BEGIN SELECT RAISE(ROLLBACK, 'disk full'); END");
+	assert_int_equal(store_begin(store, &err), 0);
+	assert_int_equal(store_audit_add(store, &row, &err), 0);
+	assert_int_equal(
+	    store_put(store, STORE_VM, span_str("a"), span_str("1"), &err), 0);
+	assert_int_equal(
+	    store_put(store, STORE_COUNT, span_str("a"), span_str("1"), &err),
+	    -1);
+	assert_non_null(strstr(err.msg, "disk full"));
+	assert_int_equal(
+	    store_put(store, STORE_VM, span_str("b"), span_str("1"), &err), -1);
+	assert_int_equal(
+	    store_delete(store, STORE_VM, span_str("b"), &err), -1);
+	assert_int_equal(store_audit_add(store, &row, &err), -1);
+	assert_int_equal(store_commit(store, &err), -1);
+	assert_non_null(strstr(err.msg, "lost to an earlier error"));
+	assert_int_equal(get(&v, "a", &err), -1);
+	assert_int_equal(get(&v, "b", &err), -1);
+	audit_row("one", "a");
+	assert_int_equal(store_audit_verify(store, &count, &err), 0);
+	assert_int_equal(count, 1);
+}
+
 /* A sealed value fits its own row only: not another key, table or version. */
 static void
 altered_rows_do_not_open(void **unused)
@@ -337,19 +385,6 @@ old_copies_are_refused(void **unused)
 }
 
 static void
-audit_row(const char *event, const char *detail)
-{
-	struct store_audit row = { .wall_ms = 5 };
-	struct err err = { 0 };
-
-	(void)snprintf(row.event, sizeof(row.event), "%s", event);
-	(void)snprintf(row.detail, sizeof(row.detail), "%s", detail);
-	assert_int_equal(store_begin(store, &err), 0);
-	assert_int_equal(store_audit_add(store, &row, &err), 0);
-	assert_int_equal(store_commit(store, &err), 0);
-}
-
-static void
 the_log_is_a_chain(void **unused)
 {
 	static const char *const ways[] = {
@@ -379,6 +414,58 @@ the_log_is_a_chain(void **unused)
 		tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM "
 		       "aside; DROP TABLE aside");
 		assert_int_equal(store_audit_verify(store, &count, &err), 0);
+	}
+}
+
+/* Who cuts or rewrites the end while nobody looks must not be able to wait for
+ * the next line to be noted in its place. */
+static void
+a_break_in_the_log_stays(void **unused)
+{
+	static const struct {
+		const char *way;
+		const char *says;
+	} ways[] = {
+		{ "DELETE FROM audit WHERE seq>1", "line 2 is missing" },
+		{ "DELETE FROM audit", "line 1 is missing" },
+		{ "UPDATE audit SET hash=zeroblob(32) WHERE seq=3",
+		    "line 3 was altered" },
+		/* As a whole log that was made up would end. */
+		{ "DELETE FROM audit WHERE seq=3;"
+		  "INSERT INTO audit SELECT 3,time,vm,session,event,detail,"
+		  "prev,hash FROM other",
+		    "line 4 was altered" },
+	};
+	struct err err = { 0 };
+	uint64_t count = 0;
+	size_t i;
+
+	(void)unused;
+	for (i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		audit_row("one", "a");
+		audit_row("two", "b");
+		if (i == 3) {
+			audit_row("made", "up");
+			tamper("CREATE TABLE other AS SELECT * FROM audit "
+			       "WHERE seq=3");
+			tamper("DELETE FROM audit WHERE seq=3;"
+			       "DELETE FROM record");
+			close_store();
+			open_store();
+		}
+		audit_row("three", "c");
+		close_store();
+		tamper(ways[i].way);
+		open_store();
+		audit_row("four", "d");
+		assert_int_equal(store_audit_last(store), 4);
+		assert_int_equal(store_audit_verify(store, &count, &err), -1);
+		if (strstr(err.msg, ways[i].says) == NULL)
+			fail_msg("\"%s\" does not say \"%s\"", err.msg,
+			    ways[i].says);
+		tamper("DELETE FROM audit; DELETE FROM record");
+		close_store();
+		open_store();
 	}
 }
 
@@ -467,11 +554,13 @@ static const struct CMUnitTest tests[] = {
 	T(a_store_that_was_moved_takes_nothing),
 	T(a_link_on_the_way_is_fine),
 	T(rollback_forgets),
+	T(a_lost_transaction_takes_nothing),
 	T(altered_rows_do_not_open),
 	T(every_bit_of_a_sealed_value_counts),
 	T(wrong_key),
 	T(old_copies_are_refused),
 	T(the_log_is_a_chain),
+	T(a_break_in_the_log_stays),
 	T(killed_writers_keep_their_word),
 	T(folder_must_be_ours_alone),
 };
