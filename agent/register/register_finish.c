@@ -148,6 +148,9 @@ find_area(size_t *area, struct register_plan *p, struct err *err)
 				    "use the AmdSev build of OVMF (attest-"
 				    "agent ovmf show)",
 				    f->about);
+			if (sev_ovmf_check_areas(
+				&ovmf, p->kernels.count > 0, err) != 0)
+				return err_wrap(err, "%s", f->about);
 			has = ovmf.secret.size;
 		}
 		if (has < *area)

@@ -6,6 +6,8 @@
 /* The reset vector code behind the footer GUID. */
 #define TAIL_LEN 32
 #define ENTRY_LEN 18 /* u16 length and GUID, behind the data */
+#define SECRET_ALIGN 16
+#define MEMORY_END (UINT64_C(1) << 32) /* of what the table can name */
 
 static const struct sev_guid footer_guid = { { 0xde, 0x82, 0xb5, 0x96, 0xb2,
     0x1f, 0xf7, 0x45, 0xba, 0xea, 0xa3, 0x66, 0xc5, 0x5a, 0x08, 0x2d } };
@@ -183,4 +185,35 @@ bool
 sev_ovmf_takes_secret(const struct sev_ovmf *o)
 {
 	return o->secret.base != 0 && o->secret.size != 0;
+}
+
+static uint64_t
+end_of(const struct sev_ovmf_area *a)
+{
+	return (uint64_t)a->base + a->size;
+}
+
+int
+sev_ovmf_check_areas(const struct sev_ovmf *o, bool kernel, struct err *err)
+{
+	const struct sev_ovmf_area *s = &o->secret, *h = &o->hashes;
+
+	if (sev_ovmf_takes_secret(o) && s->base % SECRET_ALIGN != 0)
+		return err_set(err, ERR_UNSUPPORTED,
+		    "launch secret area at 0x%x, want a multiple of %d "
+		    "(55766 6.6)",
+		    s->base, SECRET_ALIGN);
+	if (end_of(s) > MEMORY_END || end_of(h) > MEMORY_END)
+		return err_set(err, ERR_UNSUPPORTED,
+		    "areas of %u bytes at 0x%x and %u at 0x%x: one ends over "
+		    "4 GiB",
+		    s->size, s->base, h->size, h->base);
+	if (kernel && sev_ovmf_takes_secret(o) && sev_ovmf_takes_hashes(o) &&
+	    s->base < end_of(h) && h->base < end_of(s))
+		return err_set(err, ERR_UNSUPPORTED,
+		    "launch secret area (0x%x, %u bytes) and kernel hashes "
+		    "(0x%x, %u bytes) overlap: the one would overwrite the "
+		    "other",
+		    s->base, s->size, h->base, h->size);
+	return 0;
 }

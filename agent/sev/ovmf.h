@@ -40,4 +40,15 @@ bool sev_ovmf_takes_hashes(const struct sev_ovmf *o);
 /** sev_ovmf_takes_secret(o): there is an area for the launch secret. */
 bool sev_ovmf_takes_secret(const struct sev_ovmf *o);
 
+/**
+ * sev_ovmf_check_areas(o, kernel, err):
+ * The areas are such that a host can fill them: neither QEMU nor the secure
+ * processor looks whether the secret goes over the hashes of a ${kernel}.
+ *   errors  ERR_UNSUPPORTED: one ends over 4 GiB, the secret's is not at a
+ *           multiple of 16, or they overlap
+ *   source  AMD 55766 6.6, QEMU target/i386/sev.c
+ */
+int sev_ovmf_check_areas(
+    const struct sev_ovmf *o, bool kernel, struct err *err);
+
 #endif

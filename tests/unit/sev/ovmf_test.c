@@ -217,6 +217,52 @@ wants_room_for_the_whole_hash_table(void **state)
 	assert_false(sev_ovmf_takes_hashes(&o));
 }
 
+/* Neither QEMU nor the secure processor looks; so it is seen before. */
+static void
+areas_that_a_host_cannot_fill(void **state)
+{
+	static const struct {
+		struct sev_ovmf_area secret, hashes;
+		bool kernel;
+		const char *says; /* NULL: good */
+	} cases[] = {
+		{ { true, 0x80c000, 0xc00 }, { true, 0x80cc00, 0x400 }, true,
+		    NULL },
+		{ { true, 0x80d000, 0x1000 }, { true, 0x80cc00, 0x400 }, true,
+		    NULL },
+		{ { true, 0xfffff000, 0x1000 }, { false, 0, 0 }, false, NULL },
+		{ { true, 0, 0 }, { true, 0, 0 }, true, NULL },
+		{ { true, 0x80c000, 0x1000 }, { true, 0x80cc00, 0x400 }, false,
+		    NULL },
+		{ { true, 0x80c000, 0xc01 }, { true, 0x80cc00, 0x400 }, true,
+		    "overlap" },
+		{ { true, 0x80cff0, 0x400 }, { true, 0x80cc00, 0x400 }, true,
+		    "overlap" },
+		{ { true, 0x80cd00, 16 }, { true, 0x80cc00, 0x400 }, true,
+		    "overlap" },
+		{ { true, 0x80c008, 0xc00 }, { false, 0, 0 }, false,
+		    "a multiple of 16" },
+		{ { true, 0xfffff000, 0x1001 }, { false, 0, 0 }, false,
+		    "over 4 GiB" },
+		{ { true, 0x80c000, 0xc00 }, { true, 0xffffff00, 0x400 }, true,
+		    "over 4 GiB" },
+		{ { true, 0xfffffff0, 0xffffffff }, { false, 0, 0 }, false,
+		    "over 4 GiB" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct sev_ovmf o = { .secret = cases[i].secret,
+			.hashes = cases[i].hashes };
+		struct err err = { ERR_NONE, "" };
+		int rc = sev_ovmf_check_areas(&o, cases[i].kernel, &err);
+
+		if (rc != (cases[i].says == NULL ? 0 : -1) ||
+		    (rc != 0 && strstr(err.msg, cases[i].says) == NULL))
+			fail_msg("case %zu: %d %s", i, rc, err.msg);
+	}
+}
+
 int
 main(void)
 {
@@ -227,6 +273,7 @@ main(void)
 		cmocka_unit_test(stops_at_fewer_bytes_than_an_entry),
 		cmocka_unit_test(reads_real_images),
 		cmocka_unit_test(wants_room_for_the_whole_hash_table),
+		cmocka_unit_test(areas_that_a_host_cannot_fill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
