@@ -1,5 +1,8 @@
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/cli/cli.h"
 #include "agent/cli/cli_chain.h"
@@ -89,6 +92,31 @@ static const struct {
 	{ PART_VAULT, part_vault, NULL },
 };
 
+/* A descriptor that was closed for us would go to the next file we open, and
+ * what is printed into that file: the store, or a socket. */
+static void
+fill_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY); /* no place to write */
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+/* What was asked for and did not get out was not done: a receipt that is
+ * exported into a full disk is no evidence. */
+static int
+flushed(int status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	(void)fprintf(stderr, "attest-agent: stdout: %s\n", strerror(errno));
+	return status == CLI_OK ? CLI_FAILED : status;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -96,6 +124,7 @@ main(int argc, char **argv)
 	size_t v;
 	int i;
 
+	fill_standard();
 	sandbox_harden();
 	json_setup();
 	for (i = 1; i < argc && argv[i][0] == '-'; i++) {
@@ -118,7 +147,8 @@ main(int argc, char **argv)
 		if (strcmp(argv[i], verbs[v].verb) != 0)
 			continue;
 		if (verbs[v].family != NULL)
-			return verbs[v].family(&cli, argc - i, argv + i);
+			return flushed(
+			    verbs[v].family(&cli, argc - i, argv + i));
 		return verbs[v].offline(argc - i, argv + i);
 	}
 	return cli_misuse(

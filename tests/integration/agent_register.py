@@ -4,6 +4,7 @@ does not match (docs/operations-agent.md)."""
 import json
 import os
 import re
+import subprocess
 import unittest
 
 import harness
@@ -44,6 +45,20 @@ class Register(harness.LabTest):
                 "vm", "add", "word-%o" % mode, "--policy", "1", "--digest",
                 "0" * 64, "--any-platform", "--secret-file", path).stdout
             self.assertEqual("mode 0644 lets others use" in shown, warned)
+
+    def test_output_that_does_not_get_out(self):
+        """Said, and no answer of the store is written to a file of ours."""
+        for out, words in (("/dev/full", "No space left"),
+                           (None, "Bad file descriptor")):
+            with open(out or "/dev/null", "wb") as stdout:
+                done = subprocess.run(
+                    [os.path.join(harness.BIN, "attest-agent"), "--state",
+                     self.owner.state, "vm", "list", "--json"],
+                    stdout=stdout, stderr=subprocess.PIPE, text=True,
+                    timeout=harness.PATIENCE, check=False,
+                    preexec_fn=None if out else lambda: os.close(1))
+            self.assertEqual(done.returncode, 1)
+            self.assertIn("attest-agent: stdout: " + words, done.stderr)
 
     def serve(self):
         seen = self.owner.process.mark()
