@@ -220,6 +220,13 @@ look(struct watch *w, struct err *err)
 	return 0;
 }
 
+/* A terminal that went away is readable for ever, and says nothing. */
+static bool
+is_gone(const struct pollfd *in)
+{
+	return (in->revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
 /* One line of the terminal, while a prompt is open: anything but y is No. */
 static void
 take_line(struct watch *w)
@@ -300,8 +307,14 @@ cli_watch(const struct cli *cli, int argc, char **argv)
 		struct pollfd in = { w.tty ? STDIN_FILENO : -1, POLLIN, 0 };
 
 		/* The store says nothing by itself: one question a step. */
-		if (poll(&in, 1, WATCH_STEP_MS) > 0)
-			take_line(&w);
+		if (poll(&in, 1, WATCH_STEP_MS) <= 0)
+			continue;
+		if (is_gone(&in)) {
+			(void)err_set(
+			    &err, ERR_IO, "watch: the terminal is gone");
+			break;
+		}
+		take_line(&w);
 	}
 	return cli_fail_as(w.json, &err);
 }

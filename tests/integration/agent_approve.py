@@ -1,9 +1,11 @@
 """The owner's word: asked for, waited for, given from any shell."""
 
+import contextlib
 import json
 import os
 import pty
 import re
+import signal
 import threading
 import unittest
 
@@ -202,6 +204,24 @@ class AtLaunch(Ask):
     def prompted(self, fd):
         shown = agent_case.read_until(fd, b"[y/N] ")
         return re.search(rb"Approve question (\d+)", shown).group(1).decode()
+
+    def test_terminal_goes_away(self):
+        """Without SIGHUP, too: nobody reads it for ever."""
+        with self.ignoring_hangup():
+            child, fd = self.watch()
+        agent_case.read_until(fd, b"WHAT")
+        os.close(fd)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 1)
+
+    @staticmethod
+    @contextlib.contextmanager
+    def ignoring_hangup():
+        """As nohup has it for what is started meanwhile."""
+        old = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGHUP, old)
 
     def test_terminal_escapes(self):
         """T30: what a host claims reaches no terminal as it is."""
