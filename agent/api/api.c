@@ -145,16 +145,20 @@ read_plan(struct register_plan *p, const struct api_request *in,
     struct span uuid, struct err *err)
 {
 	char text[UUID_TEXT_LEN + 1];
+	struct uuid vm;
 
 	if (register_json(p, in->body, err) != 0)
 		return -1;
 	/* The path says which one; a body that says another is a mistake. */
 	memcpy(text, uuid.ptr, UUID_TEXT_LEN);
 	text[UUID_TEXT_LEN] = '\0';
+	if (uuid_parse(&vm, uuid, err) != 0)
+		return -1;
+	if (p->has_vm && !uuid_equal(&vm, &p->r->vm))
+		return err_set(err, ERR_USAGE,
+		    "the path names another VM than \"vm\" in the body");
 	if (p->r->name[0] == '\0')
 		return register_option(p, "name", text, err);
-	if (p->has_vm && uuid_parse(&p->r->vm, uuid, NULL) == 0)
-		return 0;
 	return register_option(p, "uuid", text, err);
 }
 

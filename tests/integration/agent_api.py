@@ -111,6 +111,8 @@ class Api(harness.LabTest):
                 ("POST", vm, dict(form, polcy=1), 422, "unknown member"),
                 ("POST", vm, dict(form, vm=str(uuid.uuid4())), 422,
                  "another VM"),
+                ("POST", vm, dict(form, vm=str(uuid.uuid4()), name="web9"),
+                 422, "another VM"),
                 ("POST", vm, dict(form, firmware="OVMF.fd"), 422,
                  "absolute path"),
                 ("POST", vm, dict(form, firmware="/dev/zero"), 422,
