@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static int
-default_dir(char *out, size_t cap, struct err *err)
+int
+state_default(char *out, size_t cap, struct err *err)
 {
 	const char *xdg = getenv("XDG_STATE_HOME");
 	const char *home = getenv("HOME");
@@ -101,7 +101,7 @@ state_open(struct state *out, const char *dir, struct err *err)
 {
 	*out = (struct state){ .dir_fd = -1, .lock_fd = -1 };
 	if (dir == NULL) {
-		if (default_dir(out->dir, sizeof(out->dir), err) != 0)
+		if (state_default(out->dir, sizeof(out->dir), err) != 0)
 			return -1;
 	} else {
 		int n = snprintf(out->dir, sizeof(out->dir), "%s", dir);

@@ -31,6 +31,10 @@ int state_open(struct state *out, const char *dir, struct err *err);
 
 void state_close(struct state *s);
 
+/** state_default(out, cap, err): the path that state_open() takes for NULL.
+ * errors ERR_USAGE: there is none, or it is too long */
+int state_default(char *out, size_t cap, struct err *err);
+
 /** state_make_folders(dir, err): ${dir} and what is missing above it, 0700.
  *   errors  ERR_IO */
 int state_make_folders(const char *dir, struct err *err);

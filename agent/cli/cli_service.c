@@ -102,23 +102,40 @@ put_path(
 	return rc;
 }
 
+/* "" for the usual place.  The user manager does not have this shell's
+ * environment, so what that says of the place goes into the unit. */
+static int
+choose_state(char *out, size_t cap, const struct cli *cli, struct err *err)
+{
+	int n;
+
+	out[0] = '\0';
+	if (cli->state_dir == NULL && getenv("ATTEST_AGENT_STATE") == NULL &&
+	    getenv("XDG_STATE_HOME") == NULL)
+		return 0;
+	if (cli->state_dir == NULL)
+		return state_default(out, cap, err);
+	n = snprintf(out, cap, "%s", cli->state_dir);
+	if (n < 0 || (size_t)n >= cap)
+		return err_set(err, ERR_USAGE, "--state: path too long");
+	return 0;
+}
+
 static int
 make_unit(char *out, size_t cap, const struct cli *cli, struct err *err)
 {
 	char program[PATH_LEN] = "";
 	char state[PATH_LEN + 16], config[PATH_LEN + 16];
-	char word[PATH_LEN];
+	char word[PATH_LEN], dir[PATH_LEN] = "";
 	ssize_t len = readlink("/proc/self/exe", program, sizeof(program) - 1);
-	/* The user manager does not have this shell's environment. */
-	const char *dir = cli->state_dir != NULL ? cli->state_dir
-						 : getenv("ATTEST_AGENT_STATE");
 	int n;
 
 	if (len <= 0)
 		return err_set(
 		    err, ERR_IO, "/proc/self/exe: %s", strerror(errno));
 	program[len] = '\0';
-	if (put_word(word, sizeof(word), "", program, err) != 0 ||
+	if (choose_state(dir, sizeof(dir), cli, err) != 0 ||
+	    put_word(word, sizeof(word), "", program, err) != 0 ||
 	    put_path(state, sizeof(state), "--state ", dir, err) != 0 ||
 	    put_path(config, sizeof(config), "--config ", cli->config, err) !=
 		0)

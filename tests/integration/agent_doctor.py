@@ -420,6 +420,11 @@ class Service(unittest.TestCase):
         self.assertIn(' --state "%s" run' % self.home,
                       self.cli("service", "show").stdout)
         del self.env["ATTEST_AGENT_STATE"]
+        self.env["XDG_STATE_HOME"] = self.home
+        os.mkdir(os.path.join(self.home, "attest-agent"))
+        self.assertIn(' --state "%s/attest-agent" run' % self.home,
+                      self.cli("service", "show").stdout)
+        del self.env["XDG_STATE_HOME"]
         self.cli("service", "remove")
         self.assertFalse(os.path.exists(self.unit))
         self.assertFalse(os.path.exists(told))
