@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "agent/json.h"
+#include "agent/plain.h"
 #include "agent/register/register_impl.h"
 #include "common/hex.h"
 
@@ -151,6 +152,7 @@ add_firmware(struct register_plan *p, const char *value, struct err *err)
 		return -1;
 	(void)snprintf(f->about, sizeof(f->about), "%.60s",
 	    base != NULL ? base + 1 : value);
+	(void)plain(f->about);
 	p->firmware_count++;
 	return 0;
 }

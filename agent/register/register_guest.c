@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "agent/plain.h"
 #include "agent/register/register_impl.h"
 #include "common/hex.h"
 
@@ -37,6 +38,7 @@ add_file(struct register_plan *p, struct register_parts *list, const char *what,
 		return -1;
 	(void)snprintf(part->about, sizeof(part->about), "%.60s",
 	    base != NULL ? base + 1 : path);
+	(void)plain(part->about);
 	list->count++;
 	return 0;
 }
@@ -78,7 +80,10 @@ register_add_cmdline(
 	if (part == NULL ||
 	    sev_hash_table_cmdline(part->hash, span_str(value), err) != 0)
 		return -1;
+	/* Shown ahead of the passphrase's prompt; a domain from the cloud must
+	 * not draw lines of its own there (T30). */
 	(void)snprintf(part->about, sizeof(part->about), "\"%.50s\"", value);
+	(void)plain(part->about);
 	if (part->text == NULL) {
 		part->text = strdup(value);
 		if (part->text == NULL)
@@ -113,6 +118,8 @@ register_add_cmdline_hash(
 int
 register_add_cpus(struct register_plan *p, const char *value, struct err *err)
 {
+	if (*value == '\0')
+		return err_set(err, ERR_USAGE, "want N or N,N,...");
 	while (*value != '\0') {
 		size_t len = strcspn(value, ",");
 		char word[16];

@@ -303,6 +303,10 @@ take_member(
 {
 	size_t i;
 
+	/* A list with each of its lines commented out reads as null in YAML:
+	 * that would be no rule, and nobody said so. */
+	if (json_is_null(v))
+		return refuse(err, "has no value; leave it out for none");
 	for (i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
 		if (strcmp(specials[i].member, name) == 0)
 			return specials[i].take(p, v, err);
@@ -324,8 +328,8 @@ register_members(
 	int rc = -1;
 	json_t *v;
 
-	json_object_foreach(object, name,
-	    v) if (!json_is_null(v) && take_member(p, name, v, err) != 0)
+	json_object_foreach(
+	    object, name, v) if (take_member(p, name, v, err) != 0)
 	{
 		(void)err_wrap(err, "\"%.40s\"", name);
 		goto out;

@@ -385,5 +385,10 @@ register_set_address(
     struct register_plan *p, const char *value, struct err *err)
 {
 	p->r->has_address = true;
-	return register_number(&p->r->address, value, INT64_C(1) << 52, err);
+	if (register_number(&p->r->address, value, INT64_C(1) << 52, err) != 0)
+		return -1;
+	if (p->r->address % 16 != 0) /* 55766 6.6 */
+		return err_set(
+		    err, ERR_USAGE, "\"%.20s\": want a multiple of 16", value);
+	return 0;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "agent/plain.h"
 #include "agent/register/register_impl.h"
 
 /*
@@ -17,13 +18,14 @@
 #define NODES_MAX 20000
 #define TEXT_MAX 4096
 
+/* As libvirt's paths find them: in no namespace, and the first of them. */
 static const xmlNode *
 child(const xmlNode *of, const char *name)
 {
 	const xmlNode *n;
 
 	for (n = of != NULL ? of->children : NULL; n != NULL; n = n->next)
-		if (n->type == XML_ELEMENT_NODE &&
+		if (n->type == XML_ELEMENT_NODE && n->ns == NULL &&
 		    strcmp((const char *)n->name, name) == 0)
 			return n;
 	return NULL;
@@ -378,6 +380,9 @@ register_domain(struct register_plan *p, struct span text, struct err *err)
 		goto out;
 	}
 	rc = take_domain(p, xmlDocGetRootElement(doc), err);
+	/* What is quoted of a stranger's file goes to a terminal (T30). */
+	if (rc != 0 && err != NULL)
+		(void)plain(err->msg);
 out:
 	xmlFreeDoc(doc);
 	xmlFreeParserCtxt(ctxt);
