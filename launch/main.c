@@ -1,4 +1,5 @@
 /* attest-launch: the compute host's side. */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -64,15 +65,16 @@ static const char usage[] =
 static const struct {
 	const char *name;
 	enum outcome (*run)(int argc, char **argv);
+	bool guest; /* what comes of it is a guest that runs, and no answer */
 } verbs[] = {
-	{ "start", start_libvirt },
-	{ "sweep", sweep },
-	{ "qemu", qemu_start },
-	{ "check", check_service },
-	{ "selftest", selftest },
-	{ "fetch", qemu_fetch },
-	{ "launch", step_launch },
-	{ "validate", step_validate },
+	{ "start", start_libvirt, true },
+	{ "sweep", sweep, false },
+	{ "qemu", qemu_start, true },
+	{ "check", check_service, false },
+	{ "selftest", selftest, false },
+	{ "fetch", qemu_fetch, false },
+	{ "launch", step_launch, false },
+	{ "validate", step_validate, false },
 };
 
 /* "--help" before a "--" is for us. */
@@ -85,14 +87,28 @@ wants(int argc, char **argv, const char *flag)
 	return false;
 }
 
-/* An answer that stdout did not take is none. */
+/* An answer that stdout did not take is none; a guest that runs, runs. */
 static int
-finish(enum outcome rc)
+finish(enum outcome rc, bool guest)
 {
 	if (fflush(stdout) == 0 && ferror(stdout) == 0)
 		return (int)rc;
 	report_say("stdout does not take the answer");
-	return rc == OUTCOME_OK ? OUTCOME_BUG : (int)rc;
+	return rc == OUTCOME_OK && !guest ? OUTCOME_BUG : (int)rc;
+}
+
+/*
+ * Whoever started us may have closed some of 0 to 2: then the next file that we
+ * open, a record of a launch, would be where our words go.  For reading, so
+ * that stdout still takes no answer.
+ */
+static bool
+hold_standard_files(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDONLY) != fd)
+			return false;
+	return true;
 }
 
 int
@@ -100,13 +116,15 @@ main(int argc, char **argv)
 {
 	struct err err = { 0 };
 
+	if (!hold_standard_files())
+		return OUTCOME_BUG;
 	if (wants(argc, argv, "--help")) {
 		(void)fputs(usage, stdout);
-		return finish(OUTCOME_OK);
+		return finish(OUTCOME_OK, false);
 	}
 	if (wants(argc, argv, "--version")) {
 		(void)puts("attest-launch " ATTEST_VERSION);
-		return finish(OUTCOME_OK);
+		return finish(OUTCOME_OK, false);
 	}
 	/* Whoever started us may ignore these; we wait for our children, and
 	 * stdout may be a pipe that closes. */
@@ -123,7 +141,8 @@ main(int argc, char **argv)
 	for (size_t i = 0; argc > 1 && i < sizeof(verbs) / sizeof(verbs[0]);
 	     i++)
 		if (strcmp(verbs[i].name, argv[1]) == 0)
-			return finish(verbs[i].run(argc - 1, argv + 1));
+			return finish(
+			    verbs[i].run(argc - 1, argv + 1), verbs[i].guest);
 	report_say("%s; see --help",
 	    argc > 1 ? "no such command" : "a command is needed");
 	return OUTCOME_USAGE;

@@ -5,6 +5,8 @@ import json
 import os
 import signal
 import struct
+import subprocess
+import time
 import unittest
 import uuid
 
@@ -63,6 +65,17 @@ class Runs(LibvirtTest):
         self.assertIn("<policy>0x0001</policy>", live)
         self.host.virsh("destroy", self.name)
         self.assertNotIn(self.name, self.host.virsh("list", "--all").stdout)
+
+    def test_words_that_nobody_takes(self):
+        """The guest runs all the same, and that is what the status says."""
+        self.addCleanup(self.destroy)
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(self.command("--json", self.file(
+                self.host.xml(self.name, self.vm))), stdout=full,
+                stderr=subprocess.PIPE, check=False)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn(b"stdout does not take", done.stderr)
+        self.assertEqual(self.state(), "running")
 
     def test_certificate_of_the_host(self):
         self.addCleanup(self.destroy)
@@ -303,6 +316,26 @@ class Ends(LibvirtTest):
             self.assert_no_guest()
         finally:
             self.owner.start()
+
+    def test_killed_without_standard_files(self):
+        """With 0 to 2 closed no record becomes what the words go to, and no
+        guard takes /dev/null for it."""
+        self.host.fault("query-sev-launch-measure=@wait")
+        command = self.command("--json", "--transient", self.file(
+            self.host.xml(self.name, self.vm)))
+        on = len(self.lab.on("compute"))
+        process = harness.Process("launch", [
+            *command[:on], "sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh",
+            *command[on:]], self.lab.path("launch.log"))
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + harness.PATIENCE
+        while self.host.event("guest") is None:
+            self.assertLess(time.monotonic(), deadline)
+        process.child.kill()
+        self.wait_no_guest()
+        # The guard took its record away, too.
+        while os.listdir(self.launches()):
+            self.assertLess(time.monotonic(), deadline)
 
     def test_killed_guard(self):
         """Then the launcher sees to it itself."""
