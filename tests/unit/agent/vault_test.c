@@ -426,6 +426,44 @@ receipts_have_our_lines_only(void **state)
 	free(r);
 }
 
+/* T30: a host with many guests does not fill the owner's screen, nor keep
+ * the questions of other VMs from her; a number is never given twice. */
+static void
+questions_are_bounded(void **state)
+{
+	static const char *const more[] = { "approve", "always", "approve-at",
+		"release", NULL };
+	struct vault_ask *asks = calloc(VAULT_ASKS_MAX, sizeof(*asks));
+	struct vault_validate_answer answer;
+	struct vault_launch_answer launch;
+	struct vault_validate m;
+	uint64_t last = 0;
+	size_t i, n;
+
+	(void)state;
+	assert_non_null(asks);
+	for (i = 0; i < VAULT_ASKS_OF_VM_MAX + 3; i++) {
+		if (i == 0 || i == VAULT_ASKS_OF_VM_MAX + 1)
+			lab_register(&lab, i == 0 ? "web1" : "web2", more);
+		(void)lab_begin(&lab, &launch, &m);
+		lab_validate(&answer, &lab, &m);
+		lab_outcome(answer.outcome, VAULT_PENDING);
+	}
+	n = vault_asks(asks, lab.vault);
+	assert_int_equal(n, VAULT_ASKS_OF_VM_MAX + 2);
+	for (i = 0; i < n; i++)
+		last = asks[i].id > last ? asks[i].id : last;
+	lab.boot_ms += VAULT_ASK_MS;
+	assert_int_equal(vault_asks(asks, lab.vault), 0);
+	(void)lab_begin(&lab, &launch, &m);
+	lab_validate(&answer, &lab, &m);
+	lab_outcome(answer.outcome, VAULT_PENDING);
+	assert_int_equal(vault_asks(asks, lab.vault), 1);
+	assert_true(asks[0].id > last);
+	assert_int_equal(lab_released(&lab), 0);
+	free(asks);
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(secret_opens_in_the_guest),
@@ -442,6 +480,7 @@ static const struct CMUnitTest tests[] = {
 	T(lost_batches_never_happened),
 	T(a_word_ends_with_its_vm),
 	T(receipts_have_our_lines_only),
+	T(questions_are_bounded),
 };
 
 int
