@@ -275,15 +275,13 @@ take_fields(struct service_answer *out, CURL *curl)
 {
 	struct curl_header *field = NULL;
 	const char *type = NULL;
-	char *end;
+	curl_off_t after = 0;
 
-	if (curl_easy_header(curl, "retry-after", 0, CURLH_HEADER, -1,
-		&field) == CURLHE_OK &&
-	    field->value[0] >= '0' && field->value[0] <= '9') {
-		out->tried.retry_after_s = strtol(field->value, &end, 10);
-		if (*end != '\0')
-			out->tried.retry_after_s = -1;
-	}
+	/* Seconds, or a date (RFC 9110 10.2.3); 0 if there is none, too, and
+	 * less if it is over. */
+	if (curl_easy_getinfo(curl, CURLINFO_RETRY_AFTER, &after) == CURLE_OK &&
+	    after > 0)
+		out->tried.retry_after_s = (long)after;
 	if (curl_easy_header(curl, "request-id", 0, CURLH_HEADER, -1, &field) ==
 	    CURLHE_OK)
 		(void)snprintf(out->request_id, sizeof(out->request_id), "%s",

@@ -2,12 +2,14 @@
 and what the launcher sends."""
 
 import base64
+import email.utils
 import http.server
 import json
 import os
 import ssl
 import subprocess
 import threading
+import time
 import unittest
 import uuid
 
@@ -250,6 +252,21 @@ class Retries(ServiceTest):
         self.assertEqual(len(seen), 1)
         self.assertEqual(out["outcome"], "unreachable")
         self.assertIn("no final answer in 3 s", err)
+
+    def test_forms_of_retry_after(self):
+        """A date, too; and what is none is passed over."""
+        late = email.utils.formatdate(time.time() + 3600, usegmt=True)
+        for after in late, "3600", "9" * 10:
+            with self.subTest(after=after):
+                _, seen, _ = self.step(
+                    "launch", FACTS, [problem(503, "agent-unavailable",
+                                              **{"Retry-After": after})],
+                    "--timeout", "5", ok=3)
+                self.assertEqual(len(seen), 1)
+        old = email.utils.formatdate(0, usegmt=True)
+        self.step("launch", FACTS, [
+            problem(503, "agent-unavailable", **{"Retry-After": after})
+            for after in (old, "0", "soon")] + [good(SESSION)])
 
     def test_approval_pending(self):
         out, seen, _ = self.step(
