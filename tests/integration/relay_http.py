@@ -200,7 +200,8 @@ class Http(RelayCase):
         self.assertEqual(answer.status, 200)
         self.assertEqual(answer.fields["content-type"], "application/json")
         got = json.loads(answer.body)
-        self.assertEqual(got["versions"], [1])
+        self.assertEqual((got["versions"], got["minor"]), ([1], 0))
+        self.assertEqual(got["schemes"], ["amd-sev"])
         self.assertEqual(got["auth"], ["mtls", "bearer"])
         self.assertEqual(got["limits"]["body"], 65536)
 

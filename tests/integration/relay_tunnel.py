@@ -41,7 +41,16 @@ class Upgrade(RelayCase):
                 c.send(self.head("GET", path="/sev/agent/v1", token=False,
                                  extra=extra))
                 answer = c.answer()
-                self.assertEqual(answer.status, status, answer)
+                self.problem(answer, status,
+                             "http-426" if status == 426 else "bad-request")
+                # What would have been taken (12.1; RFC 9110 15.5.22).
+                if status == 426:
+                    self.assertEqual(answer.fields["upgrade"], "websocket")
+                    self.assertEqual(answer.fields["sec-websocket-version"],
+                                     "13")
+                else:
+                    self.assertEqual(answer.fields["sec-websocket-protocol"],
+                                     "attest-relay.v1")
         c = self.client(self.lab.relay_public)
         c.send(self.head("GET", path="/sev/agent/v1", token=False,
                          extra=good))
