@@ -23,6 +23,7 @@ struct blocklist {
 	off_t size;
 	struct timespec mtime;
 	bool in_force;
+	bool waits; /* the vault could not take it: once more, each time */
 };
 
 struct blocklists {
@@ -163,7 +164,7 @@ has_changed(struct blocklist *l)
 {
 	struct stat st = { 0 };
 	bool there = stat(l->path, &st) == 0;
-	bool same = l->looked && there == l->there;
+	bool same = l->looked && !l->waits && there == l->there;
 
 	if (same && there)
 		same = st.st_dev == l->dev && st.st_ino == l->ino &&
@@ -186,10 +187,15 @@ read_one(struct blocklists *b, struct blocklist *l, struct err *err)
 	struct secret keys = { 0 };
 	int rc = -1;
 
+	l->waits = false;
 	if (file_read(&text, l->path, BLOCKLIST_FILE_MAX, err) == 0 &&
-	    blocklist_parse(&keys, secret_span(&text), err) == 0)
+	    blocklist_parse(&keys, secret_span(&text), err) == 0) {
 		rc = b->fn(b->arg, l->for_all ? NULL : &l->vm,
 		    secret_span(&keys), err);
+		/* Its disk may be full, and the file will not change again.
+		 * One that is locked asks for all of them later. */
+		l->waits = rc != 0 && err->code != ERR_CLOSED;
+	}
 	secret_free(&text);
 	secret_free(&keys);
 	return rc;
@@ -203,12 +209,13 @@ blocklists_look(struct blocklists *b, struct err *err)
 
 	for (l = b->first; l != NULL; l = l->next) {
 		struct err why = { 0 };
+		bool told = l->waits;
 
 		if (has_changed(l)) {
 			l->in_force = read_one(b, l, &why) == 0;
 			if (why.code == ERR_CLOSED)
 				continue; /* it comes again */
-			if (!l->in_force)
+			if (!l->in_force && !(told && l->waits))
 				log_error(NULL,
 				    "CEK block-list %s: %s; what was read "
 				    "last stays in force",

@@ -45,8 +45,8 @@ void blocklists_drop(struct blocklists *b);
 
 /**
  * blocklists_look(b, err):
- * Read those that have changed and hand them on.  What is wrong is logged,
- * once for each change.
+ * Read those that have changed, or that the vault could not take the last
+ * time, and hand them on.  What is wrong is logged, once for each change.
  *   errors  -1: the one for all VMs is not in force as its file says
  */
 int blocklists_look(struct blocklists *b, struct err *err);

@@ -13,6 +13,7 @@ struct keeper_lists {
 	struct blocklists *lists;
 	bool none;   /* there is no list for all VMs */
 	bool relist; /* VMs have come or gone */
+	bool told;   /* that the vault could not be asked for them */
 	int64_t look_at_ms;
 };
 
@@ -64,7 +65,8 @@ list_lists(struct keeper_lists *k, struct err *err)
 	buf_init(&out, OWNER_OUT_MAX + 1, false);
 	rc = control_ask_fd(
 	    &out, k->owner_fd, OWNER_BLOCKLISTS, (struct span){ 0 }, err);
-	blocklists_drop(k->lists);
+	if (rc == 0)
+		blocklists_drop(k->lists);
 	r = reader_of(buf_span(&out));
 	while (rc == 0 && r.rest.len > 0) {
 		struct uuid vm;
@@ -79,8 +81,11 @@ list_lists(struct keeper_lists *k, struct err *err)
 		rc = blocklists_keep(k->lists, &vm, path, err);
 	}
 	buf_free(&out);
-	k->relist = false;
-	return rc != 0 || !k->none ? rc : give_none(k, err);
+	if (rc == 0 && k->none)
+		rc = give_none(k, err);
+	/* Else those that are known are watched on, and it is asked again. */
+	k->relist = rc != 0;
+	return rc;
 }
 
 void
@@ -98,11 +103,12 @@ keeper_lists_look(struct keeper_lists *k, int64_t now_ms)
 		return -1;
 	if (!k->relist && now_ms < k->look_at_ms)
 		return k->look_at_ms;
-	if (k->relist && list_lists(k, &err) != 0)
+	if (k->relist && list_lists(k, &err) != 0 && !k->told)
 		log_error(NULL, "block-lists: %s", err.msg);
+	k->told = k->relist;
 	(void)blocklists_look(k->lists, NULL); /* it logs what is wrong */
 	k->look_at_ms = now_ms + LOOK_MS;
-	return blocklists_any(k->lists) ? k->look_at_ms : -1;
+	return k->relist || blocklists_any(k->lists) ? k->look_at_ms : -1;
 }
 
 int
