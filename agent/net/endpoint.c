@@ -17,6 +17,7 @@ struct endpoint {
 	struct link *current; /* serves, or is about to */
 	struct link *next;    /* takes over when it is ready */
 	struct link *old;     /* finishes its streams */
+	size_t link_count;    /* these, and those whose close is on its way */
 	struct backoff backoff;
 	int64_t dial_at_ms; /* NEVER: a link is there, or none is wanted */
 	int64_t started_ms; /* of the youngest try */
@@ -111,6 +112,7 @@ dial(struct endpoint *e)
 			wait_and_dial(e, err.msg);
 		return;
 	}
+	e->link_count++;
 	if (e->current != NULL) {
 		e->next = l; /* make before break */
 		return;
@@ -262,6 +264,7 @@ on_over(void *arg, struct link *l, unsigned code, const char *why)
 			e->dial_at_ms = now_of(e) + next_wait(e);
 	}
 	link_free(l);
+	e->link_count--;
 	tell(e);
 }
 
@@ -361,7 +364,7 @@ endpoint_status(const struct endpoint *e)
 bool
 endpoint_is_idle(const struct endpoint *e)
 {
-	return e->current == NULL && e->next == NULL && e->old == NULL;
+	return e->link_count == 0;
 }
 
 bool
