@@ -480,7 +480,8 @@ void
 http_close_after(struct http_server *s)
 {
 	s->close_after = true;
-	if (s->state == IDLE && s->conn != NULL)
+	/* What comes of a body that nobody wants is behind the answer. */
+	if ((s->state == IDLE || s->state == SKIP) && s->conn != NULL)
 		conn_finish(s->conn, "draining");
 }
 

@@ -17,7 +17,7 @@
  * sends each body back; "/later" is answered at the end of the turn, "/deny"
  * before its body is read, and so is "/busy", but to come again; "/bad" is
  * answered with a field that is none.  Behind "/move" it tries to leave for
- * another loop, if there is one.
+ * another loop, if there is one; behind "/drain", which is busy, it drains.
  */
 
 static char folder[] = "/tmp/attest-relay-http.XXXXXX";
@@ -39,7 +39,7 @@ struct server {
 	unsigned requests, gone, done;
 	unsigned gone_inside; /* closings told while an answer was given */
 	unsigned last_status;
-	char last_why[256];
+	char last_why[64];
 	char path[64];
 };
 
@@ -74,10 +74,13 @@ on_head(void *arg, struct http_server *s, const struct http_head *head,
 	    (const char *)head->path.ptr);
 	if (strcmp(v->path, "/deny") == 0)
 		http_problem(s, PROBLEM_HOST_UNAUTHENTICATED, NULL, 0);
-	else if (strcmp(v->path, "/busy") == 0)
+	else if (strcmp(v->path, "/busy") == 0 ||
+	    strcmp(v->path, "/drain") == 0)
 		http_problem(s, PROBLEM_OVERLOADED, NULL, 0);
 	else
 		return HTTP_READ;
+	if (strcmp(v->path, "/drain") == 0)
+		http_close_after(s);
 	return HTTP_ANSWERED;
 }
 
@@ -170,8 +173,6 @@ on_done(void *arg, const struct http_done *done)
 
 	v->done++;
 	v->last_status = done->status;
-	snprintf(v->last_why, sizeof(v->last_why), "%s",
-	    done->why != NULL ? done->why : "");
 }
 
 static void
@@ -179,8 +180,8 @@ on_gone(void *arg, const char *why)
 {
 	struct server *v = arg;
 
-	(void)why;
 	v->gone++;
+	snprintf(v->last_why, sizeof(v->last_why), "%s", why);
 	loop_stop(v->loop);
 }
 
@@ -391,6 +392,22 @@ reads_over_the_body_of_who_shall_come_again(void **state)
 }
 
 static void
+drains_before_such_a_body_has_come(void **state)
+{
+	struct server v;
+	SSL *ssl = start(&v);
+	char out[4096];
+
+	(void)state;
+	talk(ssl,
+	    "POST /drain HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+	    out, sizeof(out), 0);
+	expect_words("busy", out, "HTTP/1.1 503 ");
+	finish(&v, ssl);
+	assert_string_equal(v.last_why, "draining");
+}
+
+static void
 says_100_before_a_body_that_is_wanted(void **state)
 {
 	static const char expecting[] =
@@ -542,6 +559,7 @@ main(void)
 		cmocka_unit_test(answers_in_order),
 		cmocka_unit_test(closes_behind_what_it_does_not_understand),
 		cmocka_unit_test(reads_over_the_body_of_who_shall_come_again),
+		cmocka_unit_test(drains_before_such_a_body_has_come),
 		cmocka_unit_test(says_100_before_a_body_that_is_wanted),
 		cmocka_unit_test(a_field_that_is_none_is_not_sent),
 		cmocka_unit_test(moves_to_another_loop),
