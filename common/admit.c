@@ -1,6 +1,7 @@
 #include "common/admit.h"
 
 #include "common/secret.h"
+#include "common/tls_memory.h"
 
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -117,6 +118,7 @@ int
 admit_signature(
     struct span key, struct span signature, struct span text, struct err *err)
 {
+	unsigned missed = tls_memory_missed();
 	EVP_PKEY *pkey = NULL;
 	EVP_MD_CTX *ctx = NULL;
 	int rc = -1;
@@ -139,6 +141,8 @@ admit_signature(
 	}
 	rc = 0;
 out:
+	if (rc != 0 && tls_memory_missed() != missed)
+		err_set(err, ERR_MEMORY, "no memory to check a signature");
 	EVP_MD_CTX_free(ctx);
 	EVP_PKEY_free(pkey);
 	ERR_clear_error();

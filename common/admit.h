@@ -68,7 +68,7 @@ bool admit_hash(uint8_t out[ADMIT_DIGEST_LEN], struct span text);
  * admit_signature(key, signature, text, err):
  * Is ${signature}, 64 bytes, that of the Ed25519 ${key}, 32 bytes, over
  * ${text}?
- *   errors  ERR_UNTRUSTED: no; ERR_INTERNAL
+ *   errors  ERR_UNTRUSTED: no; ERR_INTERNAL; ERR_MEMORY: who knows
  *   source  docs/protocol.md 12.3; RFC 8032 5.1.7
  */
 int admit_signature(

@@ -17,6 +17,7 @@ static _Thread_local struct {
 	void *kept[KEPT_MAX];
 	size_t count;
 	size_t most; /* bytes at a time; 0: any number */
+	unsigned missed;
 } spare;
 
 static bool
@@ -26,15 +27,25 @@ is_too_much(size_t len)
 }
 
 static void *
+count(void *ptr, size_t len)
+{
+	if (ptr == NULL && len > 0)
+		spare.missed++;
+	return ptr;
+}
+
+static void *
 take(size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
 	if (is_too_much(len))
-		return NULL;
+		return count(NULL, len);
 	if (len >= RECORD_MIN && len <= RECORD_MAX && spare.count > 0)
 		return spare.kept[--spare.count];
-	return malloc(len < RECORD_MIN || len > RECORD_MAX ? len : RECORD_MAX);
+	return count(
+	    malloc(len < RECORD_MIN || len > RECORD_MAX ? len : RECORD_MAX),
+	    len);
 }
 
 static void *
@@ -42,7 +53,7 @@ resize(void *ptr, size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return is_too_much(len) ? NULL : realloc(ptr, len);
+	return count(is_too_much(len) ? NULL : realloc(ptr, len), len);
 }
 
 static void
@@ -63,6 +74,12 @@ void
 tls_memory_most(size_t len)
 {
 	spare.most = len;
+}
+
+unsigned
+tls_memory_missed(void)
+{
+	return spare.missed;
 }
 
 void

@@ -21,6 +21,14 @@ bool tls_memory(void);
  */
 void tls_memory_most(size_t len);
 
+/**
+ * tls_memory_missed():
+ * How often OpenSSL did not get what it wanted in this thread.  If that is more
+ * behind a call than before it, its no is not to be taken for one: a signature
+ * that could not be checked looks like one that is wrong.
+ */
+unsigned tls_memory_missed(void);
+
 /** tls_memory_end(): this thread is about to end. */
 void tls_memory_end(void);
 

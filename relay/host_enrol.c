@@ -160,11 +160,15 @@ host_enrol(struct host *h, struct span body)
 	if (enrol_read(&in, body, &err) != 0) {
 		log_info(&h->subject, "enrolment: %s", err.msg);
 		host_fail(h, PROBLEM_BAD_REQUEST, FRAME_RESET_CANCELLED);
-	} else if (!admit_hash(hash, span_str(in.token)) ||
-	    verify(h, &in, hash, &err) != 0) {
-		refuse(h, "a bad proof, or not bound to its connection");
-	} else {
+	} else if (!admit_hash(hash, span_str(in.token))) {
+		host_fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+	} else if (verify(h, &in, hash, &err) == 0) {
 		ask_registry(h, &in, hash);
+	} else if (err.code == ERR_MEMORY || err.code == ERR_INTERNAL) {
+		log_error(&h->subject, "enrolment: %s", err.msg);
+		host_fail(h, PROBLEM_OVERLOADED, FRAME_RESET_CANCELLED);
+	} else {
+		refuse(h, "a bad proof, or not bound to its connection");
 	}
 	secret_wipe(&in, sizeof(in));
 }

@@ -3,6 +3,7 @@
 #include "common/admit_http.h"
 #include "common/clock.h"
 #include "common/http_head.h"
+#include "common/tls_memory.h"
 #include "common/tls_peer.h"
 #include "common/tunnel.h"
 #include "relay/access.h"
@@ -136,15 +137,21 @@ judge(struct host *h, const struct http_head *head)
 {
 	struct http_out_field bearer = { "www-authenticate",
 		span_str("Bearer") };
+	unsigned missed = tls_memory_missed();
 	struct relay *r = h->worker->relay;
 
 	if (atomic_load(&r->draining) && !atomic_load(&r->successor)) {
 		http_close_after(h->http);
 		return refuse(h, PROBLEM_DRAINING, NULL);
 	}
-	if (!authenticate(h, head))
+	if (!authenticate(h, head)) {
+		if (tls_memory_missed() != missed) {
+			h->setup_number = UINT64_MAX; /* judge it anew */
+			return refuse(h, PROBLEM_OVERLOADED, NULL);
+		}
 		return refuse(h, PROBLEM_HOST_UNAUTHENTICATED,
 		    h->worker->setup->hosts.bearer ? &bearer : NULL);
+	}
 	if (admit_repeats(head) ||
 	    (span_is(head->method, "GET") && head->length > 0))
 		return refuse(h, PROBLEM_BAD_REQUEST, NULL);

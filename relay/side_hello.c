@@ -84,7 +84,7 @@ side_hello(void *arg, const struct frame_hello *hello)
 		    base64_encode(key, sizeof(key), hello->key), err.msg);
 		/* One code and one text for every reason, but a fault of ours:
 		 * agents take the code for final. */
-		if (err.code == ERR_INTERNAL)
+		if (err.code == ERR_INTERNAL || err.code == ERR_MEMORY)
 			tunnel_close(s->tunnel, WS_CLOSE_INTERNAL,
 			    "the hello could not be checked");
 		else

@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/tls.h"
+#include "common/tls_memory.h"
 #include "common/tls_peer.h"
 #include "relay/claim.h"
 
@@ -121,14 +122,16 @@ static void
 judge(struct side *s, const struct change *change)
 {
 	const char *why = "the certificate's authority is none any more";
+	unsigned missed = tls_memory_missed();
 	bool disowned = is_disowned(s, change);
+	bool unknown = disowned && tls_memory_missed() != missed;
 
 	/* It signs what the challenge said, and a wrong signature is final for
-	 * an agent. */
-	if (!s->joined && (change->greeting || disowned))
+	 * an agent; so is a certificate that does not stand. */
+	if (unknown || (!s->joined && (change->greeting || disowned)))
 		tunnel_close(s->tunnel, TUNNEL_CLOSE_DRAINING,
 		    "the configuration changed");
-	if (!s->joined)
+	if (unknown || !s->joined)
 		return;
 	if (!disowned && side_known_as(s, &why) == s->account) {
 		judge_claims(s);

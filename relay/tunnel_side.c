@@ -2,6 +2,7 @@
 
 #include "common/clock.h"
 #include "common/secret.h"
+#include "common/tls_memory.h"
 #include "common/tls_peer.h"
 #include "common/admit.h"
 #include "relay/side_impl.h"
@@ -306,6 +307,7 @@ take_shown(struct side *s, const struct http_head *head, struct conn *conn,
     bool current)
 {
 	unsigned auth = s->worker->setup->config.agent_auth;
+	unsigned missed = tls_memory_missed();
 	char name[TLS_PEER_NAME_MAX + 1];
 	struct span value;
 
@@ -316,7 +318,7 @@ take_shown(struct side *s, const struct http_head *head, struct conn *conn,
 			return -1;
 		/* What is no token is the hash of none. */
 		admit_bearer_hash(s->token, value);
-		return 0;
+		return tls_memory_missed() == missed ? 0 : -1;
 	}
 	if ((auth & RELAY_AGENT_MTLS) != 0 &&
 	    tls_peer_name(conn_ssl(conn), name, sizeof(name)) &&
@@ -325,7 +327,7 @@ take_shown(struct side *s, const struct http_head *head, struct conn *conn,
 		s->certificate = strdup(name);
 		return s->certificate != NULL ? 0 : -1;
 	}
-	return 0;
+	return tls_memory_missed() == missed ? 0 : -1;
 }
 
 static enum http_verdict

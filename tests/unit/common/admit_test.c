@@ -1,6 +1,7 @@
 #include "common/admit.h"
 
 #include "common/secret.h"
+#include "common/tls_memory.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>
@@ -150,6 +151,32 @@ signatures_are_judged_bit_by_bit(void **state)
 	    -1);
 }
 
+/* Agents take a refusal for final, so one for want of memory is none. */
+static void
+without_memory_nobody_knows(void **state)
+{
+	uint8_t text = 0x72;
+	unsigned missed = 0, good = 0;
+	struct err err;
+
+	(void)state;
+	for (size_t most = 1; most < 16384; most += 7) {
+		int rc;
+
+		tls_memory_most(most);
+		rc = admit_signature(span_of(key, 32), span_of(signature, 64),
+		    span_of(&text, 1), &err);
+		tls_memory_most(0);
+		if (rc == 0) {
+			good++;
+			continue;
+		}
+		assert_int_equal(err.code, ERR_MEMORY);
+		missed++;
+	}
+	assert_true(good > 0 && missed > 0);
+}
+
 int
 main(void)
 {
@@ -158,7 +185,11 @@ main(void)
 		cmocka_unit_test(a_hash_that_was_looked_up_judges_the_same),
 		cmocka_unit_test(nobody_without_a_list),
 		cmocka_unit_test(signatures_are_judged_bit_by_bit),
+		cmocka_unit_test(without_memory_nobody_knows),
 	};
 
+	/* Before OpenSSL has any. */
+	if (!tls_memory())
+		return 1;
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
