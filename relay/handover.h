@@ -10,9 +10,10 @@
  * One relay takes the place of another without a loss (docs/operations.md,
  * "Upgrade").  The new process asks the running one over a Unix socket for its
  * listening sockets and ticket keys; once it serves, agents are asked to move
- * to it while the old one still accepts the hosts; when they have, the new one
- * accepts those too.  What reaches the old one on connections that were open
- * before goes over the same socket: a job there is an errand here.
+ * to it while the old one still accepts the hosts, and other relays for theirs;
+ * when they have, the new one accepts those too.  What reaches the old one on
+ * connections that were open before goes over the same socket: a job there is
+ * an errand here.
  *
  * All of it is the main thread's.
  */

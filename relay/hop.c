@@ -101,7 +101,13 @@ find_tunnel(struct hop *h, const struct uuid *uuid, uint64_t session,
 		h->job->session = session;
 		return true;
 	}
-	return false;
+	/* The relay that takes our place is the same node, and agents move
+	 * there: what is not here goes on to it, as hosts' requests do. */
+	if (!atomic_load(&r->successor))
+		return false;
+	h->tunnel = (struct handle){ .worker = RELAY_MAIN, .generation = 1 };
+	*account = NULL;
+	return true;
 }
 
 /* All headers but the one for us, which no agent gets to see. */
@@ -143,11 +149,17 @@ take_path(
 static void
 submit(struct hop *h)
 {
+	struct worker *w = h->link->worker;
 	struct job *job = h->job;
 
 	h->job = NULL;
+	/* It tells us nothing before its answer. */
+	if (h->tunnel.worker == RELAY_MAIN)
+		tunnel_pending(h->link->tunnel, h->stream,
+		    FRAME_REASON_APPROVAL,
+		    (uint32_t)w->setup->config.timeouts.pending);
 	job->m.kind = MESSAGE_JOB;
-	relay_send(h->link->worker, h->tunnel.worker, &job->m);
+	relay_send(w, h->tunnel.worker, &job->m);
 }
 
 static bool
@@ -222,7 +234,8 @@ on_request(
 		return;
 	}
 	/* The relay that the host asked does not know whose agent it is. */
-	if (!job_account(h->job, account, clock_us(), &problem)) {
+	if (account != NULL &&
+	    !job_account(h->job, account, clock_us(), &problem)) {
 		job_refused(l->worker, account, h->tunnel);
 		refuse(h, FRAME_RESET_BUSY, "over a quota of the tenant");
 		return;

@@ -209,6 +209,15 @@ make_place(struct peer_link *idle)
 	return true;
 }
 
+/* Some request on it may take minutes yet, as an owner is asked; whoever has
+ * taken the place of that relay is there for the others. */
+static bool
+is_on_its_way_out(const struct peer_link *p)
+{
+	return p->side.conn != NULL && p->side.leaving &&
+	    tunnel_phase(p->side.tunnel) == TUNNEL_DRAINING;
+}
+
 static struct peer_link *
 find(struct worker *w, const char *node)
 {
@@ -217,7 +226,7 @@ find(struct worker *w, const char *node)
 
 	LIST_FOREACH(p, &w->links, links)
 	{
-		if (strcmp(p->node, node) == 0)
+		if (strcmp(p->node, node) == 0 && !is_on_its_way_out(p))
 			return p;
 		if (p->side.conn == NULL)
 			idle = p;

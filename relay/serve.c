@@ -196,6 +196,15 @@ join_cluster(struct server *s, struct err *err)
 	return directory_open(&s->relay.directory, &s->relay, &settings, err);
 }
 
+/* Of hosts, and of other relays for theirs: not before those that come to the
+ * relay before us go on to ours, as we could not give them to its agents. */
+void
+serve_requests(struct server *s)
+{
+	listeners_accept(s->listeners, INHERIT_INTERNAL, true);
+	listeners_accept(s->listeners, INHERIT_CLUSTER, true);
+}
+
 static size_t
 worker_count(const struct relay_config *c)
 {
@@ -261,9 +270,8 @@ start(struct server *s, bool takeover, struct err *err)
 		return -1;
 	watchdog_start(&s->watchdog, &s->relay);
 	listeners_accept(s->listeners, INHERIT_PUBLIC, true);
-	listeners_accept(s->listeners, INHERIT_CLUSTER, true);
 	if (!handover_taking(s->handover))
-		listeners_accept(s->listeners, INHERIT_INTERNAL, true);
+		serve_requests(s);
 	return 0;
 }
 

@@ -41,6 +41,9 @@ void serve_tell_workers(struct server *s, enum message_kind kind);
 /** serve_maybe_end(s): has all that was here ended? */
 void serve_maybe_end(struct server *s);
 
+/** serve_requests(s): accept hosts, and other relays. */
+void serve_requests(struct server *s);
+
 extern const struct handover_ops succession_ops; /* their arg: the server */
 
 /** succession_open(s, takeover, err): all sockets: the manager's, those of the

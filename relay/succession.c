@@ -132,7 +132,7 @@ on_handed(void *arg)
 	if (s->listeners == NULL)
 		return; /* draining already */
 	log_info(NULL, "taken over: hosts are accepted");
-	listeners_accept(s->listeners, INHERIT_INTERNAL, true);
+	serve_requests(s);
 }
 
 static void

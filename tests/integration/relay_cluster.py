@@ -59,14 +59,17 @@ class Case(ClusterCase):
         return fake_agent.Echo(t, answer or (
             lambda request: {"body": name.encode()}))
 
-    def ask(self, relay, verb="launch", body=b"{}", fields=""):
+    def begin(self, relay, verb="launch", body=b"{}", fields=""):
         c = Client(relay.internal, self.lab.ca.cert)
         self.open.append(c)
         c.send(("POST /sev/vm/%s/%s HTTP/1.1\r\nHost: localhost\r\n"
                 "Authorization: Bearer %s\r\nContent-Length: %d\r\n%s\r\n" % (
                     self.uuid, verb, self.lab.token, len(body), fields)
                 ).encode() + body)
-        return c.answer()
+        return c
+
+    def ask(self, relay, *args, **kwargs):
+        return self.begin(relay, *args, **kwargs).answer()
 
     def who(self, relay, verb="launch"):
         answer = self.ask(relay, verb)
@@ -632,8 +635,9 @@ class Strained(Case):
         relay.tenants = {"acme": (
             Keys(self.k1, self.k2, *self.keys), [self.uuid],
             *(["requests: 1"] if "quota" in self.id() else []))}
-        relay.extra += "\ntakeover: {socket: %s}" % self.lab.path(
-            "takeover-%d" % i)
+        # One worker, and so one link between two relays.
+        relay.extra += "\nworkers: 1\ntakeover: {socket: %s}" % (
+            self.lab.path("takeover-%d" % i))
         return relay
 
     def stays_up(self, relay, mark):
@@ -691,19 +695,61 @@ class Strained(Case):
         # Its agent is told where it is.
         a.process.wait_line("over a quota of its tenant", mark)
 
+    def take_over(self, relay):
+        """Another process in its place, to which new tunnels come."""
+        new = harness.Process("new", [
+            os.path.join(harness.BIN, "attest-relay"), "--config",
+            self.lab.path(relay.name + ".yaml"), "--takeover"],
+            self.lab.path("new.log"))
+        self.addCleanup(new.kill)
+        new.wait_line("directory: reached")
+        relay.process.wait_line("takes over: agents move there")
+        relay.process.wait_line("following the configuration")
+        return new
+
+    def test_agents_that_have_moved_and_others(self):
+        """Links between relays are of the process before, or of the one
+        after; requests find agents of both."""
+        a, b = self.relays
+        one = self.agent(a, self.k1, "one")
+        self.tunnel(a, self.k2)
+        self.take_over(a)
+        self.assertEqual(self.who(b), "one")
+        self.agent(a, self.k1, "moved")
+        mark = a.process.mark()
+        self.end(one)
+        a.process.wait_line("down: ", mark)
+        self.assertEqual(self.who(b), "moved")
+
+    def test_an_owner_is_asked_while_others_move(self):
+        """A link that waits for its last answer is in nobody's way."""
+        a, b = self.relays
+        decided = threading.Event()
+        self.addCleanup(decided.set)
+
+        def decide(_):
+            decided.wait(harness.PATIENCE)
+            return {"body": b"approved"}
+
+        one = self.agent(a, self.k1, "one", answer=decide)
+        waits = self.begin(b)
+        self.assertTrue(one.asked.wait(harness.PATIENCE))
+        self.take_over(a)
+        self.agent(a, self.k1, "moved")
+        a.process.child.terminate()
+        a.process.wait_line("draining")
+        self.wait_until("others are answered",
+                        lambda: self.ask(b).body == b"moved")
+        decided.set()
+        self.assertEqual(waits.answer().body, b"approved")
+
     def test_take_over(self):
         """While an agent has not moved, its UUID is its own."""
         a, b = self.relays
         self.agent(a, self.k1, "one")
         self.assertEqual(self.who(b), "one")
         old = a.process
-        new = harness.Process("new", [
-            os.path.join(harness.BIN, "attest-relay"), "--config",
-            self.lab.path(a.name + ".yaml"), "--takeover"],
-            self.lab.path("new.log"))
-        self.addCleanup(new.kill)
-        new.wait_line("directory: reached")
-        old.wait_line("takes over: agents move there")
+        new = self.take_over(a)
         self.agent(b, self.k2, "two", result=DENIED)
         new.kill()
         old.wait_line("who took over is gone: serving on")
