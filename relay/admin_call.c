@@ -167,6 +167,16 @@ admin_op(struct admin_call *c, enum registry_verb verb,
 	return op;
 }
 
+void
+admin_about(
+    struct admin_call *c, struct registry_op *op, struct account *account)
+{
+	const struct tenants *tenants = c->admin->relay->setup->tenants;
+
+	op->account = account;
+	op->listed = tenants_rules(tenants, account) == NULL;
+}
+
 bool
 admin_home(struct admin *a, struct registry_op *op, struct admin_call **call)
 {

@@ -143,7 +143,7 @@ admin_claim_add(struct admin_call *c, json_t *in)
 	    account->name);
 	if (op == NULL)
 		return;
-	op->account = account;
+	admin_about(c, op, account);
 	if (read_uuids(c, in, op))
 		registry_send(c->admin->relay->registry, op);
 	else

@@ -102,6 +102,10 @@ struct registry_op *admin_op(struct admin_call *c, enum registry_verb verb,
     void (*done)(struct registry_op *op, void *where), const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/** admin_about(c, op, account): it is about that tenant. */
+void admin_about(
+    struct admin_call *c, struct registry_op *op, struct account *account);
+
 /**
  * admin_home(a, op, call):
  * First thing in each done: log it; the caller, if still there, goes to

@@ -265,7 +265,8 @@ admin_key_add(struct admin_call *c, json_t *in)
 	    tenant_key_format(text, key), account->name);
 	if (op == NULL)
 		return;
-	op->account = op->key.account = account;
+	admin_about(c, op, account);
+	op->key.account = account;
 	memcpy(op->key.key, key, sizeof(key));
 	registry_send(r->registry, op);
 }

@@ -140,7 +140,8 @@ admin_token_add(struct admin_call *c, json_t *in)
 	    (unsigned long long)(agent ? 0 : uses));
 	if (op == NULL)
 		return;
-	op->account = op->token.account = account;
+	admin_about(c, op, account);
+	op->token.account = account;
 	op->token.kind = agent ? REGISTRY_TOKEN_AGENT : REGISTRY_TOKEN_ENROL;
 	op->token.uses = agent ? 0 : (uint32_t)uses;
 	op->token.expires_ms = ttl != 0 ? clock_wall_ms() + ttl * 1000 : 0;

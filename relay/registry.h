@@ -108,6 +108,7 @@ struct registry_op {
 	char who[REGISTRY_WHO_MAX];   /* for the trail; "": no line there */
 	char what[REGISTRY_WHAT_MAX]; /* without secrets */
 	struct account *account;      /* whom it is about */
+	bool listed; /* that tenant is the registry's, and so must be there */
 	struct registry_tenant tenant;
 	struct registry_token token;
 	struct registry_key key;

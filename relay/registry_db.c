@@ -46,6 +46,7 @@ static const char *const queries[REGISTRY_QUERIES] = {
 	[REGISTRY_Q_ALL_CLAIMS] = "SELECT * FROM claims",
 	[REGISTRY_Q_TENANT_PUT] =
 	    "INSERT INTO tenants VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9)",
+	[REGISTRY_Q_TENANT_OF] = "SELECT 1 FROM tenants WHERE name=?1",
 	[REGISTRY_Q_TENANT_DROP] = "DELETE FROM tenants WHERE name=?1",
 	[REGISTRY_Q_TENANT_KEYS_DROP] = "DELETE FROM keys WHERE tenant=?1",
 	[REGISTRY_Q_TENANT_TOKENS_DROP] = "DELETE FROM tokens WHERE tenant=?1",

@@ -388,6 +388,24 @@ static verb_fn *const verbs[REGISTRY_VERBS] = {
 	[REGISTRY_REREAD] = reread,
 };
 
+/* Who wished for it saw the tenant; another wish may have removed it since, and
+ * what comes behind that must not wait for the next one of that name. */
+static int
+check_tenant(struct registry_db *db, struct registry_op *op)
+{
+	enum registry_query q = REGISTRY_Q_TENANT_OF;
+	int got;
+
+	if (!op->listed)
+		return 0;
+	got = registry_db_ask(db, q, &op->err, "t", op->account->name);
+	registry_db_end(db, q);
+	if (got == 0)
+		err_set(&op->err, ERR_NOT_FOUND, "tenant %s was removed",
+		    op->account->name);
+	return got == 1 ? 0 : -1;
+}
+
 static int
 put_trail(struct registry_db *db, struct registry_op *op, int64_t now)
 {
@@ -405,7 +423,8 @@ registry_db_do(struct registry_db *db, struct registry_op *op, uint64_t now_ms)
 	op->err = (struct err){ .code = ERR_NONE };
 	if (registry_db_run(db, REGISTRY_Q_SAVE, &op->err, "") != 0)
 		return -1;
-	if (verbs[op->verb](db, op, (int64_t)now_ms) == 0 &&
+	if (check_tenant(db, op) == 0 &&
+	    verbs[op->verb](db, op, (int64_t)now_ms) == 0 &&
 	    put_trail(db, op, (int64_t)now_ms) == 0)
 		return registry_db_run(
 		    db, REGISTRY_Q_FORGET_SAVE, &op->err, "");

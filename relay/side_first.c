@@ -87,6 +87,8 @@ wish_for(struct side *s, const struct frame_claim *claim,
 		return NULL;
 	op->handle = s->handle;
 	op->account = s->account;
+	op->listed =
+	    tenants_rules(s->worker->setup->tenants, s->account) == NULL;
 	op->limit = atomic_load(&s->account->max[ACCOUNT_CLAIMS]);
 	memcpy(op->key.key, s->key, sizeof(op->key.key));
 	return op;

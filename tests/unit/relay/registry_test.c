@@ -214,6 +214,34 @@ t11_first_claims_are_judged(void **state)
 	expect(lab, op_new(lab, REGISTRY_TENANT_REMOVE), "no tenant acme");
 }
 
+/* Judged before the tenant was removed, written behind it. */
+static void
+t13_wishes_of_a_tenant_that_is_gone(void **state)
+{
+	static const enum registry_verb verbs[] = { REGISTRY_TOKEN_ADD,
+		REGISTRY_KEY_ADD, REGISTRY_CLAIM_ADD, REGISTRY_CLAIM_FIRST };
+	struct lab *lab = *state;
+
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		struct registry_op *op = claim_op(lab, verbs[i], 1, 1);
+
+		op->listed = true;
+		expect(lab, op, "tenant acme was removed");
+	}
+	expect(lab, op_new(lab, REGISTRY_TENANT_ADD), NULL);
+	for (int set = 0; set < REGISTRY_SETS; set++)
+		assert_int_equal(
+		    count_rows(lab, set), set == REGISTRY_TENANTS ? 1 : 0);
+	expect_trail(lab, "1 ");
+	for (size_t i = 0; i < COUNT(verbs); i++) {
+		struct registry_op *op =
+		    claim_op(lab, verbs[i], (uint8_t)(i + 1), 1);
+
+		op->listed = true;
+		expect(lab, op, NULL);
+	}
+}
+
 static void
 changes_leave_a_trail(void **state)
 {
@@ -307,6 +335,7 @@ main(void)
 		LAB_TEST(t11_uuids_have_one_owner),
 		LAB_TEST(t11_who_claims_first_keeps_it),
 		LAB_TEST(t11_first_claims_are_judged),
+		LAB_TEST(t13_wishes_of_a_tenant_that_is_gone),
 		LAB_TEST(changes_leave_a_trail),
 		LAB_TEST(files_of_others_are_refused),
 		LAB_TEST(t43_what_another_relay_wrote),
