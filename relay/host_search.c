@@ -199,12 +199,12 @@ on_found(struct worker *w, struct directory_op *op)
 	struct host *h = slab_get(&w->hosts, op->host);
 
 	remember(w, &op->uuid, &op->found);
-	if (h != NULL && h->job != NULL && h->search != NULL &&
-	    h->search->asking) {
+	if (h != NULL && h->search != NULL && h->search->asking) {
 		h->search->asking = false;
 		h->search->known = true;
 		h->search->found = op->found;
-		if (!send_best(h))
+		/* An agent that came here meanwhile may have it. */
+		if (h->job != NULL && !send_best(h))
 			host_wait(h);
 	}
 	directory_op_free(op);

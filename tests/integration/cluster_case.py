@@ -2,7 +2,7 @@
 
 import os
 import socket
-import subprocess
+import threading
 import time
 
 import harness
@@ -47,6 +47,96 @@ class Redis:
             ["redis-cli", "-p", str(self.port), "--no-auth-warning", *words],
             env=dict(os.environ, REDISCLI_AUTH=self.password))
         return done.stdout.strip()
+
+
+class SlowRedis:
+    """Stands before a redis-server and holds back what it answers to one
+    relay's commands."""
+
+    def __init__(self, port):
+        self.to = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.more = threading.Condition()
+        self.asked = []  # the words of each command
+        self.answered = 0
+        self.upto = None  # so many of them at most; None: all
+        self.spawn(self.serve)
+
+    @staticmethod
+    def spawn(what, *args):
+        threading.Thread(target=what, args=args, daemon=True).start()
+
+    def serve(self):
+        # The connection for commands is made first, then one that listens.
+        with self.listener:
+            self.join(self.note, self.wait)
+            self.join(lambda words: None, lambda words: None)
+
+    def join(self, note, wait):
+        near, _ = self.listener.accept()
+        far = socket.create_connection(("127.0.0.1", self.to))
+        self.spawn(self.carry, near, far, note)
+        self.spawn(self.carry, far, near, wait)
+
+    def carry(self, source, sink, each):
+        with source, source.makefile("rb") as stream:
+            try:
+                raw, words = self.message(stream)
+                while raw:
+                    each(words)
+                    sink.sendall(raw)
+                    raw, words = self.message(stream)
+                sink.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def message(self, stream):
+        """As it came, and the texts in it."""
+        raw = stream.readline()
+        words = []
+        if raw[:1] == b"$" and raw[1:2] != b"-":
+            words = [stream.read(int(raw[1:]) + 2)]
+            raw += words[0]
+        elif raw[:1] == b"*":
+            for _ in range(int(raw[1:])):
+                part, more = self.message(stream)
+                raw += part
+                words += more
+        return raw, words
+
+    def note(self, words):
+        with self.more:
+            self.asked.append(words)
+            self.more.notify_all()
+
+    def wait(self, _):
+        with self.more:
+            self.more.wait_for(
+                lambda: self.upto is None or self.answered < self.upto)
+            self.answered += 1
+
+    def hold(self):
+        with self.more:
+            self.upto = self.answered
+
+    def let(self, upto=None):
+        """The answers to the first so many commands, or to all."""
+        with self.more:
+            self.upto = upto
+            self.more.notify_all()
+
+    def wait_asked(self, words, name, since=0):
+        """How many commands there were with the first script of so many words
+        on the key `name` behind the first `since`."""
+        def count():
+            return next((i + 1 for i, asked in enumerate(self.asked)
+                         if i >= since and len(asked) == words and
+                         asked[3] == name + b"\r\n"), None)
+        with self.more:
+            if not self.more.wait_for(count, harness.PATIENCE):
+                raise AssertionError("never asked: %r" % self.asked)
+            return count()
 
 
 class ClusterCase(RelaysCase):

@@ -13,7 +13,7 @@ import uuid
 
 import fake_agent
 import harness
-from cluster_case import ClusterCase
+from cluster_case import ClusterCase, SlowRedis
 from relay_case import Client
 
 ORDERED, EXCLUSIVE = 1, 0
@@ -754,6 +754,45 @@ class Strained(Case):
         new.kill()
         old.wait_line("who took over is gone: serving on")
         self.assertEqual(self.who(b), "one")
+
+
+class Late(Case):
+    """Answers of the directory that come when they are not needed any more."""
+
+    count = 1
+    CLAIM, FIND = 18, 6  # words of the scripts' runs
+
+    def extra(self, i):
+        self.slow = SlowRedis(self.redis.port)
+        return super().extra(i).replace(
+            ":%d/1" % self.redis.port, ":%d/1" % self.slow.port).replace(
+                "agent-wait: 3s", "agent-wait: 20s, agent-answer: 60s")
+
+    def test_an_agent_comes_while_it_is_looked_for(self):
+        """It is not its VM: the answer that nobody needed is not waited
+        for."""
+        relay = self.relays[0]
+        name = self.uuid.replace("-", "").encode()
+        t = self.tunnel(relay, self.k1)
+        waits = self.begin(relay)
+        self.slow.wait_asked(
+            self.FIND, name, self.slow.wait_asked(self.FIND, name))
+        self.slow.hold()
+        t.send(fake_agent.CLAIM, 1, fake_agent.tlvs(
+            (fake_agent.T_CAPABILITIES, bytes(4)), (fake_agent.T_MODE, b"\0"),
+            (fake_agent.T_NAMES, bytes.fromhex(name.decode()) + b"\0")))
+        claim = self.slow.wait_asked(self.CLAIM, name)
+        self.slow.let(claim - 1)
+        self.slow.wait_asked(self.FIND, name, claim)
+        self.slow.let(claim)
+        self.assertEqual(t.recv()[0], fake_agent.CLAIMED)
+        stream = t.request()[0]
+        mark = time.monotonic()
+        self.slow.let()
+        time.sleep(0.1)  # in the other order there is nothing to be seen
+        t.reset(stream, 3)
+        self.assertIn(b":agent-unavailable", waits.answer().body)
+        self.assertLess(time.monotonic() - mark, 20)
 
 
 class Configuration(unittest.TestCase):
