@@ -13,6 +13,8 @@ static const char usage[] =
     "Hosts are told none of this. The likely mistakes were computed when the\n"
     "VM was registered, so that no firmware or kernel is needed here.\n"
     "\n"
+    "A host that asks again and again for the same refusal gets one line.\n"
+    "\n"
     "  REF       the request id, or the session, that a host was given\n"
     "  --json    one JSON object a line\n"
     "\n"
@@ -24,7 +26,7 @@ static const char usage[] =
 struct lines {
 	const char *ref; /* NULL: any */
 	json_t *ring[EXPLAIN_MOST];
-	size_t count; /* that came */
+	size_t count; /* that came, one after another that say the same once */
 };
 
 static bool
@@ -56,20 +58,45 @@ names(const char *detail, const char *ref)
 	return false;
 }
 
+/* Behind "launch REQUEST by HOST: ", which differs each time. */
+static const char *
+reason(const json_t *line)
+{
+	const char *detail = cli_text(line, "detail");
+	const char *at = strstr(detail, ": ");
+
+	return at != NULL ? at : detail;
+}
+
+static bool
+says_the_same(const json_t *a, const json_t *b)
+{
+	return strcmp(cli_text(a, "event"), cli_text(b, "event")) == 0 &&
+	    strcmp(cli_text(a, "vm"), cli_text(b, "vm")) == 0 &&
+	    strcmp(reason(a), reason(b)) == 0;
+}
+
 static void
 take(void *arg, const json_t *line)
 {
 	struct lines *l = arg;
-	json_t **place = &l->ring[l->count % EXPLAIN_MOST];
+	json_t **last = &l->ring[(l->count + EXPLAIN_MOST - 1) % EXPLAIN_MOST];
+	long long repeats = 0;
 
 	if (!is_refusal(cli_text(line, "event")))
 		return;
 	if (l->ref != NULL && !names(cli_text(line, "detail"), l->ref) &&
 	    strcmp(cli_text(line, "session"), l->ref) != 0)
 		return;
-	json_decref(*place);
-	*place = json_deep_copy(line);
-	l->count++;
+	if (l->count > 0 && says_the_same(*last, line))
+		repeats = cli_number(*last, "repeats") + 1;
+	else
+		last = &l->ring[l->count++ % EXPLAIN_MOST];
+	json_decref(*last);
+	*last = json_deep_copy(line);
+	if (repeats > 0)
+		(void)json_object_set_new(
+		    *last, "repeats", json_integer(repeats));
 }
 
 static void
@@ -85,6 +112,10 @@ print(const json_t *line, bool json)
 		(void)printf("%s  vm %s\n     %s: %s\n", cli_text(line, "time"),
 		    cli_text(line, "vm"), cli_text(line, "event"),
 		    cli_text(line, "detail"));
+	if (!json && cli_number(line, "repeats") > 0)
+		(void)printf(
+		    "     and %lld times before, for the same reason\n",
+		    cli_number(line, "repeats"));
 }
 
 static int

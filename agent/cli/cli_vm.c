@@ -85,6 +85,21 @@ print_limit(const json_t *vm)
 	(void)printf(", then %s\n", cli_text(vm, "then"));
 }
 
+/* Where its rules go beyond the usual ones. */
+static void
+print_more(const json_t *vm)
+{
+	if (cli_number(vm, "roots") > 0)
+		(void)printf(
+		    "roots      %lld besides AMD's\n", cli_number(vm, "roots"));
+	if (cli_number(vm, "denied-chips") > 0)
+		(void)printf(
+		    "denied     %lld chips\n", cli_number(vm, "denied-chips"));
+	if (strcmp(cli_text(vm, "approve"), "never") != 0)
+		(void)printf("approve    %s, at %s\n", cli_text(vm, "approve"),
+		    cli_text(vm, "approve-at"));
+}
+
 static void
 print_vm(const json_t *vm)
 {
@@ -115,6 +130,7 @@ print_vm(const json_t *vm)
 	print_words("host", json_object_get(vm, "allow-hosts"));
 	print_bounds(vm);
 	print_limit(vm);
+	print_more(vm);
 	(void)printf("secrets    %lld\n", cli_number(vm, "secrets"));
 	(void)printf("released   %lld since %s\n", cli_number(vm, "released"),
 	    cli_text(vm, "registered"));

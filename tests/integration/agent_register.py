@@ -100,6 +100,8 @@ class Register(harness.LabTest):
                      r"\.  Give your cloud:  uuid=" + self.new + "$"):
             self.assertRegex(shown, re.compile(line, re.M))
         self.assertNotIn(secret, shown)
+        self.assertIn("\nroots      1 besides AMD's\n",
+                      self.owner.cli("vm", "show", "web9").stdout)
         self.serve()
         self.assertEqual(opened(self.boot()), secret)
 
@@ -130,6 +132,13 @@ class Register(harness.LabTest):
             self.assertIn(json.loads(line)["event"], ("mismatch", "explain"))
         self.assertIn("nothing was refused", self.owner.cli(
             "explain", "web1", ok=(1,)).stderr)
+        # A host that comes again and again drives nothing else out.
+        for _ in range(3):
+            self.boot(vcpus=4, ok=(1,))
+        told = self.owner.cli("explain", "web9").stdout
+        self.assertEqual(told.count("     refused: launch "), 1, told)
+        self.assertIn("and 2 times before, for the same reason\n", told)
+        self.assertEqual(told.count("  -> "), 3)
 
     def test_yaml_with_two_kernels(self):
         other = self.lab.file("vmlinuz-2", os.urandom(6000))
@@ -171,6 +180,11 @@ secrets:
                 (("web9", "--policy", "0", "--firmware", harness.FIRMWARE),
                  "vm add: policy 0x0 without nodbg (bit 0): the host could "
                  "read the guest's memory (55766 3) (--allow-debug)\n"),
+                (("web9", "--policy", "5", "--firmware", harness.FIRMWARE),
+                 "vm add: synthetic-fw-a.bin: SEV-ES measures the vCPUs: give "
+                 "their number, --cpus N\n"),
+                (("web9", "--policy", "5", "--cpus", "2", "--firmware",
+                  harness.FIRMWARE), "measures the vCPUs' model: give --cpu-"),
                 (("web9", "--policy", "5", "--scheme", "amd-sev",
                   "--firmware", harness.FIRMWARE), "disagree"),
                 (("web9", "--policy", "1", "--firmware", os.path.join(
