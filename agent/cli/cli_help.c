@@ -29,12 +29,14 @@ static const struct {
 	    "A launch secret needs an area in guest memory that the firmware\n"
 	    "names in its GUID table. Debian's and most distributions' OVMF\n"
 	    "images have none; OVMF's AmdSev build has (3072 bytes), and it\n"
-	    "checks kernel hashes, too. See what an image offers with\n"
-	    "attest-agent ovmf show FILE.\n" },
+	    "checks kernel hashes, too: OvmfPkg/AmdSev/AmdSevX64.dsc of edk2,\n"
+	    "or OVMF.amdsev.fd of Fedora's edk2-ovmf. See what an image offers\n"
+	    "with attest-agent ovmf show FILE.\n" },
 	{ "platforms",
 	    "A chain of certificates proves a key of AMD's, not a place. Say\n"
 	    "whose machines may start the VM (--cloud-cert, the OCA of the\n"
-	    "cloud) and, where you can, which chips (--chip). Naples parts\n"
+	    "cloud, which it publishes; of a host's whole chain the OCA is\n"
+	    "taken) and, where you can, which chips (--chip). Naples parts\n"
 	    "(EPYC 7001) are denied: their keys are extractable in software,\n"
 	    "so anybody may forge them. To accept them: --allow-naples.\n"
 	    "Keys that are known to be out go on a block-list, a file with one\n"

@@ -7,10 +7,11 @@
 /* What is expected of a launch: one digest for each combination of firmware,
  * kernel, vCPU count and form of the save areas. */
 
-#define MISSING_CPUS                                                             \
-	"SEV-ES measures the vCPUs: give --cpus and --cpu-model NAME (or "       \
-	"--cpu-sig, or --cpu-family --cpu-model --cpu-stepping, or --vmsa-cpu0 " \
-	"--vmsa-cpu1)"
+#define MISSING_COUNT "SEV-ES measures the vCPUs: give their number, --cpus N"
+#define MISSING_MODEL                                                           \
+	"SEV-ES measures the vCPUs' model: give --cpu-model, which of a guest " \
+	"with the host's own CPU is the cloud's to know (EPYC-Milan, say; or "  \
+	"--cpu-sig, --cpu-family --cpu-model --cpu-stepping, --vmsa-cpu0)"
 
 int
 register_vcpus(struct sev_vcpus *out, struct register_plan *p,
@@ -22,7 +23,7 @@ register_vcpus(struct sev_vcpus *out, struct register_plan *p,
 	if (p->r->scheme != SCHEME_SEV_ES)
 		return 0;
 	if (p->cpu_count == 0)
-		return err_set(err, ERR_USAGE, MISSING_CPUS);
+		return err_set(err, ERR_USAGE, MISSING_COUNT);
 	if (p->vmsa0.len > 0) {
 		*out = (struct sev_vcpus){
 			.source = SEV_VCPU_FILES,
@@ -36,7 +37,7 @@ register_vcpus(struct sev_vcpus *out, struct register_plan *p,
 			&signature, p->family, p->model, p->stepping, err) != 0)
 			return -1;
 	} else if (!p->has_signature) {
-		return err_set(err, ERR_USAGE, MISSING_CPUS);
+		return err_set(err, ERR_USAGE, MISSING_MODEL);
 	}
 	*out = (struct sev_vcpus){
 		.source = SEV_VCPU_SIGNATURE,

@@ -137,8 +137,15 @@ want_cek(struct vault_launch_answer *out, struct vault *v, struct vault_vm *vm,
 		refuse(out, v, vm, in, why);
 		return;
 	}
-	if (!in->has_cpu_id)
-		(void)err_wrap(why, "no cpu-id to fetch the signed one by");
+	/* For the owner, who reads it in her log: what she can do. */
+	if (in->has_cpu_id)
+		(void)err_wrap(why,
+		    "wanted of the key server (attest-agent doctor looks at "
+		    "it, vm add --cek does without)");
+	else
+		(void)err_wrap(why,
+		    "no cpu-id to fetch the signed one by (vm add --cek gives "
+		    "it)");
 	refuse(out, v, vm, in, why);
 	if (out->outcome != VAULT_REFUSED)
 		return;

@@ -180,11 +180,12 @@ vault_check_free(
 		    VAULT_VMS_MAX);
 	if (vault_vm_find(v, &r->vm) != NULL)
 		return err_set(err, ERR_CONFLICT,
-		    "UUID %s is registered already", uuid_format(text, &r->vm));
+		    "UUID %s is registered already (vm remove forgets it)",
+		    uuid_format(text, &r->vm));
 	for (i = 0; i < v->vm_count; i++)
 		if (strcmp(v->vms[i]->reg->name, r->name) == 0)
 			return err_set(err, ERR_CONFLICT,
-			    "name %s is in use already", r->name);
+			    "name %s is in use already (vm list)", r->name);
 	return 0;
 }
 
