@@ -195,6 +195,34 @@ the_connection_stays_what_it_was(void **state)
 	close_pair(&p);
 }
 
+/* T13, RFC 7627: over TLS 1.2 without the extended master secret, what binds a
+ * hello to its connection could be that of another one. */
+static void
+an_exporter_is_of_one_connection(void **state)
+{
+	static const char label[] = "EXPORTER-test";
+	uint8_t ours[32], theirs[32];
+	struct err err = { 0 };
+	struct pair p;
+
+	(void)state;
+	open_pair(&p, false, TLS1_2_VERSION);
+	assert_int_equal(
+	    tls_exporter(p.server, ours, sizeof(ours), label, &err), 0);
+	assert_int_equal(
+	    tls_exporter(p.client, theirs, sizeof(theirs), label, &err), 0);
+	assert_memory_equal(ours, theirs, sizeof(ours));
+	hang_up(&p);
+	SSL_CTX_set_options(p.client_ctx, SSL_OP_NO_EXTENDED_MASTER_SECRET);
+	connect_pair(&p, NULL);
+	assert_int_equal(
+	    tls_exporter(p.server, ours, sizeof(ours), label, &err), -1);
+	assert_int_equal(err.code, ERR_UNSUPPORTED);
+	assert_string_equal(
+	    err.msg, "TLS exporter: no extended master secret (RFC 7627)");
+	close_pair(&p);
+}
+
 static void
 nothing_shown_is_nothing_to_keep(void **state)
 {
@@ -282,6 +310,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_by_what_it_keeps),
 		cmocka_unit_test(the_connection_stays_what_it_was),
+		cmocka_unit_test(an_exporter_is_of_one_connection),
 		cmocka_unit_test(nothing_shown_is_nothing_to_keep),
 		cmocka_unit_test(tickets_show_no_certificate),
 	};
