@@ -188,11 +188,12 @@ class Dracut(Guest):
         self.secret(self.passphrase.encode() + b"\n" + bytes(3))
         for names in self.keys_for(
                 "# comment\n\nroot UUID=1 none luks\ndata UUID=2 - luks\n"
-                "../../tmp/x UUID=3\n",
+                "../../tmp/x UUID=3\nlast UUID=4",
                 "quiet rd.luks.name=123=swap rd.luks.uuid=luks-45 "
                 "rd.luks.uuid=67 root=/dev/mapper/root\n"):
-            self.assertEqual(names, ["data.key", "luks-45.key", "luks-67.key",
-                                     "root.key", "swap.key"])
+            self.assertEqual(names, [
+                "data.key", "last.key", "luks-45.key", "luks-67.key",
+                "root.key", "swap.key"])
             path = os.path.join(self.keys, "root.key")
             self.assertEqual(os.stat(path).st_mode & 0o777, 0o600)
             with open(path, "rb") as key:
