@@ -54,8 +54,13 @@ cat >>"$tmp/domain.xml" <<XML
 </domain>
 XML
 
-virsh -q create --paused "$tmp/domain.xml" >&2
+# Who is stopped in between learns first whether there is a guest to end.
+stopped=
+trap 'stopped=yes' HUP INT TERM
+(trap '' HUP INT TERM; exec virsh -q create --paused "$tmp/domain.xml" >&2)
 created=yes
+trap 'exit 1' HUP INT TERM
+[ -z "$stopped" ] || exit 1
 
 {
 	echo '{'

@@ -1,10 +1,11 @@
 """docs/integration: what is shown there works, on the real libvirtd."""
 
 import os
+import time
 import unittest
 
 import harness
-from attest_launch_libvirt import LibvirtTest
+from libvirt_case import IN_START, LibvirtTest
 
 EXAMPLES = os.path.join(harness.SOURCE, "docs", "integration")
 
@@ -51,6 +52,24 @@ class Virsh(Example):
         self.assertIn("measurement-mismatch", done.stderr)
         self.assertEqual(self.state(), "shut off")
         self.assertIsNone(self.host.event("running"))
+
+
+    def test_virsh_ended_while_libvirt_starts_it(self):
+        self.addCleanup(self.destroy)
+        self.host.virsh("define", self.file(
+            self.host.xml(self.name, self.vm)))
+        self.host.fault(IN_START + "=@wait")
+        process = harness.Process("virsh.sh", self.command(
+            os.path.join(EXAMPLES, "virsh.sh"), self.name, self.vm,
+            *self.lab.reach()), self.lab.path("launch.log"))
+        self.addCleanup(process.kill)
+        deadline = time.monotonic() + harness.PATIENCE
+        while self.host.event("guest") is None:
+            self.assertLess(time.monotonic(), deadline)
+        process.child.terminate()
+        self.host.fault("")
+        self.assertEqual(process.wait(), 1)
+        self.assertEqual(self.state(), "shut off")
 
 
 class Python(Example):

@@ -8,10 +8,8 @@ import unittest
 
 import harness
 import libvirt_lab
-from libvirt_case import LAUNCH, LibvirtTest
+from libvirt_case import IN_START, LAUNCH, LibvirtTest
 
-# A call of QEMU's that libvirt makes while it starts a guest.
-IN_START = "query-cpus-fast"
 # libvirt waits 30 s for a guest that another call holds.
 TAKES = 3 * harness.PATIENCE
 

@@ -12,6 +12,8 @@ import libvirt_lab
 
 LAUNCH = os.path.join(harness.BIN, "attest-launch")
 NETLAB = os.path.join(harness.SOURCE, "deploy", "netlab.sh")
+# A call of QEMU's that libvirt makes while it starts a guest.
+IN_START = "query-cpus-fast"
 CEK = ("--cek", os.path.join(harness.PLATFORM, "cek.cert"))
 
 
