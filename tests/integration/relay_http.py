@@ -377,6 +377,31 @@ class Http(RelayCase):
             if c.answer() is None:
                 raise ConnectionError("closed")
 
+    def test_names_in_certificates(self):
+        """The first DNS name, else URI, else address; else nobody."""
+        echo = self.echo()
+        uri, address = "URI:spiffe://cloud.example/cn-23", "IP:2001:db8::17"
+        table = [
+            ([address, uri, "DNS:cn-23.example", "DNS:other.example"],
+             "mtls:cn-23.example"),
+            ([address, uri, "URI:spiffe://other.example"],
+             "mtls:spiffe://cloud.example/cn-23"),
+            ([address, "IP:192.0.2.17"], "mtls:2001:db8::17"),
+            (["email:cn-23@cloud.example"], None),
+        ]
+        for names, identity in table:
+            with self.subTest(names):
+                cert, key = self.lab.ca.issue("named", names,
+                                              usage="clientAuth")
+                answer = self.ask(client=self.client(cert=cert, key=key),
+                                  token=False)
+                if identity is None:
+                    self.problem(answer, 401, "host-unauthenticated")
+                    continue
+                self.assertEqual(answer.status, 200)
+                self.assertEqual(echo.requests[-1][3]["host-identity"],
+                                 identity)
+
     def test_unknown_vms_get_one_line_in_the_log_and_no_body(self):
         self.echo(lambda r: {"body": b"ANSWER-CANARY"})
         self.ask(b"REQUEST-CANARY", extra="Cookie: COOKIE-CANARY\r\n")
