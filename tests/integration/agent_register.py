@@ -38,13 +38,17 @@ class Register(harness.LabTest):
         self.kernel = self.lab.file("vmlinuz", os.urandom(5000))
         self.new = str(harness.uuid.uuid4())
 
-    def test_a_secret_that_others_may_read(self):
-        for mode, warned in ((0o600, False), (0o644, True)):
-            path = self.lab.file("word", "x", mode)
+    def test_what_is_said_of_a_secret_file(self):
+        """Whether others may read it, and a newline that is part of it."""
+        for text, mode in (("x", 0o600), ("x", 0o644), ("x\n", 0o600)):
+            path = self.lab.file("word", text, mode)
             shown = self.owner.cli(
-                "vm", "add", "word-%o" % mode, "--policy", "1", "--digest",
-                "0" * 64, "--any-platform", "--secret-file", path).stdout
-            self.assertEqual("mode 0644 lets others use" in shown, warned)
+                "vm", "add", "word-%d-%o" % (len(text), mode), "--policy", "1",
+                "--digest", "0" * 64, "--any-platform", "--secret-file",
+                path).stdout
+            self.assertEqual("mode 0644 lets others use" in shown,
+                             mode == 0o644)
+            self.assertEqual("ends in a newline" in shown, len(text) == 2)
 
     def test_output_that_does_not_get_out(self):
         """Said, and no answer of the store is written to a file of ours."""
