@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -67,12 +68,15 @@ now_ms(void)
 
 /* In the child: only what is safe behind fork(). */
 static void
-become(const struct secret_command *c, int fd)
+become(const struct secret_command *c, int fd, pid_t parent)
 {
 	int null = open("/dev/null", O_RDONLY);
 	sigset_t none;
 
 	(void)setpgid(0, 0);
+	/* A key at the terminal ends our group, which is not this one's. */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+		_exit(NOT_FOUND);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 ||
@@ -157,6 +161,7 @@ secret_command_run(struct secret *out, const struct secret_command *c,
     size_t max, unsigned wait_ms, struct err *err)
 {
 	struct secret room = { 0 };
+	const pid_t self = getpid();
 	int ends[2] = { -1, -1 };
 	int64_t until = now_ms() + wait_ms;
 	size_t len = 0;
@@ -171,7 +176,7 @@ secret_command_run(struct secret *out, const struct secret_command *c,
 		goto out;
 	}
 	if (pid == 0)
-		become(c, ends[1]);
+		become(c, ends[1], self);
 	(void)setpgid(pid, pid); /* whichever of the two is first */
 	(void)close(ends[1]);
 	ends[1] = -1;

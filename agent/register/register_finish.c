@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "agent/register/register_impl.h"
+#include "agent/times.h"
 
 int
 register_init(
@@ -252,6 +253,7 @@ static void
 remark(struct register_plan *p)
 {
 	const struct registration *r = p->r;
+	const struct times clock = times_system();
 
 	remark_images(p);
 	if (r->any_platform && r->cloud_count == 0 && r->chip_allow_count == 0)
@@ -262,6 +264,9 @@ remark(struct register_plan *p)
 		register_note(p,
 		    "note: max-instances counts what this agent releases; each "
 		    "agent that shares the UUID counts by itself");
+	if (r->until_ms != 0 && r->until_ms <= times_wall_ms(&clock))
+		register_note(
+		    p, "warning: --valid-until is over: no host may start it");
 	if (r->max_instances == 0)
 		register_note(
 		    p, "note: no --max-instances: any number of starts");
@@ -273,6 +278,25 @@ remark(struct register_plan *p)
 		register_note(p,
 		    "note: NVRAM variables are not measured; use firmware "
 		    "that does not trust them");
+}
+
+/* What a guest measures to whose host has loaded nothing before it starts:
+ * whatever runs in it then is the host's. */
+static int
+check_digests(const struct registration *r, struct err *err)
+{
+	uint8_t nothing[SEV_SHA256_LEN];
+	size_t i;
+
+	if (sev_hash_sha256(nothing, (struct span){ 0 }, err) != 0)
+		return -1;
+	for (i = 0; i < r->digest_count; i++)
+		if (span_equal(span_of(r->digests[i].digest, SEV_SHA256_LEN),
+			span_of(nothing, sizeof(nothing))))
+			return err_set(err, ERR_USAGE,
+			    "the launch digest of nothing at all: any host "
+			    "could run what it likes");
+	return 0;
 }
 
 int
@@ -290,7 +314,7 @@ register_check(struct register_plan *p, struct err *err)
 		    "--uuid");
 	if (check_policy(p, err) != 0 || check_kernels(p, err) != 0 ||
 	    register_roots(p, err) != 0 || register_digests(p, err) != 0 ||
-	    register_near(p, err) != 0 ||
+	    check_digests(p->r, err) != 0 || register_near(p, err) != 0 ||
 	    (!p->no_secret && find_area(&area, p, err) != 0) ||
 	    registration_check(p->r, err) != 0)
 		return -1;

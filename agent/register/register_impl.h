@@ -15,7 +15,8 @@ int register_number(
 int register_number32(
     uint32_t *out, const char *value, uint32_t max, struct err *err);
 
-/** register_read_named(p, out, path, max, err): replaces ${out}. */
+/** register_read_named(p, out, path, max, err): replaces ${out}.  errors
+ * those of p->read; ERR_USAGE: nothing is in it */
 int register_read_named(struct register_plan *p, struct secret *out,
     const char *path, size_t max, struct err *err);
 

@@ -227,6 +227,55 @@ near_misses(void **state)
 	form_close(&f);
 }
 
+/* A copy that failed, and the digest of a guest that has nothing in it: its
+ * host could let anything run there, and get the secret. */
+static void
+nothing_in_it(void **state)
+{
+	static const char *const files[] = { "firmware", "kernel", "initrd",
+		"vmsa-cpu0", "secret-file" };
+	static const char *const hashes[] = { "digest", "firmware-hash" };
+	struct form f;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		form_open(&f);
+		form_says(&f, form_option(&f, files[i], "/dev/null"),
+		    "/dev/null: is empty");
+		form_close(&f);
+	}
+	for (i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++) {
+		form_open(&f);
+		assert_int_equal(form_option(&f, "name", "web1"), 0);
+		assert_int_equal(form_option(&f, "policy", "1"), 0);
+		assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+		assert_int_equal(form_option(&f, hashes[i],
+				     "e3b0c44298fc1c149afbf4c8996fb924"
+				     "27ae41e4649b934ca495991b7852b855"),
+		    0);
+		form_says(&f, register_check(f.plan, &f.err), "of nothing");
+		form_close(&f);
+	}
+}
+
+static void
+time_that_is_over(void **state)
+{
+	struct form f;
+
+	(void)state;
+	form_open(&f);
+	assert_int_equal(form_option(&f, "name", "web1"), 0);
+	assert_int_equal(form_option(&f, "policy", "1"), 0);
+	assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+	assert_int_equal(form_option(&f, "firmware", "@" FW), 0);
+	assert_int_equal(form_option(&f, "valid-until", "2020-01-01"), 0);
+	assert_int_equal(register_check(f.plan, &f.err), 0);
+	assert_true(form_noted(&f, "--valid-until is over"));
+	form_close(&f);
+}
+
 static void
 command_lines(void **state)
 {
@@ -317,6 +366,8 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(kernels_in_step),
 	cmocka_unit_test(debian_firmware),
 	cmocka_unit_test(near_misses),
+	cmocka_unit_test(nothing_in_it),
+	cmocka_unit_test(time_that_is_over),
 	cmocka_unit_test(command_lines),
 	cmocka_unit_test(commands),
 };
