@@ -32,15 +32,34 @@ part_of(const struct register_parts *list, size_t i)
 	return list->part[list->count == 1 ? 0 : i].about;
 }
 
+/* All of a command line, if it is known: what a domain of the cloud's hides
+ * behind its usual beginning is measured, too, and so is let in. */
+static void
+show_cmdline(const struct register_parts *list, size_t i)
+{
+	const char *text =
+	    list->count > 0 ? list->part[list->count == 1 ? 0 : i].text : NULL;
+
+	if (text == NULL) {
+		(void)printf("  cmdline %s\n", part_of(list, i));
+		return;
+	}
+	(void)fputs("  cmdline \"", stdout);
+	for (; *text != '\0'; text++)
+		(void)putchar(*text < ' ' || *text > '~' ? '?' : *text);
+	(void)puts("\"");
+}
+
 static void
 show_kernels(const struct register_plan *p)
 {
 	size_t i;
 
-	for (i = 0; i < p->r->kernel_count; i++)
-		(void)printf("kernel    measured: %s  initrd %s  cmdline %s\n",
-		    p->r->kernels[i].about, part_of(&p->initrds, i),
-		    part_of(&p->cmdlines, i));
+	for (i = 0; i < p->r->kernel_count; i++) {
+		(void)printf("kernel    measured: %s  initrd %s",
+		    p->r->kernels[i].about, part_of(&p->initrds, i));
+		show_cmdline(&p->cmdlines, i);
+	}
 }
 
 /* A note begins with its kind: "warning: ..." */

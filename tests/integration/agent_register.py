@@ -4,6 +4,7 @@ does not match (docs/operations-agent.md)."""
 import json
 import os
 import re
+import signal
 import subprocess
 import unittest
 
@@ -63,6 +64,40 @@ class Register(harness.LabTest):
                     preexec_fn=None if out else lambda: os.close(1))
             self.assertEqual(done.returncode, 1)
             self.assertIn("attest-agent: stdout: " + words, done.stderr)
+
+    def test_all_of_a_command_line(self):
+        """What stands behind its usual beginning is seen before it counts."""
+        line = "console=ttyS0 root=/dev/mapper/root ro quiet splash " \
+            "init=/bin/sh"
+        shown = self.owner.cli(
+            "vm", "add", "web9", "--policy", "1", "--firmware",
+            harness.OTHER_FIRMWARE, "--kernel", self.kernel, "--cmdline", line,
+            "--no-secret", *self.PLATFORM).stdout
+        self.assertIn('  initrd none  cmdline "%s"\n' % line, shown)
+
+    def test_a_command_ends_with_us(self):
+        """It is in a group of its own, which no key at a terminal ends."""
+        place = self.lab.path("sleeper")
+        child = harness.Process("add", [
+            os.path.join(harness.BIN, "attest-agent"), "--state",
+            self.owner.state, "vm", "add", "web9", "--policy", "1",
+            "--digest", "1" * 64, "--any-platform", "--secret-command",
+            "sh -c 'echo $$ >%s.new; mv %s.new %s; exec sleep 600'" % (
+                (place,) * 3)], self.lab.path("add.log"))
+        harness.eventually(lambda: os.path.exists(place))
+        with open(place, encoding="ascii") as text:
+            status = "/proc/%s/status" % text.read().strip()
+        os.kill(child.child.pid, signal.SIGINT)
+        child.wait()
+        harness.eventually(lambda: self.ended(status))
+
+    @staticmethod
+    def ended(status):
+        try:
+            with open(status, encoding="ascii") as text:
+                return "State:\tZ" in text.read()
+        except FileNotFoundError:
+            return True
 
     def serve(self):
         seen = self.owner.process.mark()
