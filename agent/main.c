@@ -50,7 +50,7 @@ static const char usage[] =
     "  --help         this text; each command has one of its own\n"
     "  --version      name and version\n"
     "\n"
-    "exit status: 0 good, 1 failed or refused, 2 usage; verify has its own\n"
+    "exit status: 0 good, 1 failed or refused, 2 usage; more for run, verify\n"
     "\n"
     "example: attest-agent run --relay wss://attest.cloud.example/sev\n";
 
