@@ -17,6 +17,7 @@
 #define STORE_KEY_MAX 64
 #define STORE_CANARY "attest-agent store"
 #define STORE_FORMAT 1
+#define STORE_BUSY_MS 2000
 
 static const char *const queries[STORE_QUERIES] = {
 	[STORE_Q_BEGIN] = "BEGIN IMMEDIATE",
@@ -241,7 +242,7 @@ open_db(struct store *s, const struct state *state, struct err *err)
 		SQLITE_OPEN_NOFOLLOW,
 	    NULL);
 	if (got == SQLITE_OK) {
-		(void)sqlite3_busy_timeout(s->db, 2000);
+		(void)sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
 		got = sqlite3_exec(s->db, schema, NULL, NULL, NULL);
 	}
 	(void)umask(mask);
@@ -524,10 +525,17 @@ out:
 	return rc;
 }
 
-void
+int
 store_erase_traces(struct store *s)
 {
+	int got;
+
+	/* Whoever reads the file meanwhile, as a backup does, is not waited
+	 * for: hosts would have to wait, too. */
+	(void)sqlite3_busy_timeout(s->db, 0);
 	/* Old frames of the log may hold keys of ended sessions (T24). */
-	(void)sqlite3_wal_checkpoint_v2(
+	got = sqlite3_wal_checkpoint_v2(
 	    s->db, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+	(void)sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+	return got == SQLITE_OK ? 0 : -1;
 }

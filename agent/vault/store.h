@@ -136,7 +136,8 @@ int store_audit_verify(struct store *s, uint64_t *count, struct err *err);
 /** store_audit_last(s): seq of the newest row; 0: none. */
 uint64_t store_audit_last(const struct store *s);
 
-/** store_erase_traces(s): move the write-ahead log into the store, empty it. */
-void store_erase_traces(struct store *s);
+/** store_erase_traces(s): move the write-ahead log into the store, empty it;
+ * -1: not now, somebody reads it. */
+int store_erase_traces(struct store *s);
 
 #endif

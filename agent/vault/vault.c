@@ -263,6 +263,7 @@ vault_open(struct vault **out, const struct state *state,
 	v->replay_ms =
 	    options->replay_ms > 0 ? options->replay_ms : VAULT_REPLAY_MS;
 	times_boot_id(v->boot_id);
+	v->erased = true; /* one that was killed may not have come to it */
 	if (store_open(&v->store, state, err) != 0 || vault_load(v, err) != 0) {
 		vault_close(v);
 		return -1;
@@ -343,6 +344,5 @@ vault_erase_traces(struct vault *v)
 {
 	if (!v->erased)
 		return;
-	v->erased = false;
-	store_erase_traces(v->store);
+	v->erased = store_erase_traces(v->store) != 0;
 }

@@ -285,8 +285,8 @@ bool vault_is_due(const struct vault *v);
  * missed whose answers have left.  In a batch, every few seconds. */
 void vault_sweep(struct vault *v);
 
-/** vault_erase_traces(v): between batches: keys out of the write-ahead log,
- * if sessions ended since the last time. */
+/** vault_erase_traces(v): between batches, again and again: keys out of the
+ * write-ahead log, if sessions ended since that was done. */
 void vault_erase_traces(struct vault *v);
 
 /**

@@ -98,7 +98,7 @@ struct vault {
 	uint64_t asked; /* changes of them */
 	bool failed;    /* the batch cannot be committed */
 	struct err why; /* and this is why */
-	bool erased;    /* keys were erased since vault_erase_traces() */
+	bool erased;    /* keys were, and the write-ahead log has them still */
 	struct store_audit *lines; /* of the batch, to echo; owned */
 	size_t line_count, line_cap;
 	void (*echo)(void *arg, const struct store_audit *row);
