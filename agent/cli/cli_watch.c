@@ -184,7 +184,6 @@ show_asks(struct watch *w, const json_t *asks)
 		(void)printf("Approve question %llu? [y/N] ",
 		    (unsigned long long)w->asking);
 	}
-	(void)fflush(stdout);
 }
 
 static int
@@ -217,6 +216,9 @@ look(struct watch *w, struct err *err)
 	}
 	show_asks(w, json_object_get(page, "asks"));
 	json_decref(page);
+	/* Nobody reads it, and with SIGPIPE ignored nothing else says so. */
+	if (fflush(stdout) != 0 || ferror(stdout))
+		return err_set(err, ERR_IO, "watch: stdout cannot be written");
 	return 0;
 }
 

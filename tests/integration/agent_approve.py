@@ -6,6 +6,7 @@ import os
 import pty
 import re
 import signal
+import subprocess
 import threading
 import unittest
 
@@ -212,6 +213,20 @@ class AtLaunch(Ask):
         agent_case.read_until(fd, b"WHAT")
         os.close(fd)
         self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 1)
+
+    def test_nobody_reads(self):
+        """What SIGPIPE does not end ends by itself."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run(
+            [os.path.join(harness.BIN, "attest-agent"), "--state",
+             self.owner.state, "watch", "--json", "--after", "0"],
+            stdout=writer, stderr=subprocess.PIPE, text=True, check=False,
+            timeout=harness.PATIENCE, preexec_fn=lambda: signal.signal(
+                signal.SIGPIPE, signal.SIG_IGN))
+        os.close(writer)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("watch: stdout cannot be written", done.stderr)
 
     @staticmethod
     @contextlib.contextmanager
