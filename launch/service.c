@@ -82,6 +82,11 @@ set_base(struct service *s, const char *url, struct err *err)
 			goto out;
 		}
 	}
+	/* libcurl passes an empty one over, and the paths would be in it. */
+	if (strchr(url, '#') != NULL) {
+		err_set(err, ERR_USAGE, "service: want no # in the URL");
+		goto out;
+	}
 	len = strlen(url);
 	while (len > 0 && url[len - 1] == '/')
 		len--;

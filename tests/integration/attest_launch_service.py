@@ -400,6 +400,7 @@ class Hostile(ServiceTest):
         for flags in (["--service", "http://localhost/"],
                       ["--service", "https://a:b@localhost/"],
                       ["--service", "https://localhost/?q"],
+                      ["--service", "https://localhost:1/#", "--timeout", "1"],
                       ["--cert", "x"], ["--timeout", "0"],
                       ["--token-file", "/nonexistent"],
                       ["--ca", "/nonexistent"],
