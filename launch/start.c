@@ -269,7 +269,8 @@ end_guest(struct start *s)
 		    "%s: attest-launch sweep looks for it", s->look.name);
 }
 
-/* A failed launch leaves neither the guest nor the definition of it. */
+/* A failed launch leaves neither the guest nor the definition of it, unless
+ * another start has made a guest of that by now. */
 static void
 undo(struct start *s)
 {
@@ -279,7 +280,8 @@ undo(struct start *s)
 	end_guest(s);
 	if (s->defined &&
 	    (libvirt_find(&old, s->l, s->look.name, &err) != OUTCOME_OK ||
-		(old != NULL && libvirt_undefine(old, &err) != OUTCOME_OK)))
+		(old != NULL && !libvirt_guest_active(old) &&
+		    libvirt_undefine(old, &err) != OUTCOME_OK)))
 		report_say("%s", err.msg);
 	libvirt_guest_free(old);
 }

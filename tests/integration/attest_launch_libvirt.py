@@ -337,6 +337,25 @@ class Ends(LibvirtTest):
         while os.listdir(self.launches()):
             self.assertLess(time.monotonic(), deadline)
 
+    def test_definition_that_another_start_uses(self):
+        """One of two starts of a new file fails, and the other's guest keeps
+        its definition."""
+        self.addCleanup(self.destroy)
+        path = self.file(self.host.xml(self.name, self.vm))
+        process = harness.Process("launch", self.command(
+            "--timeout", "4", path, reach=[
+                "--service", "https://127.0.0.1:1/", *self.lab.reach()[2:]]),
+            self.lab.path("launch.log"))
+        self.addCleanup(process.kill)
+        process.wait_line(r"again in")
+        process.child.send_signal(signal.SIGSTOP)
+        self.launch(path)
+        process.child.send_signal(signal.SIGCONT)
+        self.assertEqual(process.wait(), 3)
+        self.assertEqual(self.state(), "running")
+        self.assertIn("yes", self.host.virsh("dominfo", self.name).stdout.split(
+            "Persistent:")[1].split("\n")[0])
+
     def test_killed_guard(self):
         """Then the launcher sees to it itself."""
         self.host.fault("query-sev-launch-measure=@wait")
