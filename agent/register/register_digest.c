@@ -13,6 +13,22 @@
 	"with the host's own CPU is the cloud's to know (EPYC-Milan, say; or "  \
 	"--cpu-sig, --cpu-family --cpu-model --cpu-stepping, --vmsa-cpu0)"
 
+/* One way to tell the vCPUs: of two, one would silently not count. */
+static int
+check_vcpus(const struct register_plan *p, struct err *err)
+{
+	bool numbers = p->has_family || p->has_model || p->has_stepping;
+	bool files = p->vmsa0.len > 0 || p->vmsa1.len > 0;
+
+	if (numbers + p->has_signature + files > 1)
+		return err_set(err, ERR_USAGE,
+		    "--cpu-sig (or a model by its name), --cpu-family with "
+		    "model and stepping, and --vmsa-cpu0 exclude each other");
+	if (p->vmsa1.len > 0 && p->vmsa0.len == 0)
+		return err_set(err, ERR_USAGE, "--vmsa-cpu1 needs --vmsa-cpu0");
+	return 0;
+}
+
 int
 register_vcpus(struct sev_vcpus *out, struct register_plan *p,
     enum sev_vmsa_variant variant, struct err *err)
@@ -22,6 +38,8 @@ register_vcpus(struct sev_vcpus *out, struct register_plan *p,
 	*out = (struct sev_vcpus){ .source = SEV_VCPU_NONE };
 	if (p->r->scheme != SCHEME_SEV_ES)
 		return 0;
+	if (check_vcpus(p, err) != 0)
+		return -1;
 	if (p->cpu_count == 0)
 		return err_set(err, ERR_USAGE, MISSING_COUNT);
 	if (p->vmsa0.len > 0) {

@@ -227,6 +227,16 @@ near_misses(void **state)
 	form_close(&f);
 }
 
+static int
+read_a_page(void *arg, struct secret *out, const char *path, size_t max,
+    struct err *err)
+{
+	(void)arg;
+	(void)path;
+	(void)max;
+	return secret_alloc(out, SEV_VMSA_LEN, err);
+}
+
 /* A copy that failed, and the digest of a guest that has nothing in it: its
  * host could let anything run there, and get the secret. */
 static void
@@ -255,6 +265,45 @@ nothing_in_it(void **state)
 				     "27ae41e4649b934ca495991b7852b855"),
 		    0);
 		form_says(&f, register_check(f.plan, &f.err), "of nothing");
+		form_close(&f);
+	}
+}
+
+/* What would silently not count is refused. */
+static void
+vcpus_told_twice(void **state)
+{
+	static const struct {
+		const char *option[2], *value[2];
+		const char *says;
+	} cases[] = {
+		{ { "cpu-sig", "cpu-family" }, { "0x800f12", "25" },
+		    "exclude" },
+		{ { "cpu-model", "cpu-stepping" }, { "EPYC", "1" }, "exclude" },
+		{ { "cpu-model", "vmsa-cpu0" }, { "EPYC", "@SOURCES.md" },
+		    "exclude" },
+		{ { "vmsa-cpu1", "min-build" }, { "@SOURCES.md", "1" },
+		    "needs --vmsa-cpu0" },
+		{ { "cpu-family", "cpu-model" }, { "25", "1" },
+		    "give --cpu-model" },
+	};
+	struct form f;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		form_open(&f);
+		assert_int_equal(form_option(&f, "name", "web1"), 0);
+		assert_int_equal(form_option(&f, "policy", "5"), 0);
+		assert_int_equal(form_option(&f, "cpus", "2"), 0);
+		assert_int_equal(form_option(&f, "any-platform", NULL), 0);
+		assert_int_equal(form_option(&f, "firmware", "@" FW), 0);
+		f.plan->read = read_a_page;
+		for (k = 0; k < 2; k++)
+			assert_int_equal(form_option(&f, cases[i].option[k],
+					     cases[i].value[k]),
+			    0);
+		form_says(&f, register_check(f.plan, &f.err), cases[i].says);
 		form_close(&f);
 	}
 }
@@ -367,6 +416,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(debian_firmware),
 	cmocka_unit_test(near_misses),
 	cmocka_unit_test(nothing_in_it),
+	cmocka_unit_test(vcpus_told_twice),
 	cmocka_unit_test(time_that_is_over),
 	cmocka_unit_test(command_lines),
 	cmocka_unit_test(commands),
