@@ -2,6 +2,7 @@
 #include "relayctl/command.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -152,7 +153,11 @@ run(const struct globals *g, const struct command *c, const json_t *body,
 	}
 	status = show(g, c, http, answer, local);
 	json_decref(answer);
-	return status;
+	/* A token that is shown to nobody is there all the same. */
+	if (fflush(stdout) == 0 && ferror(stdout) == 0)
+		return status;
+	(void)fprintf(stderr, "attest-relayctl: stdout: %s\n", strerror(errno));
+	return EXIT_REFUSED;
 }
 
 int
