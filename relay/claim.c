@@ -85,7 +85,7 @@ claim_judge(const struct tenants *tenants, struct registry *registry,
 bool
 claim_keep(const struct tenants *tenants, struct registry *registry,
     struct account *account, const uint8_t key[UUID_KEY_LEN],
-    const struct uuid *uuid)
+    const struct uuid *uuid, bool certified)
 {
 	struct account *owner = tenants_of_vm(tenants, uuid);
 	struct registry_claim row;
@@ -98,6 +98,6 @@ claim_keep(const struct tenants *tenants, struct registry *registry,
 	if (registry_find_claim(registry, uuid, &row))
 		return row.account == account &&
 		    (!row.of_key || memcmp(row.key, key, UUID_KEY_LEN) == 0);
-	/* Nobody's: only its self-certifying ones have never been listed. */
-	return rules.self_certifying && is_v8(uuid);
+	/* Nobody's: only its self-certifying ones need not be listed. */
+	return rules.self_certifying && certified;
 }

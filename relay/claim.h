@@ -41,10 +41,11 @@ enum claim_verdict claim_judge(const struct tenants *tenants,
     struct registry *registry, struct account *account,
     const uint8_t key[UUID_KEY_LEN], const struct frame_claim_name *name);
 
-/** claim_keep(tenants, registry, account, key, uuid): may the agent go on to
- * serve a UUID that it once claimed, whatever its label was? */
+/** claim_keep(tenants, registry, account, key, uuid, certified): may the agent
+ * go on to serve a UUID that it once claimed?  ${certified}: with the label that
+ * it is made of. */
 bool claim_keep(const struct tenants *tenants, struct registry *registry,
     struct account *account, const uint8_t key[UUID_KEY_LEN],
-    const struct uuid *uuid);
+    const struct uuid *uuid, bool certified);
 
 #endif

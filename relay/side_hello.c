@@ -128,10 +128,10 @@ side_hello(void *arg, const struct frame_hello *hello)
 }
 
 static bool
-remember(struct side *s, const struct uuid *uuid)
+remember(struct side *s, const struct frame_claim_name *name)
 {
 	uint32_t cap = s->claim_cap == 0 ? CLAIMS_FIRST : s->claim_cap * 2;
-	struct uuid *more;
+	struct side_claim *more;
 
 	if (s->claim_count == s->claim_cap) {
 		more = reallocarray(s->claims, cap, sizeof(*more));
@@ -140,7 +140,8 @@ remember(struct side *s, const struct uuid *uuid)
 		s->claims = more;
 		s->claim_cap = cap;
 	}
-	s->claims[s->claim_count++] = *uuid;
+	s->claims[s->claim_count++] = (struct side_claim){ .uuid = name->uuid,
+		.certified = name->label.len > 0 };
 	return true;
 }
 
@@ -183,7 +184,7 @@ claim_one(struct side *s, const struct frame_claim *claim,
 		return FRAME_CLAIM_DENIED;
 	}
 	if (s->claim_count < (uint32_t)s->worker->setup->config.limits.claims &&
-	    remember(s, &name->uuid))
+	    remember(s, name))
 		return result;
 	side_forget(s, &name->uuid);
 	return FRAME_CLAIM_DENIED;
@@ -262,7 +263,7 @@ side_unclaim(void *arg, const struct frame_unclaim *unclaim)
 		if (!side_forget(s, &uuid))
 			continue;
 		for (uint32_t i = s->claim_count; i-- > 0;) {
-			if (!uuid_equal(&s->claims[i], &uuid))
+			if (!uuid_equal(&s->claims[i].uuid, &uuid))
 				continue;
 			s->claims[i] = s->claims[--s->claim_count];
 			break;
@@ -277,7 +278,7 @@ side_leave(struct side *s)
 		return;
 	s->leaving = true;
 	for (uint32_t i = 0; i < s->claim_count; i++)
-		side_forget(s, &s->claims[i]);
+		side_forget(s, &s->claims[i].uuid);
 	free(s->claims);
 	s->claims = NULL;
 	s->claim_count = s->claim_cap = 0;

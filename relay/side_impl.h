@@ -29,6 +29,11 @@ struct side_grant {
 
 _Static_assert(FRAME_NAMES_MAX <= 64, "a bit for each name");
 
+struct side_claim {
+	struct uuid uuid;
+	bool certified; /* made of the agent's key: a label was shown */
+};
+
 /* What every request touches comes first: with a thousand tunnels, each line of
  * the processor's cache that it does not touch counts. */
 struct side {
@@ -64,7 +69,7 @@ struct side {
 	uint64_t session;
 	uint64_t since_ms;                 /* of the wall clock */
 	STAILQ_HEAD(, first_claim) firsts; /* CLAIMs that wait for the disk */
-	struct uuid *claims;               /* owned */
+	struct side_claim *claims;         /* owned */
 	uint32_t claim_count;
 	uint32_t claim_cap;
 	unsigned claims_told;

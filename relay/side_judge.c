@@ -94,9 +94,10 @@ judge_claims(struct side *s)
 
 	for (uint32_t i = s->claim_count; i-- > 0;) {
 		if (claim_keep(s->worker->setup->tenants, r->registry,
-			s->account, s->key, &s->claims[i]))
+			s->account, s->key, &s->claims[i].uuid,
+			s->claims[i].certified))
 			continue;
-		side_forget(s, &s->claims[i]);
+		side_forget(s, &s->claims[i].uuid);
 		s->claims[i] = s->claims[--s->claim_count];
 	}
 }

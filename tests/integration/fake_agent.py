@@ -4,11 +4,13 @@ would.  The TLS module of Python has no exporter: channel-binding must be off.
 """
 
 import base64
+import hashlib
 import os
 import socket
 import ssl
 import struct
 import threading
+import uuid
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
@@ -83,6 +85,15 @@ class Key:
 
     def text(self):
         return "ed25519:" + base64.b64encode(self.public).decode()
+
+
+def self_certifying(key, label):
+    """The UUID that `key` makes of `label` (docs/protocol.md 12.3)."""
+    raw = bytearray(hashlib.sha256(
+        b"attest-relay.vm\0" + key.public + label).digest()[:16])
+    raw[6] = raw[6] & 0x0f | 0x80
+    raw[8] = raw[8] & 0x3f | 0x80
+    return str(uuid.UUID(bytes=bytes(raw)))
 
 
 class Socket:

@@ -135,6 +135,14 @@ class Admin(relay_case.RelayCase):
                 done.stderr, "attest-relayctl: no relay is reached at %s: %s "
                 "(--socket PATH, which is admin.socket of relay.yaml)\n" %
                 (self.lab.path(where), why))
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [os.path.join(harness.BIN, "attest-relayctl"), "--socket",
+                 self.path(), "tokens", "create", "--tenant", "acme"],
+                stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+                timeout=harness.PATIENCE)
+        self.assertEqual((done.returncode, done.stderr), (
+            1, "attest-relayctl: stdout: No space left on device\n"))
         self.assertIn("exit status", harness.run(
             [os.path.join(harness.BIN, "attest-relayctl"), "--help"]).stdout)
 
@@ -187,6 +195,26 @@ class Admin(relay_case.RelayCase):
         self.lab.ctl("claims", "release", vm, ok=(1,))
         self.assertEqual(tunnel.claim(vm), [1])
         self.assertEqual(self.js("status")["uuids"], 1)
+
+    def test_t11_a_released_uuid_of_somebody_elses_key(self):
+        """Given away by mistake; it stays with nobody whose key it is not
+        made of."""
+        keys = [fake_agent.Key(), fake_agent.Key()]
+        for tenant, key in zip(("zeta", "eta"), keys):
+            self.ctl("tenants", "add", tenant, "--self-certifying")
+            self.ctl("keys", "add", "--tenant", tenant, key.text())
+        wrong, own = [self.tunnel(key) for key in keys]
+        vm = fake_agent.self_certifying(keys[1], b"web1")
+        self.ctl("claims", "add", "--tenant", "zeta", vm)
+        self.assertEqual(wrong.claim(vm), [0])
+        self.assertEqual(own.claim((vm, b"web1")), [1])
+        self.ctl("claims", "release", vm)
+        # The worker of the one may not have judged it yet.
+        deadline = time.monotonic() + 10
+        while own.claim((vm, b"web1")) != [0]:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.02)
+        self.assertEqual(wrong.claim(vm), [1])
 
     def test_t11_first_claims_are_bound_for_good(self):
         self.ctl("tenants", "add", "zeta", "--first-claim", "--claims", "3")

@@ -9,17 +9,8 @@ import uuid
 import fake_agent
 from fake_agent import (CHALLENGE, CLAIM, GOAWAY, HELLO, NOTICE, PING, PONG,
                         REQUEST, WELCOME, Closed, Key, Socket, Tunnel,
-                        parse_tlvs, tlvs)
+                        parse_tlvs, self_certifying, tlvs)
 from relay_case import RelayCase
-
-
-def self_certifying(key, label):
-    import hashlib
-    raw = bytearray(hashlib.sha256(
-        b"attest-relay.vm\0" + key.public + label).digest()[:16])
-    raw[6] = raw[6] & 0x0f | 0x80
-    raw[8] = raw[8] & 0x3f | 0x80
-    return str(uuid.UUID(bytes=bytes(raw)))
 
 
 class Upgrade(RelayCase):

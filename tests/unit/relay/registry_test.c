@@ -199,13 +199,13 @@ t11_first_claims_are_judged(void **state)
 	    claim_judge(lab->tenants, lab->registry, lab->acme, key, &name),
 	    CLAIM_YES);
 	assert_true(claim_keep(
-	    lab->tenants, lab->registry, lab->acme, key, &name.uuid));
+	    lab->tenants, lab->registry, lab->acme, key, &name.uuid, false));
 	key[0] = 51;
 	assert_int_equal(
 	    claim_judge(lab->tenants, lab->registry, lab->acme, key, &name),
 	    CLAIM_NO);
 	assert_false(claim_keep(
-	    lab->tenants, lab->registry, lab->acme, key, &name.uuid));
+	    lab->tenants, lab->registry, lab->acme, key, &name.uuid, false));
 	/* The tenant goes, and all of its with it. */
 	expect(lab, op_new(lab, REGISTRY_TENANT_REMOVE), NULL);
 	assert_int_equal(
