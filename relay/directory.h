@@ -27,7 +27,6 @@ struct worker;
 struct directory_settings {
 	const char *url;      /* redis://HOST[:PORT][/DB] */
 	const char *password; /* "": none; copied, wiped at the end */
-	const char *user;     /* of the password; "": the default one */
 	const char *node;     /* our name, which our certificate has, too */
 	const char *address;  /* where other relays reach us: IP:PORT */
 	uint32_t lease_ms;

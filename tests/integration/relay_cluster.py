@@ -655,10 +655,16 @@ class Strained(Case):
                 "body": b"%d" % rank})
         name = self.uuid.replace("-", "")
         entry = self.redis.ask("-n", "1", "HGETALL", name).split("\n")
-        for i in range(20):
+        for i in range(24):
             self.redis.ask("-n", "1", "HSET", name, "node-0 %064x" % i,
                            entry[1].replace(" 1 93 ", " 1 900 "))
         self.assertEqual(self.who(b), "7")
+        # One more than are taken is one too many, and not all of them.
+        late = self.tunnel(b, self.k1)
+        self.assertEqual(late.claim(self.uuid, mode=ORDERED, rank=1), [DENIED])
+        again = self.tunnel(a, self.keys[0])
+        self.assertEqual(
+            again.claim(self.uuid, mode=ORDERED, rank=100), [STANDBY])
         self.stays_up(b, mark)
 
     def test_a_key_of_another_kind(self):
