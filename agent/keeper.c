@@ -291,20 +291,23 @@ answer(void *arg, unsigned op, struct span in, struct buf *out, struct err *err)
 	return control_ask_fd(out, k->owner[0], op, in, err);
 }
 
-/* The end of its pair tells the vault to end. */
-static void
+/* The end of its pair tells the vault to end.  Returns its wait status, 0 also
+ * if it ended before. */
+static int
 end_vault(struct keeper *k)
 {
 	const struct timespec step = { 0, 10 * 1000000 };
 	int64_t until = now_ms() + KEEPER_END_MS;
+	int status = 0;
 
 	close_fd(&k->owner[0]);
-	while (k->vault > 0 && waitpid(k->vault, NULL, WNOHANG) == 0) {
+	while (k->vault > 0 && waitpid(k->vault, &status, WNOHANG) == 0) {
 		if (now_ms() >= until)
 			(void)kill(k->vault, SIGKILL);
 		(void)nanosleep(&step, NULL);
 	}
 	k->vault = 0;
+	return status;
 }
 
 static void
@@ -319,7 +322,7 @@ end(struct keeper *k)
 		(void)kill(parts[i], SIGKILL);
 		(void)waitpid(parts[i], NULL, 0);
 	}
-	end_vault(k);
+	(void)end_vault(k);
 	control_close(k->control);
 	keeper_lists_free(k->lists);
 	close_fd(&k->pair[0]);
@@ -329,22 +332,26 @@ end(struct keeper *k)
 	close_fd(&k->status_fd[1]);
 }
 
-/* It has opened the store once it answers; if it cannot, it has said why. */
+/* It has opened the store once it answers; if it cannot, it has said why.  It
+ * may run and yet be unable to serve, as while another program keeps the store
+ * for itself. */
 static int
 wait_for_vault(struct keeper *k)
 {
+	struct err err = { 0 };
 	struct buf out;
-	int status = 0;
+	int status;
 	int rc;
 
 	buf_init(&out, OWNER_OUT_MAX + 1, false);
 	rc = control_ask_fd(
-	    &out, k->owner[0], OWNER_LIST, (struct span){ 0 }, NULL);
+	    &out, k->owner[0], OWNER_LIST, (struct span){ 0 }, &err);
 	buf_free(&out);
 	if (rc == 0)
 		return 0;
-	(void)waitpid(k->vault, &status, 0);
-	k->vault = 0;
+	status = end_vault(k);
+	if (status == 0)
+		log_error(NULL, "vault: %s", err.msg);
 	k->status = WIFEXITED(status) && WEXITSTATUS(status) != 0
 	    ? WEXITSTATUS(status)
 	    : CLI_DIED;

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,19 @@ class Parts(harness.LabTest):
         self.owner.start()
         done = self.lab.host("launch", *self.lab.guest(self.vm))
         self.assertIn(self.passphrase, done.stdout)
+
+    def test_store_that_another_program_keeps(self):
+        """The agent says so and ends, rather than wait for ever."""
+        self.owner.stop()
+        db = sqlite3.connect(os.path.join(self.owner.state, "agent.db"),
+                             isolation_level=None)
+        self.addCleanup(db.close)
+        db.execute("BEGIN IMMEDIATE")
+        process = self.owner.start(ready=False)
+        process.wait_line("database is locked")
+        db.execute("ROLLBACK")
+        self.assertNotEqual(process.wait(), 0)
+        self.owner.process = None
 
     def test_nobody_is_left(self):
         """kill -9 of the parent ends both parts."""
