@@ -27,9 +27,9 @@ is_too_much(size_t len)
 }
 
 static void *
-count(void *ptr, size_t len)
+count(void *ptr)
 {
-	if (ptr == NULL && len > 0)
+	if (ptr == NULL)
 		spare.missed++;
 	return ptr;
 }
@@ -39,13 +39,16 @@ take(size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
+	/* As CRYPTO_malloc() says it: a signature of 0 bytes is one whose
+	 * length could not be told, and it is written all the same. */
+	if (len == 0)
+		return NULL;
 	if (is_too_much(len))
-		return count(NULL, len);
+		return count(NULL);
 	if (len >= RECORD_MIN && len <= RECORD_MAX && spare.count > 0)
 		return spare.kept[--spare.count];
 	return count(
-	    malloc(len < RECORD_MIN || len > RECORD_MAX ? len : RECORD_MAX),
-	    len);
+	    malloc(len < RECORD_MIN || len > RECORD_MAX ? len : RECORD_MAX));
 }
 
 static void *
@@ -53,7 +56,11 @@ resize(void *ptr, size_t len, const char *file, int line)
 {
 	(void)file;
 	(void)line;
-	return count(is_too_much(len) ? NULL : realloc(ptr, len), len);
+	if (len == 0) {
+		free(ptr);
+		return NULL;
+	}
+	return count(is_too_much(len) ? NULL : realloc(ptr, len));
 }
 
 static void

@@ -77,6 +77,37 @@ gives_no_more_than_it_may(void **state)
 	OPENSSL_free(large);
 }
 
+/* OpenSSL 3.0 writes a signature into what it got for one of 0 bytes, and 0 is
+ * what it takes for its length when it had no memory to find out. */
+static void
+nothing_is_no_memory(void **state)
+{
+	unsigned missed = tls_memory_missed();
+	void *some = OPENSSL_malloc(5);
+
+	(void)state;
+	assert_non_null(some);
+	assert_null(OPENSSL_malloc(0));
+	assert_null(OPENSSL_zalloc(0));
+	assert_null(OPENSSL_realloc(NULL, 0));
+	assert_null(OPENSSL_realloc(some, 0));
+	assert_int_equal(tls_memory_missed(), missed);
+}
+
+static void
+counts_what_was_missed(void **state)
+{
+	unsigned missed = tls_memory_missed();
+
+	(void)state;
+	tls_memory_most(8);
+	assert_null(OPENSSL_malloc(9));
+	assert_null(OPENSSL_realloc(NULL, 9));
+	tls_memory_most(0);
+	OPENSSL_free(OPENSSL_malloc(9));
+	assert_int_equal(tls_memory_missed(), missed + 2);
+}
+
 int
 main(void)
 {
@@ -84,6 +115,8 @@ main(void)
 		cmocka_unit_test(keeps_buffers_of_records_only),
 		cmocka_unit_test(keeps_a_few_and_gives_them_back),
 		cmocka_unit_test(gives_no_more_than_it_may),
+		cmocka_unit_test(nothing_is_no_memory),
+		cmocka_unit_test(counts_what_was_missed),
 	};
 
 	if (!tls_memory())
