@@ -13,7 +13,7 @@ static const char usage[] =
     "Hosts are told none of this. The likely mistakes were computed when the\n"
     "VM was registered, so that no firmware or kernel is needed here.\n"
     "\n"
-    "A host that asks again and again for the same refusal gets one line.\n"
+    "A host that is refused again and again for one reason gets one line.\n"
     "\n"
     "  REF       the request id, or the session, that a host was given\n"
     "  --json    one JSON object a line\n"
@@ -58,13 +58,14 @@ names(const char *detail, const char *ref)
 	return false;
 }
 
-/* Behind "launch REQUEST by HOST: ", which differs each time. */
+/* Behind "launch REQUEST", which differs each time: who, and why. */
 static const char *
 reason(const json_t *line)
 {
 	const char *detail = cli_text(line, "detail");
-	const char *at = strstr(detail, ": ");
+	const char *at = strchr(detail, ' ');
 
+	at = at != NULL ? strpbrk(at + 1, " :") : NULL;
 	return at != NULL ? at : detail;
 }
 

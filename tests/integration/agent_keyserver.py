@@ -209,6 +209,7 @@ class Fetch(harness.LabTest):
         self.owner.start("--offline")
         self.assertEqual(self.refused(), 30)
         self.assertNotIn("key server:", self.owner.process.output())
+        self.assertIn("vm add --cek", self.owner.cli("explain").stdout)
 
 
 if __name__ == "__main__":
