@@ -44,20 +44,28 @@ tell_guest(const struct start *s, const char *step, const char *words)
 		uuid, "launch", s->record.id));
 }
 
+/* A disk that is full is no fault of ours. */
+static enum outcome
+unrecorded(const struct err *err)
+{
+	return err->code == ERR_IO ? OUTCOME_USAGE : OUTCOME_BUG;
+}
+
 /* On disk before there can be a guest. */
-static int
+static enum outcome
 ask_on_record(struct start *s, struct err *err)
 {
 	char *uri = libvirt_uri(s->l, err);
-	int rc = -1;
+	enum outcome rc = OUTCOME_OK;
 
-	if (uri != NULL &&
-	    record_ask(&s->record, uri, s->look.name, err) == 0 &&
-	    (!s->flow.o.autodestroy ||
-		record_say(&s->record, RECORD_BOUND, err) == 0)) {
+	if (uri == NULL)
+		return OUTCOME_CONFIG;
+	if (record_ask(&s->record, uri, s->look.name, err) != 0 ||
+	    (s->flow.o.autodestroy &&
+		record_say(&s->record, RECORD_BOUND, err) != 0))
+		rc = unrecorded(err);
+	else
 		s->asked = true;
-		rc = 0;
-	}
 	free(uri);
 	return rc;
 }
@@ -77,14 +85,15 @@ start_paused(struct start *s, struct err *err)
 	enum outcome rc = OUTCOME_BUG;
 
 	if (domain_xml_fill(s->xml, &fill, err) == 0 &&
-	    domain_xml_write(&text, s->xml, err) == 0 &&
-	    ask_on_record(s, err) == 0) {
+	    domain_xml_write(&text, s->xml, err) == 0)
+		rc = ask_on_record(s, err);
+	if (rc == OUTCOME_OK) {
 		rc = libvirt_create(&s->guest, s->l, (const char *)text.ptr,
 		    s->flow.o.autodestroy, err);
 		/* Answered: there is a guest now, or there will be none. */
 		if ((rc == OUTCOME_OK || libvirt_alive(s->l)) &&
 		    record_say(&s->record, RECORD_ANSWERED, err) != 0)
-			rc = OUTCOME_BUG;
+			rc = unrecorded(err);
 	}
 	secret_free(&text);
 	if (rc == OUTCOME_OK)
@@ -127,7 +136,7 @@ resume(struct start *s, struct err *err)
 {
 	/* From here on a guest that runs may be no failure: record first. */
 	if (record_say(&s->record, RECORD_RESUMING, err) != 0)
-		return OUTCOME_BUG;
+		return unrecorded(err);
 	return libvirt_resume(s->guest, err);
 }
 

@@ -317,6 +317,18 @@ class Ends(LibvirtTest):
         finally:
             self.owner.start()
 
+    def test_record_that_cannot_be_written(self):
+        command = self.command("--transient", self.file(
+            self.host.xml(self.name, self.vm)))
+        on = len(self.lab.on("compute"))
+        # No byte in a file of ours: what a full disk says, without one.
+        done = harness.run([
+            *command[:on], "sh", "-c", 'ulimit -f 0; trap "" XFSZ; exec "$@"',
+            "sh", *command[on:]], ok=(2,))
+        self.assertIn("record of the launch: File too large", done.stderr)
+        self.assertIsNone(self.host.event("guest"))
+        self.assertEqual(os.listdir(self.launches()), [])
+
     def test_killed_without_standard_files(self):
         """With 0 to 2 closed no record becomes what the words go to, and no
         guard takes /dev/null for it."""
