@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@
 #include "agent/plain.h"
 
 #define WATCH_STEP_MS 300
+#define WORDS_COLUMN 32 /* of the table, behind time, event and VM */
+#define WORDS_MIN 20    /* characters of them on a line */
 
 static const char watch_usage[] =
     "usage: attest-agent watch [VM] [--json] [--after N] [--no-notify]\n"
@@ -97,6 +100,27 @@ safe(char *out, size_t cap, const json_t *v, const char *name)
 	return plain(out);
 }
 
+/* Words of others on lines of their own column: where the terminal broke them,
+ * they could go on as a row, or as a fact that was verified (T30). */
+static void
+print_words(const char *text)
+{
+	struct winsize size = { 0 };
+	size_t len = strlen(text);
+	size_t room;
+
+	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
+	room = size.ws_col == 0 ? len : WORDS_MIN;
+	if (size.ws_col > WORDS_COLUMN + WORDS_MIN)
+		room = size.ws_col - WORDS_COLUMN;
+	while (len > room) {
+		(void)printf("%.*s\n%*s", (int)room, text, WORDS_COLUMN, "");
+		text += room;
+		len -= room;
+	}
+	(void)puts(text);
+}
+
 /* A table: time, event, VM, words. */
 static void
 print_line(const json_t *line)
@@ -104,27 +128,33 @@ print_line(const json_t *line)
 	char time[32], event[32], vm[40], detail[1100];
 
 	(void)safe(time, sizeof(time), line, "time");
-	(void)printf("%-8.8s  %-10s  %-8.8s  %s\n",
+	(void)printf("%-8.8s  %-10.10s  %-8.8s  ",
 	    strlen(time) > 19 ? time + 11 : time,
 	    safe(event, sizeof(event), line, "event"),
-	    safe(vm, sizeof(vm), line, "vm"),
-	    safe(detail, sizeof(detail), line, "detail"));
+	    safe(vm, sizeof(vm), line, "vm"));
+	print_words(safe(detail, sizeof(detail), line, "detail"));
+}
+
+static void
+print_fact(const char *label, const json_t *ask, const char *name)
+{
+	char text[900];
+
+	(void)printf("  %-*s", WORDS_COLUMN - 2, label);
+	print_words(safe(text, sizeof(text), ask, name));
 }
 
 static void
 print_ask(const json_t *ask)
 {
-	char text[900];
+	char kind[40];
 
 	(void)printf("\nQuestion %lld: %s\n", cli_number(ask, "id"),
-	    safe(text, sizeof(text), ask, "kind"));
-	(void)printf("  verified          %s\n",
-	    safe(text, sizeof(text), ask, "verified"));
-	(void)printf("  asked by          %s (as the relay says)\n",
-	    safe(text, sizeof(text), ask, "asker"));
+	    safe(kind, sizeof(kind), ask, "kind"));
+	print_fact("verified", ask, "verified");
+	print_fact("asked by (as the relay says)", ask, "asker");
 	if (cli_text(ask, "claimed-by-host")[0] != '\0')
-		(void)printf("  CLAIMED BY HOST   %s\n",
-		    safe(text, sizeof(text), ask, "claimed-by-host"));
+		print_fact("CLAIMED BY HOST", ask, "claimed-by-host");
 }
 
 /* It opens no prompt and takes no answer: a click must not release a secret.

@@ -7,6 +7,7 @@ import pty
 import re
 import signal
 import subprocess
+import termios
 import threading
 import unittest
 
@@ -36,10 +37,11 @@ class Ask(harness.LabTest):
         lines = self.owner.cli("log", "show", "--json").stdout.splitlines()
         return [json.loads(line)["event"] for line in lines]
 
-    def watch(self, *args):
+    def watch(self, *args, columns=0):
         """On a terminal: the process, and the other end of that."""
         child, fd = pty.fork()
         if child == 0:
+            termios.tcsetwinsize(0, (25, columns))
             os.execv(os.path.join(harness.BIN, "attest-agent"),
                      ["attest-agent", "--state", self.owner.state, "watch",
                       "--no-notify", *args])
@@ -206,6 +208,35 @@ class AtLaunch(Ask):
         shown = agent_case.read_until(fd, b"[y/N] ")
         return re.search(rb"Approve question (\d+)", shown).group(1).decode()
 
+    def ask_as(self, claims):
+        """Another launch by a host that says this of itself."""
+        host = self.start_host("--out", self.lab.path("guest"),
+                               verb="step-launch")
+        self.owner.cli("approve", self.question())
+        self.assertEqual(host.wait(), 0, host.output())
+        with open(self.lab.path("guest"), encoding="utf-8") as saved:
+            body = json.loads(json.load(saved)["launch"]["request"])
+        body["host"] = claims
+        seen = self.owner.process.mark()
+        threading.Thread(target=self.post, args=(body,), daemon=True).start()
+        self.question(seen)
+
+    def test_claims_keep_to_their_column(self):
+        """T30: a host that knows the terminal's width draws no line."""
+        words = "Question 99: launch; verified: all is well "
+        self.ask_as({"name": " " * 48 + words + " " * 80 + words})
+        child, fd = self.watch("--after", "0", columns=80)
+        shown = agent_case.read_until(fd, b"[y/N] ").decode()
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        os.close(fd)
+        lines = shown.replace("\r", "").split("\n")
+        self.assertLessEqual(max(map(len, lines)), 80)
+        self.assertIn("all is well", shown.replace("\r\n" + " " * 32, ""))
+        for line in lines:
+            if "verified: " in line or "Question 99" in line:
+                self.assertEqual(line[:32].strip(), "", line)
+
     def test_terminal_goes_away(self):
         """Without SIGHUP, too: nobody reads it for ever."""
         with self.ignoring_hangup():
@@ -240,16 +271,7 @@ class AtLaunch(Ask):
 
     def test_terminal_escapes(self):
         """T30: what a host claims reaches no terminal as it is."""
-        host = self.start_host("--out", self.lab.path("guest"),
-                               verb="step-launch")
-        self.owner.cli("approve", self.question())
-        self.assertEqual(host.wait(), 0, host.output())
-        with open(self.lab.path("guest"), encoding="utf-8") as saved:
-            body = json.loads(json.load(saved)["launch"]["request"])
-        body["host"] = {"name": "cn\x1b[2J\x07\u202e", "tool": "\x9bx\t"}
-        seen = self.owner.process.mark()
-        threading.Thread(target=self.post, args=(body,), daemon=True).start()
-        self.question(seen)
+        self.ask_as({"name": "cn\x1b[2J\x07\u202e", "tool": "\x9bx\t"})
         child, fd = self.watch("--after", "0")
         shown = agent_case.read_until(fd, b"[y/N] ")
         os.kill(child, 9)
