@@ -4,7 +4,9 @@
 #include "common/secret.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,6 +152,33 @@ take_sockets(struct inherit *out, struct msghdr *msg,
 	return -1;
 }
 
+/* To be told to read its file again must not keep it from starting: it does so
+ * once it serves.  To be told to end may. */
+static ssize_t
+receive(int fd, struct msghdr *msg)
+{
+	sigset_t hup, before;
+	ssize_t n;
+	int why;
+
+	sigemptyset(&hup);
+	sigaddset(&hup, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &hup, &before);
+	n = recvmsg(fd, msg, MSG_CMSG_CLOEXEC);
+	why = errno;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	errno = why;
+	return n;
+}
+
+static int
+refused(struct err *err)
+{
+	return err_set(err, ERR_CONFLICT,
+	    "the other relay refuses: it hands over already, or does not know "
+	    "our user");
+}
+
 static int
 read_offer(struct handover *h, struct inherit *out, struct err *err)
 {
@@ -164,15 +193,13 @@ read_offer(struct handover *h, struct inherit *out, struct err *err)
 		.msg_controllen = sizeof(control.bytes) };
 	struct parcel offer;
 	bool good;
-	ssize_t n = recvmsg(h->from.fd, &msg, MSG_CMSG_CLOEXEC);
+	ssize_t n = receive(h->from.fd, &msg);
 
+	if (n == 0 || (n < 0 && errno == ECONNRESET))
+		return refused(err);
 	if (n < 0)
 		return err_set(err, ERR_IO, "the other relay says nothing: %s",
 		    strerror(errno));
-	if (n == 0)
-		return err_set(err, ERR_CONFLICT,
-		    "the other relay refuses: it hands over already, or does "
-		    "not know our user");
 	good = parcel_parse(&offer, span_of(h->buffer, (size_t)n), err) == 0;
 	if (take_sockets(out, &msg, good ? &offer : NULL, err) != 0)
 		return -1;
@@ -194,8 +221,8 @@ handover_take(struct handover *h, struct inherit *inherit, const char *path,
 	uint8_t bytes[16];
 	struct writer w = writer_of(bytes, sizeof(bytes));
 	struct sockaddr_un sa;
+	int fd, rc = -1;
 	long pid;
-	int fd;
 
 	if (fill_address(&sa, path, err) != 0)
 		return -1;
@@ -213,14 +240,14 @@ handover_take(struct handover *h, struct inherit *inherit, const char *path,
 	}
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
 	parcel_put(&w, &hello);
-	if (check_peer(h, fd, &pid, err) != 0 ||
-	    send(fd, bytes, w.len, MSG_NOSIGNAL) < 0 ||
-	    read_offer(h, inherit, err) != 0) {
+	if (check_peer(h, fd, &pid, err) == 0)
+		rc = send(fd, bytes, w.len, MSG_NOSIGNAL) < 0
+		    ? refused(err)
+		    : read_offer(h, inherit, err);
+	if (rc != 0)
 		wire_close(&h->from);
-		return -1;
-	}
-	h->taking = true;
-	return 0;
+	h->taking = rc == 0;
+	return rc;
 }
 
 /*

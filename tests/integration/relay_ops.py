@@ -359,10 +359,8 @@ class TakeOver(OpsCase):
             text = file.read()
         bad = self.lab.file("bad.yaml", text.replace(
             self.lab.path("relay.state"), state))
-        new = harness.Process(
-            "bad", [os.path.join(harness.BIN, "attest-relay"), "--config",
-                    bad, "--takeover"], self.lab.path("bad.log"))
-        self.assertEqual(new.wait(), 1)
+        self.config = bad
+        self.assertEqual(self.starts("bad").wait(), 1)
         self.lab.relay.wait_line("have their names again")
         self.stands()
 
@@ -391,6 +389,50 @@ class TakeOver(OpsCase):
         self.lab.relay.wait_line("does not go on")
         self.assertEqual(hangs.recv(1), b"")
         self.stands()
+
+    def starts(self, name):
+        """A new relay, that is not waited for."""
+        return harness.Process(
+            name, [os.path.join(harness.BIN, "attest-relay"), "--config",
+                   self.config, "--takeover"], self.lab.path(name + ".log"))
+
+    def other(self):
+        """Listens where a relay does that can be taken over from."""
+        one = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.open.append(one)
+        os.unlink(self.lab.path("takeover.sock"))
+        one.bind(self.lab.path("takeover.sock"))
+        one.listen()
+        return one
+
+    def test_one_that_is_refused(self):
+        """Whether it has said HELLO by then or not."""
+        other = self.other()
+        for i in range(3):
+            new = self.starts("refused%d" % i)
+            other.accept()[0].close()
+            self.assertEqual(new.wait(), 1)
+            new.wait_line("refuses: it hands over already")
+
+    def test_told_to_reload_while_it_waits(self):
+        """For the offer of one that takes its time, and then has none."""
+        other = self.other()
+        new = self.starts("new")
+        asked, _ = other.accept()
+        self.open.append(asked)
+        self.assertEqual(asked.recv(64), struct.pack(">BI", 1, 2))
+
+        def state(name):
+            with open("/proc/%d/status" % new.child.pid,
+                      encoding="ascii") as status:
+                return re.search("^%s:\t(.*)$" % name, status.read(),
+                                 re.M).group(1)
+        harness.eventually(lambda: state("State").startswith("S"))
+        new.child.send_signal(signal.SIGHUP)
+        harness.eventually(lambda: int(state("ShdPnd"), 16) & 1)
+        asked.close()
+        self.assertEqual(new.wait(), 1)
+        new.wait_line("refuses: it hands over already")
 
     def test_nothing_is_under_way_at_an_offer(self):
         """What was sent to the registry before is on the disk by then."""
