@@ -469,6 +469,31 @@ a_break_in_the_log_stays(void **unused)
 	}
 }
 
+/* Lines of a locked store are noted later, and are no break. */
+static void
+a_lock_is_no_break(void **unused)
+{
+	struct secret key = { 0 };
+	struct err err = { 0 };
+	uint64_t count = 0;
+
+	(void)unused;
+	assert_int_equal(state_read(&key, &state, "seal.key", 32, &err), 0);
+	audit_row("one", "a");
+	store_lock(store);
+	audit_row("two", "b");
+	assert_int_equal(store_unlock(store, secret_span(&key), &err), 0);
+	audit_row("three", "c");
+	assert_int_equal(store_audit_verify(store, &count, &err), 0);
+	assert_int_equal(count, 3);
+	store_lock(store);
+	tamper("DELETE FROM audit WHERE seq=3");
+	assert_int_equal(store_unlock(store, secret_span(&key), &err), 0);
+	audit_row("four", "d");
+	assert_int_equal(store_audit_verify(store, &count, &err), -1);
+	secret_free(&key);
+}
+
 /* kill -9 at any instant: a child commits numbers, and what it told us is
  * committed is there afterwards. */
 static void
@@ -561,6 +586,7 @@ static const struct CMUnitTest tests[] = {
 	T(old_copies_are_refused),
 	T(the_log_is_a_chain),
 	T(a_break_in_the_log_stays),
+	T(a_lock_is_no_break),
 	T(killed_writers_keep_their_word),
 	T(folder_must_be_ours_alone),
 };
