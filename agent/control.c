@@ -353,11 +353,9 @@ control_ask_fd(
 }
 
 int
-control_ask(struct buf *out, const struct state *state, unsigned op,
-    struct span in, struct err *err)
+control_connect(const struct state *state, struct err *err)
 {
 	struct sockaddr_un address;
-	int rc = -1;
 	int fd;
 
 	if (make_address(&address, state, err) != 0)
@@ -365,19 +363,30 @@ control_ask(struct buf *out, const struct state *state, unsigned op,
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return err_set(err, ERR_IO, "%s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
-		if (errno == ENOENT || errno == ECONNREFUSED)
-			(void)err_set(err, ERR_CLOSED,
-			    "no agent runs on %s (attest-agent run, or "
-			    "service install, starts one)",
-			    state->dir);
-		else
-			(void)err_set(err, ERR_IO, "agent.sock of %s: %s",
-			    state->dir, strerror(errno));
-		goto out;
-	}
+	if (connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0)
+		return fd;
+	if (errno == ENOENT || errno == ECONNREFUSED)
+		(void)err_set(err, ERR_CLOSED,
+		    "no agent runs on %s (attest-agent run, or service "
+		    "install, starts one)",
+		    state->dir);
+	else
+		(void)err_set(err, ERR_IO, "agent.sock of %s: %s", state->dir,
+		    strerror(errno));
+	(void)close(fd);
+	return -1;
+}
+
+int
+control_ask(struct buf *out, const struct state *state, unsigned op,
+    struct span in, struct err *err)
+{
+	int fd = control_connect(state, err);
+	int rc;
+
+	if (fd < 0)
+		return -1;
 	rc = control_ask_fd(out, fd, op, in, err);
-out:
 	(void)close(fd);
 	return rc;
 }

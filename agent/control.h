@@ -87,6 +87,10 @@ void control_end(struct control *c);
 
 void control_close(struct control *c);
 
+/** control_connect(state, err): to the agent that runs on ${state}.  errors -1
+ * and ERR_CLOSED: none runs; ERR_IO */
+int control_connect(const struct state *state, struct err *err);
+
 /**
  * control_ask(out, state, op, in, err):
  * Ask the agent that runs on ${state}.

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "agent/control.h"
 #include "agent/json.h"
@@ -107,13 +108,18 @@ ask(json_t **out, const struct cli *cli, unsigned op, struct span in,
 	struct buf answer;
 	struct span text;
 	int rc = -1;
+	int fd;
 
 	buf_init(&answer, OWNER_OUT_MAX + 1, true);
 	if (state_open(&state, cli->state_dir, err) != 0)
 		return -1;
-	rc = control_ask(&answer, &state, op, in, err);
-	if (rc != 0 && err->code == ERR_CLOSED && !running)
+	fd = control_connect(&state, err);
+	if (fd >= 0) {
+		rc = control_ask_fd(&answer, fd, op, in, err);
+		(void)close(fd);
+	} else if (err->code == ERR_CLOSED && !running) {
 		rc = ask_store(&answer, &state, op, in, err);
+	}
 	if (rc != 0)
 		goto out;
 	text = buf_span(&answer);

@@ -455,10 +455,22 @@ do_blocklists(struct buf *out, struct vault *v, struct err *err)
 	return rc;
 }
 
+/* It reads or writes records.  Those of one VM need no word here, as no name
+ * is found while it is locked, nor do block-lists, which say it themselves. */
+static bool
+wants_key(unsigned op)
+{
+	return op == OWNER_REGISTER || op == OWNER_CANCEL ||
+	    (op >= OWNER_MOVE_KEY && op <= OWNER_IMPORT) ||
+	    op == OWNER_RECEIPTS || op == OWNER_RECEIPT;
+}
+
 int
 owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
     struct err *err)
 {
+	if (wants_key(op) && vault_is_locked(v))
+		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
 	switch (op) {
 	case OWNER_REGISTER:
 		return do_register(out, v, in, err);

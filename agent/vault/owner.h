@@ -56,8 +56,8 @@ bool owner_renames(unsigned op);
  * owner_handle(out, v, op, in, err):
  * Inside a batch of ${v}; ${out} may be told once that is committed.
  *   shapes  ${out} is an empty queue of OWNER_OUT_MAX
- *   errors  ERR_UNSUPPORTED: no such op (OWNER_STATUS neither); else as the
- *           vault's calls
+ *   errors  ERR_UNSUPPORTED: no such op (OWNER_STATUS neither); ERR_CLOSED:
+ *           it is locked; else as the vault's calls
  */
 int owner_handle(struct buf *out, struct vault *v, unsigned op, struct span in,
     struct err *err);

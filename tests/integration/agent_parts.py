@@ -343,6 +343,12 @@ class Sealed(harness.LabTest):
         self.lab.host("step-launch", *self.lab.guest(self.vm), "--out", state)
         self.owner.cli("lock")
         self.assertEqual(self.owner.cli("vm", "list").stdout, "")
+        for words in (("receipts", "list"), ("export", "--list"),
+                      ("key", "seal-to"), ("cancel", self.vm),
+                      ("vm", "add", "web2", "--digest", "ab" * 32,
+                       "--policy", "1", "--any-platform", "--no-secret")):
+            done = self.owner.cli(*words, ok=(1,))
+            self.assertIn("locked: attest-agent unlock", done.stderr)
         self.owner.cli("unlock", "--passphrase-file", self.word)
         answer = self.lab.path("answer")
         self.lab.host("step-validate", state, "--out", answer)
