@@ -154,10 +154,20 @@ void
 admin_claim_release(struct admin_call *c, json_t *in)
 {
 	static const char *const known[] = { "uuids", NULL };
+	const struct directory *directory = c->admin->relay->directory;
 	struct registry_op *op;
+	struct err err;
 
 	if (!admin_has_members(c, in, known))
 		return;
+	/* Else it would stay bound there and be nobody's here, and what is
+	 * nobody's cannot be released again. */
+	if (directory != NULL && !directory_is_up(directory)) {
+		err_set(&err, ERR_CLOSED,
+		    "the directory is not reached: nothing was released");
+		admin_error(c, &err);
+		return;
+	}
 	op = admin_op(c, REGISTRY_CLAIM_RELEASE, claim_done, "claim release");
 	if (op == NULL)
 		return;

@@ -155,6 +155,20 @@ prefer(struct directory *d, struct directory_op *op)
 	directory_op_free(op);
 }
 
+/* Redis went away since the operator asked; that relay knows no more of it. */
+static void
+not_unbound(const struct uuid *uuid)
+{
+	char name[DIRECTORY_UUID_TEXT];
+
+	hex_encode(
+	    name, sizeof(name), span_of(uuid->bytes, sizeof(uuid->bytes)));
+	log_warn(&subject,
+	    "a released UUID may stay bound: redis-cli DEL " DIRECTORY_PREFIX
+	    "bind:%s",
+	    name);
+}
+
 static void
 unbind(struct directory *d, struct directory_op *op)
 {
@@ -168,8 +182,7 @@ unbind(struct directory *d, struct directory_op *op)
 	else
 		directory_unbind(d, &op->uuid);
 	if (!directory_call(d, &call, args, 1))
-		log_warn(&subject,
-		    "a released UUID stays bound here: release it again");
+		not_unbound(&op->uuid);
 	directory_op_free(op);
 }
 
@@ -220,6 +233,10 @@ on_answer(void *arg, void *user, const struct redis_answer *a)
 	case SCRIPT_FIND:
 		found(call->op, a);
 		directory_home(call->op);
+		break;
+	case SCRIPT_RELEASE:
+		if (a == NULL)
+			not_unbound(&call->uuid);
 		break;
 	default:
 		break;

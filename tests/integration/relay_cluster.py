@@ -611,6 +611,26 @@ class FirstClaims(Case):
         self.agent(b, self.k1, "one")
         self.assertEqual(self.who(b), "one")
 
+    def test_not_released_by_halves(self):
+        """On the disk and not in the Redis, it would be nobody's for good."""
+        a, b = self.relays
+        t = self.tunnel(b, self.k1)
+        self.assertEqual(t.claim(self.uuid), [OK])
+        mark = b.process.mark()
+        self.redis.kill()
+        b.process.wait_line("directory: not reached", mark)
+        # The socket is of the relay that was started last.
+        release = ("claims", "release", self.uuid)
+        self.assertIn("the directory is not reached: nothing was released",
+                      self.lab.ctl(*release, ok=(1,)).stderr)
+        mark = b.process.mark()
+        self.redis.start()
+        self.reached(b, mark)
+        self.lab.ctl(*release)
+        t.close()
+        self.wait_until("another key has it", lambda: self.tunnel(
+            a, self.k2).claim(self.uuid) == [OK])
+
     def test_over_the_quota_nothing_stays_bound(self):
         a, b = self.relays
         t = self.tunnel(a, self.k1)
