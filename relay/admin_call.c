@@ -93,6 +93,23 @@ admin_json(struct admin_call *c, json_t *out)
 	answer_json(c, 200, out);
 }
 
+/* Words of the caller's that were cut may be UTF-8 no more. */
+static json_t *
+error_json(const char *text)
+{
+	json_t *out = json_pack("{s:s}", "error", text);
+	char *ascii = out == NULL ? strdup(text) : NULL;
+
+	if (ascii == NULL)
+		return out;
+	for (char *p = ascii; *p != '\0'; p++)
+		if ((unsigned char)*p > '~')
+			*p = '?';
+	out = json_pack("{s:s}", "error", ascii);
+	free(ascii);
+	return out;
+}
+
 void
 admin_error(struct admin_call *c, const struct err *err)
 {
@@ -112,13 +129,13 @@ admin_error(struct admin_call *c, const struct err *err)
 	for (size_t i = 0; i < sizeof(map) / sizeof(map[0]); i++)
 		if (map[i].code == err->code)
 			status = map[i].status;
-	answer_json(c, status, json_pack("{s:s}", "error", err->msg));
+	answer_json(c, status, error_json(err->msg));
 }
 
 void
 admin_faults(struct admin_call *c, const char *text)
 {
-	answer_json(c, 400, json_pack("{s:s}", "error", text));
+	answer_json(c, 400, error_json(text));
 }
 
 bool

@@ -95,7 +95,9 @@ class Admin(relay_case.RelayCase):
                   b'{"tenant":"new","typo":1}',
                   b'{"tenant":"new","tunnels":-1}',
                   b'{"tenant":"new","first-claim":"yes"}',
-                  b'{"tenant":"new\\u0000"}']
+                  b'{"tenant":"new\\u0000"}',
+                  # Told back, but not by half a letter.
+                  b'{"tenant":"new","x' + 40 * "\u00e9".encode() + b'":1}']
         for body in bodies:
             got = ask_socket(
                 self.path(), b"POST /v1/tenants HTTP/1.1\r\nHost: x\r\n"
