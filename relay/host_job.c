@@ -392,8 +392,9 @@ try_next(struct host *h, struct job *job)
 
 	h->job = job;
 	h->tunnel = (struct handle){ 0 };
-	if (h->tried_count < ROUTE_MAX)
+	if (h->tried_count < ROUTE_MAX && !job->unheard)
 		h->tried[h->tried_count++] = session;
+	job->unheard = false;
 	if (job->outcome == JOB_NOT_MINE)
 		h->elsewhere = true;
 	host_dispatch(h);

@@ -178,6 +178,7 @@ struct job {
 	/* The answer. */
 	enum job_outcome outcome;
 	enum problem problem; /* JOB_PROBLEM */
+	bool unheard; /* NOT_SENT: its relay goes away; ask who comes for it */
 	uint16_t status;
 	uint8_t *answer_headers; /* owned; as in the frame */
 	size_t answer_headers_len;

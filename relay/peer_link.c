@@ -82,6 +82,18 @@ on_goaway(void *arg, const struct frame_goaway *goaway)
 }
 
 static void
+on_reset(
+    void *arg, uint32_t stream, void *user, uint32_t code, struct span text)
+{
+	struct side *s = arg;
+	struct job *job = user;
+
+	/* It crossed with a GOAWAY. */
+	job->unheard = s->leaving && code == FRAME_RESET_REFUSED;
+	side_reset(arg, stream, user, code, text);
+}
+
+static void
 on_tunnel_closed(void *arg, unsigned code, const char *why)
 {
 	struct peer_link *p = arg;
@@ -98,7 +110,7 @@ on_tunnel_closed(void *arg, unsigned code, const char *why)
 static const struct tunnel_ops link_ops = {
 	.send = on_send,
 	.data = side_data,
-	.reset = side_reset,
+	.reset = on_reset,
 	.writable = side_writable,
 	.goaway = on_goaway,
 	.drained = side_drained,

@@ -217,6 +217,11 @@ class Certificates(Case):
     count = 2
     bad = None
 
+    def extra(self, i):
+        return super().extra(i).replace(
+            "agent-wait: 3s",
+            "agent-wait: " + ("30s" if "goaway" in self.id() else "3s"))
+
     def certificate(self, i):
         ca, node = self.peer_ca, "node-%d" % i
         if i == 1 and self.bad == "name":
@@ -309,9 +314,71 @@ class Certificates(Case):
         self.assertEqual(self.who(self.relays[0]), "one")
         self.assertEqual(self.who(self.relays[1]), "one")
 
+    def played_relay(self):
+        """A node of the cluster that has the agent, as the Redis says."""
+        cert, key = self.peer_ca.issue("played", ["DNS:played"],
+                                       usage="serverAuth")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(cert, key)
+        server = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(server.close)
+        server.settimeout(harness.PATIENCE)
+        for words in (
+                ("attest-relay:nodes", "played",
+                 "1 127.0.0.1:%d" % server.getsockname()[1]),
+                (self.uuid.replace("-", ""), "played " + 64 * "0",
+                 "%020d 1 %032d 0 0 0 0 9999999999999" % (1, 0))):
+            self.redis.ask("-n", "1", "HSET", *words)
+        return lambda: context.wrap_socket(
+            server.accept()[0], server_side=True)
+
+    def request_on(self, tls):
+        """Greets, and takes the frames up to the first request."""
+        stream = tls.makefile("rb")
+        tls.sendall(self.frame(fake_agent.HELLO, 0, fake_agent.tlvs(
+            (fake_agent.T_KEY, bytes(32)),
+            (fake_agent.T_SIGNATURE, bytes(64)),
+            (fake_agent.T_SOFTWARE, b"played/1"),
+            (fake_agent.T_BOOT_ID, bytes(16)),
+            (fake_agent.T_MAX_STREAMS, struct.pack(">I", 32)),
+            (fake_agent.T_CAPABILITIES, bytes(4)))))
+        kind = number = None
+        while kind != fake_agent.REQUEST:
+            size, kind, _, _, number = struct.unpack(
+                ">HBBHI", stream.read(10))
+            stream.read(size - 8)
+        return number
+
+    def test_a_request_crosses_with_a_goaway(self):
+        """Another process of that relay comes, and gets it."""
+        accept = self.played_relay()
+        for _ in range(5):
+            try:
+                return self.cross(accept)
+            except (ssl.SSLError, ConnectionError, struct.error):
+                pass  # we took longer than a relay waits for another
+        return self.fail("no link stood")
+
+    def cross(self, accept):
+        waits = self.begin(self.relays[0])
+        with accept() as tls:
+            self.assertEqual(self.request_on(tls), 1)
+            tls.sendall(self.frame(fake_agent.GOAWAY, 0, fake_agent.tlvs(
+                (fake_agent.T_CODE, bytes(4)), (fake_agent.T_LAST, bytes(4)),
+                (fake_agent.T_MIN, bytes(4)), (fake_agent.T_MAX, bytes(4)))))
+            while tls.recv(4096):
+                pass
+        with accept() as tls:
+            number = self.request_on(tls)
+            tls.sendall(self.frame(fake_agent.RESPONSE, number, fake_agent.tlvs(
+                (fake_agent.T_STATUS, struct.pack(">H", 200)),
+                (fake_agent.T_HEADERS, b""), (fake_agent.T_BODY, b"here"),
+                (fake_agent.T_BODY_LENGTH, struct.pack(">I", 4))), 1))
+            self.assertEqual(waits.answer().body, b"here")
+
     @staticmethod
-    def frame(kind, stream, payload):
-        return struct.pack(">HBBHI", 8 + len(payload), kind, 0, 0,
+    def frame(kind, stream, payload, flags=0):
+        return struct.pack(">HBBHI", 8 + len(payload), kind, flags, 0,
                            stream) + payload
 
     def challenge(self):
