@@ -214,6 +214,14 @@ host_send_to(struct host *h, const struct route *route)
 	relay_send(h->worker, h->tunnel.worker, &job->m);
 }
 
+/* To a tunnel of ours; it may have been aimed at another relay's before. */
+static void
+send_here(struct host *h, const struct route *route)
+{
+	job_unaim(h->job);
+	host_send_to(h, route);
+}
+
 /* To the relay that takes our place, and judges by its own clock; ours is for
  * the case that it forgets. */
 static void
@@ -294,7 +302,7 @@ host_wait(struct host *h)
 	/* Look again once we are counted, or a claim made in between would
 	 * wake nobody. */
 	if (!h->held && hold(h) && find_tunnel(h, &route))
-		host_send_to(h, &route);
+		send_here(h, &route);
 }
 
 /* In a cluster, an agent at another relay may come before ours. */
@@ -313,7 +321,7 @@ host_dispatch(struct host *h)
 
 	assert(h->job != NULL);
 	if (here && !is_to_search(h, &route)) {
-		host_send_to(h, &route);
+		send_here(h, &route);
 		return;
 	}
 	if (!here && atomic_load(&h->worker->relay->successor)) {

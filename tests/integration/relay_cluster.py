@@ -180,6 +180,18 @@ class Hop(Case):
         self.assertEqual(answer.status, 502)
         self.assertIn(b"tunnel-lost", answer.body)
 
+    def test_an_agent_that_came_here_meanwhile(self):
+        """It gets the request as any other, without words for relays."""
+        a, b, _ = self.relays
+        t = self.tunnel(b, self.k1)
+        self.assertEqual(t.claim(self.uuid), [OK])
+        host = self.begin(a)
+        stream = t.request()[0]
+        echo = self.agent(a, self.k1, "here")
+        t.reset(stream, 2)
+        self.assertEqual(host.answer().body, b"here")
+        self.assertNotIn("relay-tunnel", echo.requests[0][3])
+
     def test_waits_for_an_agent_elsewhere(self):
         """A host waits, and its agent comes to another relay."""
         a, b, _ = self.relays
