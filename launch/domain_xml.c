@@ -107,6 +107,24 @@ attribute(
 	    out, cap, xmlGetNoNsProp(n, (const xmlChar *)name), name, err);
 }
 
+/* libxml2 writes the name of a namespace as it is, which would be no XML.  The
+ * depth is libxml2's to bound. */
+static bool
+can_be_written(const xmlNode *n)
+{
+	for (; n != NULL; n = n->next) {
+		if (n->type != XML_ELEMENT_NODE)
+			continue;
+		for (const xmlNs *ns = n->nsDef; ns != NULL; ns = ns->next)
+			if (ns->href != NULL &&
+			    strpbrk((const char *)ns->href, "<&") != NULL)
+				return false;
+		if (!can_be_written(n->children))
+			return false;
+	}
+	return true;
+}
+
 int
 domain_xml_read(struct domain_xml **out, struct span text, struct err *err)
 {
@@ -144,6 +162,11 @@ domain_xml_read(struct domain_xml **out, struct span text, struct err *err)
 	root = xmlDocGetRootElement(x->doc);
 	if (root == NULL || !is_element(root, "domain", NULL)) {
 		err_set(err, ERR_MALFORMED, "no <domain> at the root");
+		goto fail;
+	}
+	if (!can_be_written(root)) {
+		err_set(err, ERR_MALFORMED,
+		    "domain XML with < or & in the name of a namespace");
 		goto fail;
 	}
 	*out = x;

@@ -44,6 +44,10 @@ documents_that_cannot_be(void **state)
 		    "line 1" },
 		{ "<?xml version='1.0' encoding='UTF-16'?>\xff\xfe<", "line" },
 		{ NAMED("\xff"), "line 1" },
+		{ NAMED("<metadata><x:y xmlns:x='urn:&lt;'/></metadata>"),
+		    "name of a namespace" },
+		{ NAMED("<metadata/><x xmlns='urn:&amp;'/>"),
+		    "name of a namespace" },
 		{ "<domain/>", "<name> is missing" },
 		{ "<domain><name/></domain>", "<name> is empty" },
 		{ "<domain><name> </name></domain>", "<name> is empty" },
@@ -201,9 +205,10 @@ what_is_put_in(void **state)
 {
 	static const char *const want[] = { "type=\"sev\"",
 		"kernelHashes=\"yes\"", "<cbitpos>51</cbitpos>",
-		"<reducedPhysBits>5</reducedPhysBits>", "<policy>0x000d</policy>",
-		"<dhCert>Y2VydA==</dhCert>", "<session>c2Vzc2lvbg==</session>",
-		"id=\"" OTHER_TEXT "\"", "<name>a&lt;b</name>" };
+		"<reducedPhysBits>5</reducedPhysBits>",
+		"<policy>0x000d</policy>", "<dhCert>Y2VydA==</dhCert>",
+		"<session>c2Vzc2lvbg==</session>", "id=\"" OTHER_TEXT "\"",
+		"<name>a&lt;b</name>" };
 	/* Nothing there, and everything twice already. */
 	static const char *const from[] = {
 		"<domain><name>a&lt;b</name></domain>",
