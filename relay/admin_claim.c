@@ -1,5 +1,6 @@
 #include "relay/admin_impl.h"
 
+#include "common/log.h"
 #include "relay/directory.h"
 #include "relay/tenant.h"
 
@@ -45,19 +46,24 @@ admin_claims(struct admin_call *c, json_t *in)
 	admin_json(c, json_pack("{s:o}", "claims", list));
 }
 
-/* The relays that share a directory bind a first claim there, too. */
-static void
-release_everywhere(struct directory *directory, const struct registry_op *op)
+void
+admin_unbind(struct admin *a, const struct uuid *uuid, const uint8_t *key)
 {
-	for (size_t i = 0; i < op->uuid_count; i++) {
-		struct directory_op *wish =
-		    directory_op_new(NULL, DIRECTORY_RELEASE);
+	struct directory *directory = a->relay->directory;
+	struct directory_op *wish;
 
-		if (wish == NULL)
-			return; /* released again, it works */
-		wish->uuid = op->uuids[i];
-		directory_send(directory, wish);
+	if (directory == NULL)
+		return;
+	wish = directory_op_new(NULL, DIRECTORY_RELEASE);
+	if (wish == NULL) {
+		log_error(NULL, "no memory: a UUID stays bound");
+		return;
 	}
+	wish->uuid = *uuid;
+	wish->of_key = key != NULL;
+	if (key != NULL)
+		memcpy(wish->key, key, sizeof(wish->key));
+	directory_send(directory, wish);
 }
 
 static void
@@ -68,8 +74,9 @@ claim_done(struct registry_op *op, void *where)
 
 	if (!admin_home(a, op, &c))
 		return;
-	if (op->verb == REGISTRY_CLAIM_RELEASE && a->relay->directory != NULL)
-		release_everywhere(a->relay->directory, op);
+	for (size_t i = 0; i < op->uuid_count; i++)
+		if (op->verb == REGISTRY_CLAIM_RELEASE)
+			admin_unbind(a, &op->uuids[i], NULL);
 	admin_judge(a);
 	if (c != NULL)
 		admin_json(

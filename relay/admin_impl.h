@@ -133,6 +133,10 @@ bool admin_bool(struct admin_call *c, json_t *in, const char *name, bool *out);
 bool admin_bad(struct admin_call *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** admin_unbind(a, uuid, key): the relays that share a directory bind a first
+ * claim there, too; no more, if it is bound to ${key}.  NULL: to whomever. */
+void admin_unbind(struct admin *a, const struct uuid *uuid, const uint8_t *key);
+
 /** admin_time(ms): RFC 3339; null for 0. */
 json_t *admin_time(uint64_t ms);
 

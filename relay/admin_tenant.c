@@ -65,6 +65,8 @@ change_done(struct registry_op *op, void *where)
 
 	if (!admin_home(where, op, &c))
 		return;
+	for (size_t i = 0; i < op->gone_count; i++)
+		admin_unbind(where, &op->gone[i].uuid, op->gone[i].key);
 	admin_judge(where);
 	if (c != NULL)
 		admin_json(c, json_pack("{s:b}", "done", 1));

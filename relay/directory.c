@@ -179,8 +179,8 @@ unbind(struct directory *d, struct directory_op *op)
 
 	if (op->of_key)
 		hex_encode(key, sizeof(key), span_of(op->key, sizeof(op->key)));
-	else
-		directory_unbind(d, &op->uuid);
+	/* Or the next renewal, if its tunnel is still there, bound it again. */
+	directory_unbind(d, &op->uuid, op->of_key ? op->key : NULL);
 	if (!directory_call(d, &call, args, 1))
 		not_unbound(&op->uuid);
 	directory_op_free(op);

@@ -91,8 +91,10 @@ void directory_withdraw(struct directory *d, struct directory_op *op);
 void directory_withdrawn(struct directory *d, const struct directory_call *call,
     const struct redis_answer *a);
 
-/** directory_unbind(d, uuid): what we hold of it binds no key any more. */
-void directory_unbind(struct directory *d, const struct uuid *uuid);
+/** directory_unbind(d, uuid, key): what we hold of it binds ${key} no more; NULL:
+ * no key. */
+void directory_unbind(
+    struct directory *d, const struct uuid *uuid, const uint8_t *key);
 
 /** directory_heard(d, text): "UUID KEY SESSION": a newer tunnel has it. */
 void directory_heard(struct directory *d, struct span text);

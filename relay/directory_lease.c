@@ -421,13 +421,15 @@ directory_give_up(struct directory *d)
 }
 
 void
-directory_unbind(struct directory *d, const struct uuid *uuid)
+directory_unbind(
+    struct directory *d, const struct uuid *uuid, const uint8_t *key)
 {
-	struct directory_lease *l;
+	struct directory_lease *l =
+	    key != NULL ? find_lease(d, uuid, key) : TAILQ_FIRST(&d->leases);
 
-	TAILQ_FOREACH(l, &d->leases, link)
-	if (uuid_equal(&l->uuid, uuid))
-		l->bind = l->certain = false;
+	for (; l != NULL; l = key != NULL ? NULL : TAILQ_NEXT(l, link))
+		if (uuid_equal(&l->uuid, uuid))
+			l->bind = l->certain = false;
 }
 
 void

@@ -47,6 +47,7 @@ registry_op_free(struct registry_op *op)
 	if (op->table != NULL)
 		registry_table_free(op->table);
 	free(op->table);
+	free(op->gone);
 	free(op->text);
 	free(op);
 }
@@ -114,9 +115,26 @@ put_claims(struct registry_table *t, const struct registry_op *op, bool of_key,
 	return 0;
 }
 
+/* Without memory, whoever has it bound elsewhere is not told. */
+static void
+take_gone(void *arg, const void *row)
+{
+	const struct registry_claim *claim = row;
+	struct registry_op *op = arg;
+	struct registry_claim *more;
+
+	if (claim->account != op->account || !claim->of_key)
+		return;
+	more = reallocarray(op->gone, op->gone_count + 1, sizeof(*more));
+	if (more == NULL)
+		return;
+	op->gone = more;
+	op->gone[op->gone_count++] = *claim;
+}
+
 /* What is on the disk now, into memory. */
 static int
-apply(struct registry_table *t, const struct registry_op *op, struct err *err)
+apply(struct registry_table *t, struct registry_op *op, struct err *err)
 {
 	struct registry_table old;
 
@@ -125,6 +143,7 @@ apply(struct registry_table *t, const struct registry_op *op, struct err *err)
 		return registry_table_put(
 		    t, REGISTRY_TENANTS, &op->tenant, err);
 	case REGISTRY_TENANT_REMOVE:
+		registry_table_each(t, REGISTRY_CLAIMS, take_gone, op);
 		registry_table_forget(t, op->account);
 		return 0;
 	case REGISTRY_TOKEN_ADD:

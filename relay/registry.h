@@ -123,6 +123,8 @@ struct registry_op {
 	bool taken[REGISTRY_UUIDS_MAX]; /* uuids[] are now the caller's */
 	char *text;                     /* owned; JSON lines of the trail */
 	struct registry_table *table;   /* owned; REREAD: all that is there */
+	struct registry_claim *gone;    /* owned; TENANT_REMOVE: first claims */
+	size_t gone_count;
 };
 
 /**

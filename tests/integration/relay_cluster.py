@@ -710,6 +710,19 @@ class FirstClaims(Case):
         self.wait_until("another key has it", lambda: self.tunnel(
             a, self.k2).claim(self.uuid) == [OK])
 
+    def test_a_tenant_that_goes_lets_go(self):
+        """Its UUIDs are free in the Redis, too."""
+        a, b = self.relays
+        key = fake_agent.Key()
+        self.lab.ctl("tenants", "add", "eta", "--first-claim")
+        self.lab.ctl("keys", "add", "--tenant", "eta", key.text())
+        t = self.tunnel(b, key)
+        self.assertEqual(t.claim(self.uuid), [OK])
+        self.lab.ctl("tenants", "remove", "eta")
+        self.assertEqual(t.wait_close(), 4402)
+        self.wait_until("another key has it", lambda: self.tunnel(
+            a, self.k2).claim(self.uuid) == [OK], 20)
+
     def test_over_the_quota_nothing_stays_bound(self):
         a, b = self.relays
         t = self.tunnel(a, self.k1)
