@@ -90,6 +90,95 @@ a_hash_that_was_looked_up_judges_the_same(void **state)
 	admit_sha256_free(sha256);
 }
 
+/* Each shape as the field's value, in a buffer of its exact size. */
+static bool
+hashes(uint8_t out[ADMIT_DIGEST_LEN], const char *text, size_t len)
+{
+	uint8_t *exact = malloc(len != 0 ? len : 1);
+	bool good;
+
+	memcpy(exact, text, len);
+	good = admit_bearer_hash(out, span_of(exact, len));
+	free(exact);
+	return good;
+}
+
+/* RFC 6750 2.1; the hash of nothing else may be looked up. */
+static void
+a_bearer_token_is_one_visible_word(void **state)
+{
+	static const struct {
+		const char *value;
+		bool good;
+	} shapes[] = {
+		{ "Bearer x", true },
+		{ "bEARER x", true },
+		{ "Bearer !~", true },
+		{ "", false },
+		{ "Bearer", false },
+		{ "Bearer ", false },
+		{ "Digest x", false },
+		{ "Bearer:x", false },
+		{ "Bearer x y", false },
+		{ "Bearer x\t", false },
+		{ "Bearer x\177", false },
+		{ "Bearer \303\244", false },
+	};
+	uint8_t want[ADMIT_DIGEST_LEN], got[ADMIT_DIGEST_LEN];
+	static const uint8_t zeros[ADMIT_DIGEST_LEN];
+	char longest[7 + 513];
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(shapes); i++) {
+		const char *value = shapes[i].value;
+
+		memset(got, 0xff, sizeof(got));
+		if (hashes(got, value, strlen(value)) != shapes[i].good)
+			fail_msg("\"%s\"", value);
+		if (shapes[i].good)
+			EVP_Digest(value + 7, strlen(value) - 7, want, NULL,
+			    EVP_sha256(), NULL);
+		assert_memory_equal(
+		    got, shapes[i].good ? want : zeros, sizeof(got));
+	}
+	memset(longest, 'x', sizeof(longest));
+	memcpy(longest, "Bearer ", 7);
+	assert_true(hashes(got, longest, 7 + 512));
+	assert_false(hashes(got, longest, 7 + 513));
+}
+
+/* docs/protocol.md 8: who shows nothing may come from a network that is
+ * listed; who shows a bad token is refused wherever it comes from. */
+static void
+networks_admit_who_shows_nothing(void **state)
+{
+	static const struct {
+		size_t count;
+		uint8_t from; /* 10.x.0.0 */
+		int rc;
+	} shown[] = { { 0, 1, 0 }, { 0, 2, 0 }, { 0, 3, -1 }, { 1, 1, -1 } };
+	struct source_net nets[2];
+	struct admit_hosts hosts = { true, true, &token, 1, nets, 2 };
+	char identity[ADMIT_IDENTITY_MAX + 1];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(source_net_parse(&nets[0], "10.1.0.0/16", NULL), 0);
+	assert_int_equal(source_net_parse(&nets[1], "10.2.0.0/16", NULL), 0);
+	for (size_t i = 0; i < COUNT(shown); i++) {
+		struct admit_shown one = { NULL, shown[i].count,
+			span_str("Bearer x"), nets[0].base };
+
+		one.source.addr[13] = shown[i].from;
+		assert_int_equal(
+		    admit_host(identity, &hosts, &one, &err), shown[i].rc);
+		if (shown[i].rc == 0)
+			assert_string_equal(identity, "none");
+		else
+			assert_int_equal(err.code, ERR_UNTRUSTED);
+	}
+}
+
 static void
 nobody_without_a_list(void **state)
 {
@@ -183,6 +272,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hosts_show_who_they_are),
 		cmocka_unit_test(a_hash_that_was_looked_up_judges_the_same),
+		cmocka_unit_test(a_bearer_token_is_one_visible_word),
+		cmocka_unit_test(networks_admit_who_shows_nothing),
 		cmocka_unit_test(nobody_without_a_list),
 		cmocka_unit_test(signatures_are_judged_bit_by_bit),
 		cmocka_unit_test(without_memory_nobody_knows),
