@@ -87,6 +87,16 @@ hang_up(struct pair *p)
 }
 
 static void
+show(struct pair *p, const char *chain)
+{
+	assert_int_equal(
+	    SSL_CTX_use_certificate_chain_file(p->client_ctx, path(chain)), 1);
+	assert_int_equal(SSL_CTX_use_PrivateKey_file(
+			     p->client_ctx, path("a.key"), SSL_FILETYPE_PEM),
+	    1);
+}
+
+static void
 open_with_tickets(
     struct pair *p, bool with_certificate, int version, struct span ticket_keys)
 {
@@ -95,14 +105,8 @@ open_with_tickets(
 	    0);
 	p->client_ctx = SSL_CTX_new(TLS_client_method());
 	SSL_CTX_set_max_proto_version(p->client_ctx, version);
-	if (with_certificate) {
-		assert_int_equal(SSL_CTX_use_certificate_chain_file(
-				     p->client_ctx, path("chain.crt")),
-		    1);
-		assert_int_equal(SSL_CTX_use_PrivateKey_file(p->client_ctx,
-				     path("a.key"), SSL_FILETYPE_PEM),
-		    1);
-	}
+	if (with_certificate)
+		show(p, "chain.crt");
 	connect_pair(p, NULL);
 	assert_int_equal(SSL_version(p->server), version);
 }
@@ -158,6 +162,54 @@ judges_by_what_it_keeps(void **state)
 		assert_false(tls_peer_stands(p.server, identities[OURS]));
 		assert_null(tls_peer_take(p.server));
 		tls_peer_free(shown);
+		close_pair(&p);
+	}
+}
+
+/* What a name may be, and which of several counts. */
+static const struct {
+	const char *san;
+	const char *name; /* NULL: none */
+} names[] = {
+	{ "DNS:agent.test", "agent.test" },
+	{ "URI:urn:agent", "urn:agent" },
+	{ "IP:192.0.2.7", "192.0.2.7" },
+	{ "IP:2001:db8::7", "2001:db8::7" },
+	{ "IP:192.0.2.7,URI:urn:agent", "urn:agent" },
+	{ "URI:urn:agent,DNS:agent.test", "agent.test" },
+	{ "DNS:agent.test,DNS:other.test", "agent.test" },
+	{ "DNS:a b,DNS:other.test", "other.test" },
+	{ "DNS:a\tb,URI:urn:\177", NULL },
+	{ "DNS:!~", "!~" },
+	{ "email:agent@agent.test", NULL },
+	/* One more than there is room for. */
+	{ "DNS:agent00.test,URI:urn:agent00", "urn:agent00" },
+};
+
+static void
+names_are_visible_words(void **state)
+{
+	char command[512], name[sizeof("2001:db8::7")];
+	struct pair p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		snprintf(command, sizeof(command),
+		    "cd %s && openssl req -x509 -new -key a.key -CA root.crt "
+		    "-CAkey root.key -subj /CN=cn.test -days 2 -out name.crt "
+		    "-addext basicConstraints=CA:FALSE "
+		    "-addext 'subjectAltName=%s'",
+		    folder, names[i].san);
+		assert_int_equal(system(command), 0);
+		open_pair(&p, false, TLS1_3_VERSION);
+		hang_up(&p);
+		show(&p, "name.crt");
+		connect_pair(&p, NULL);
+		if (tls_peer_name(p.server, name, sizeof(name)) !=
+		    (names[i].name != NULL))
+			fail_msg("%s", names[i].san);
+		if (names[i].name != NULL)
+			assert_string_equal(name, names[i].name);
 		close_pair(&p);
 	}
 }
@@ -309,6 +361,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(judges_by_what_it_keeps),
+		cmocka_unit_test(names_are_visible_words),
 		cmocka_unit_test(the_connection_stays_what_it_was),
 		cmocka_unit_test(an_exporter_is_of_one_connection),
 		cmocka_unit_test(nothing_shown_is_nothing_to_keep),
