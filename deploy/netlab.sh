@@ -82,6 +82,7 @@ run() {
 	# ip netns exec gives the command a mount namespace of its own, so the
 	# name is known there and nowhere else.
 	exec ip netns exec "$lab-$host" bash -c '
+		trap "rm -f \"\$hosts\"" EXIT
 		hosts=$(mktemp)
 		printf "127.0.0.1 localhost\n%s attest.cloud.test\n" "$1" >"$hosts"
 		chmod 644 "$hosts"
@@ -119,12 +120,12 @@ down() {
 check() {
 	[ "$(id -u)" = 0 ] || return 1
 	command -v ip >/dev/null && command -v nft >/dev/null || return 1
-	local lab="netlab-check-$$"
+	lab="netlab-check-$$"
+	# A shell that a signal ends does this, too.
+	trap 'trap "" INT TERM HUP
+		ip netns del "$lab" 2>/dev/null || true' EXIT
 	ip netns add "$lab" 2>/dev/null || return 1
-	local status=0
-	ip netns exec "$lab" nft add table ip lab 2>/dev/null || status=1
-	ip netns del "$lab"
-	return $status
+	ip netns exec "$lab" nft add table ip lab 2>/dev/null || return 1
 }
 
 [ $# -ge 1 ] ||

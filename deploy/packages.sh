@@ -47,9 +47,10 @@ names() {
 missing() {
 	local name status
 	for name in $(names "$@"); do
-		status=$(dpkg-query -W -f '${db:Status-Status}' "$name" \
+		# A line for each architecture.
+		status=$(dpkg-query -W -f '${db:Status-Status}\n' "$name" \
 		    2>/dev/null || true)
-		[ "$status" = installed ] || echo "$name"
+		grep -qx installed <<<"$status" || echo "$name"
 	done
 }
 

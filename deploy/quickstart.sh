@@ -49,6 +49,25 @@ case $vms in
 esac
 [ "$vms" -le 64 ] || die "--vms takes a number from 1 to 64"
 
+work= lab=
+cleanup() {
+	local status=$? jobs
+	trap - EXIT
+	[ $keep = 1 ] && [ $status = 0 ] && exit 0
+	# Whoever is impatient leaves nothing behind either.
+	trap '' INT TERM HUP
+	jobs=$(jobs -p)
+	[ -z "$jobs" ] || kill $jobs 2>/dev/null || true
+	wait 2>/dev/null || true
+	[ -z "$lab" ] || ./deploy/netlab.sh down "$lab"
+	[ -z "$work" ] || rm -rf "$work"
+	exit $status
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 say "packages"
 groups="build demo"
 # Namespaces need two packages more, and only root can make them.
@@ -64,35 +83,28 @@ echo "all there"
 say "build (release)"
 build=build/release
 mkdir -p "$build"
+# Two builds in one folder would take each other's halves of files for whole.
+exec 9>"$build/quickstart.lock"
+flock 9
 if ! { cmake --preset release && cmake --build "$build" --target \
     attest-relay attest-agent psp compute-host; } >"$build/quickstart.log" 2>&1
 then
 	tail -n 40 "$build/quickstart.log" >&2
 	die "the build failed; all of its output is in $build/quickstart.log"
 fi
+exec 9>&-
 bin=$PWD/$build/bin testbin=$PWD/$build/tests/bin
 firmware=$PWD/tests/fixtures/firmware/synthetic-fw-a.bin
 echo "built $("$bin/attest-relay" --version), $("$bin/attest-agent" --version)"
 
 umask 077
-work=$(mktemp -d "${TMPDIR:-/tmp}/attest-quickstart.XXXXXX")
-# A relay started as root is nobody when it opens its state.
+temp=${TMPDIR:-/tmp}
+# A relay started as root is nobody when it opens its state, and is not let
+# into a folder of root's own.
+[ "$(id -u)" != 0 ] || setpriv --reuid nobody --regid nogroup --clear-groups \
+    test -x "$temp" || temp=/tmp
+work=$(mktemp -d "$temp/attest-quickstart.XXXXXX")
 chmod 711 "$work"
-lab= relay= agent=
-cleanup() {
-	local status=$?
-	trap - EXIT
-	[ $keep = 1 ] && [ $status = 0 ] && exit 0
-	[ -z "$agent" ] || kill "$agent" 2>/dev/null || true
-	[ -z "$relay" ] || kill "$relay" 2>/dev/null || true
-	wait 2>/dev/null || true
-	[ -z "$lab" ] || ./deploy/netlab.sh down "$lab"
-	rm -rf "$work"
-	exit $status
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 # on HOST CMD...: run CMD on that host of the lab, or right here.
 on() {
@@ -214,12 +226,12 @@ sed 's/^/  owner | /' "$work/agent.log"
 say "the compute host starts the VM(s) through the relay"
 relay_lines=$(wc -l <"$work/relay.log") agent_lines=$(wc -l <"$work/agent.log")
 launch() {
-	(on compute "$testbin/compute-host" launch --transcript \
+	on compute "$testbin/compute-host" launch --transcript \
 	    --service "https://$name:$internal_port/sev" --ca "$work/ca.crt" \
 	    --token-file "$work/host.token" --uuid "$1" \
 	    --platform "$work/platform" --firmware "$firmware" \
 	    --kernel "$work/vmlinuz" --initrd "$work/initrd.img" \
-	    --cmdline "$cmdline" --vcpus 2 --cpu-sig 0x00a00f11) \
+	    --cmdline "$cmdline" --vcpus 2 --cpu-sig 0x00a00f11 \
 	    >"$work/host.$1" 2>&1
 }
 hosts=
