@@ -50,6 +50,9 @@ class Lint(unittest.TestCase):
                 ("launch/a.c", "agent/b.h"), ("relay/a.c", "b.h")):
             self.finds("includes", path, '#include "%s"\n' % name,
                        "may not include")
+        # Brackets find the same file.
+        self.finds("includes", "relay/a.c", "#include <agent/b.h>\n",
+                   'is ours: want "agent/b.h"')
         for path, name in (
                 ("relay/a.c", "common/b.h"), ("agent/a.c", "agent/sev/sev.h"),
                 ("agent/sev/a.c", "common/err.h"),
@@ -77,6 +80,15 @@ class Lint(unittest.TestCase):
                 ("relay/config.c", "jansson.h")):
             self.finds("includes", path, "#include <%s>\n" % name, "doors")
         self.passes("includes", "common/conf.c", "#include <yaml.h>\n")
+
+    def test_no_io(self):
+        for path, name in (("agent/sev/a.c", "sys/socket.h"),
+                           ("agent/sev/a.c", "openssl/rand.h"),
+                           ("common/frame.c", "unistd.h")):
+            self.finds("includes", path, "#include <%s>\n" % name, "no I/O")
+        self.passes("includes", "agent/sev/a.c", "#include <openssl/evp.h>\n")
+        self.finds("banned", "agent/sev/a.c", "\tf = fopen(a, b);\n", "no I/O")
+        self.passes("banned", "agent/key.c", "\tf = fopen(a, b);\n")
 
     def test_own_header_first(self):
         self.finds("includes", "relay/a.c",
@@ -108,6 +120,7 @@ class Lint(unittest.TestCase):
         self.finds("words", "docs/a.md", "x TO" + "DO: y\n", "unfinished")
         self.finds("words", "relay/a.c", "/* FIX" + "ME */\n", "unfinished")
         self.finds("words", "deploy/a.sh", "cd /wor" + "k/x\n", "one machine")
+        self.finds("words", "deploy/a", "# TO" + "DO\n", "unfinished")
         self.passes("words", "docs/a.md", "XXXX hacks\n")
 
     def test_size(self):
