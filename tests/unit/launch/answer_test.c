@@ -65,6 +65,7 @@ launch_answers(void **state)
 		{ "expires-in", NULL, 0, NULL },
 		{ "kernel-hashes", NULL, 0, NULL },
 		{ "scheme", NULL, 0, NULL },
+		{ "scheme", "\"amd-sev\"", 0, NULL },
 		{ "session", NULL, 0, "session: want a string" },
 		{ "session", "7", 0, "session: want a string" },
 		{ "session", "\"!\"", 0, "session" },
@@ -196,6 +197,82 @@ validate_answers(void **state)
 	}
 }
 
+/* What a guest gets is what came: no byte more, and where it belongs. */
+static void
+validate_answer_is_handed_on(void **state)
+{
+	static const struct {
+		const char *table;
+		const char *address;
+		uint64_t at;
+	} cases[] = {
+		{ "secret-table", NULL, 0 },
+		{ "secret-payload", NULL, 0 },
+		{ "secret-table", "8437760", 8437760 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *o = json_pack("{s:b}", "inject", 1), *out;
+		struct answer_validate a;
+		uint8_t *copy;
+		size_t len;
+
+		bytes(o, "secret-header", ANSWER_HEADER_LEN);
+		bytes(o, cases[i].table, 64);
+		if (cases[i].address != NULL)
+			change(o, "secret-address", cases[i].address);
+		copy = text_of(&len, o);
+		assert_int_equal(
+		    answer_validate_read(&a, span_of(copy, len), NULL), 0);
+		free(copy);
+		assert_int_equal(a.payload.len, 64);
+		assert_int_equal(a.has_address, cases[i].address != NULL);
+		assert_int_equal(a.address, cases[i].at);
+		out = answer_validate_json(&a, NULL);
+		/* By the name that the thread has for it. */
+		(void)json_object_del(o, "secret-payload");
+		bytes(o, "secret-table", 64);
+		assert_true(json_equal(o, out));
+		json_decref(o);
+		json_decref(out);
+		answer_validate_free(&a);
+	}
+}
+
+static void
+nothing_to_inject_is_nothing(void **state)
+{
+	static const char *const secrets[] = { NULL, "secret-header",
+		"secret-table", "secret-payload" };
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(secrets); i++) {
+		json_t *o = json_pack("{s:b}", "inject", 0), *out;
+		struct answer_validate a;
+		struct err err = { 0 };
+		uint8_t *copy;
+		size_t len;
+		int rc;
+
+		bytes(o, secrets[i], 64);
+		copy = text_of(&len, o);
+		rc = answer_validate_read(&a, span_of(copy, len), &err);
+		free(copy);
+		if (secrets[i] == NULL) {
+			assert_int_equal(rc, 0);
+			assert_false(a.inject);
+			out = answer_validate_json(&a, NULL);
+			assert_true(json_equal(o, out));
+			json_decref(out);
+		} else {
+			assert_int_equal(rc, -1);
+			assert_says(secrets[i], err.msg, "beside a secret");
+		}
+		json_decref(o);
+	}
+}
+
 static void
 problems(void **state)
 {
@@ -270,6 +347,8 @@ main(void)
 		cmocka_unit_test(launch_answers),
 		cmocka_unit_test(launch_answer_is_handed_on),
 		cmocka_unit_test(validate_answers),
+		cmocka_unit_test(validate_answer_is_handed_on),
+		cmocka_unit_test(nothing_to_inject_is_nothing),
 		cmocka_unit_test(problems),
 		cmocka_unit_test(requests),
 	};
