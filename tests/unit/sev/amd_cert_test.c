@@ -59,6 +59,30 @@ refuses_what_is_no_amd_certificate(void **state)
 	}
 }
 
+/* Whole, and of a size that AMD's have not. */
+static void
+refuses_other_sizes(void **state)
+{
+	static const uint32_t sizes[] = { 1024, 2056, 3072, 4088 };
+	struct fixture good = fixture_load("certs/roots/rome/ark.cert");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
+		struct fixture f =
+		    fixture_of(good.ptr, SEV_AMD_HEAD_LEN + 3 * sizes[i] / 8);
+		struct sev_amd_cert cert;
+		struct err err = { ERR_NONE, "" };
+
+		f.ptr[56] = f.ptr[60] = (uint8_t)sizes[i];
+		f.ptr[57] = f.ptr[61] = (uint8_t)(sizes[i] >> 8);
+		assert_int_equal(
+		    sev_amd_cert_parse(&cert, fixture_span(&f), &err), -1);
+		fixture_says("size", &err, "not both of 2048 or 4096 bits");
+		fixture_free(&f);
+	}
+	fixture_free(&good);
+}
+
 static void
 reads_each_field(void **state)
 {
@@ -98,6 +122,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_is_no_amd_certificate),
+		cmocka_unit_test(refuses_other_sizes),
 		cmocka_unit_test(reads_each_field),
 		cmocka_unit_test(takes_the_naples_ark_as_published),
 	};

@@ -56,6 +56,10 @@ accepts_every_sensible_split(void **state)
 		    "HPOCSR" },
 		{ "PDH and a full export", { "pdh.cert", "chain-full.bin" },
 		    "HPOCSR" },
+		{ "ASK and a full export", { "ask.cert", "chain-full.bin" },
+		    "HPOCSR" },
+		{ "ARK and a full export", { "ark.cert", "chain-full.bin" },
+		    "HPOCSR" },
 		{ "gaps", { "pdh.cert+oca.cert", "pek.cert+cek.cert" },
 		    "HPOC--" },
 		{ "CEK alone", { "cek.cert" }, "---C--" },
@@ -154,6 +158,30 @@ keeps_the_whole_ark(void **state)
 	}
 }
 
+/* A copy of it with another signature is another one. */
+static void
+refuses_other_signatures(void **state)
+{
+	static const char *const files[][3] = { { "ask.cert", "ask.cert" },
+		{ "ark.cert", "ark.cert" }, { "cek.cert", "cek.cert" } };
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		struct fixture f[FILES_MAX];
+		struct span in[FILES_MAX];
+		struct sev_chain chain;
+		struct err err = { ERR_NONE, "" };
+		size_t n = load(f, in, files[i]);
+
+		assert_int_equal(sev_chain_parse(&chain, in, n, &err), 0);
+		f[1].ptr[f[1].len - 1] ^= 1;
+		assert_int_equal(sev_chain_parse(&chain, in, n, &err), -1);
+		fixture_says(files[i][0], &err, "given twice");
+		while (n > 0)
+			fixture_free(&f[--n]);
+	}
+}
+
 /* No length but those of whole certificates parses. */
 static void
 refuses_every_cut(void **state)
@@ -184,6 +212,7 @@ main(void)
 		cmocka_unit_test(accepts_every_sensible_split),
 		cmocka_unit_test(refuses_other_orders_and_leftovers),
 		cmocka_unit_test(keeps_the_whole_ark),
+		cmocka_unit_test(refuses_other_signatures),
 		cmocka_unit_test(refuses_every_cut),
 	};
 

@@ -58,6 +58,8 @@ names_the_failed_check(void **state)
 		    "no slot" },
 		{ "PDH r over 384 bits", PDH_AT + 1052 + 48, 1,
 		    SEV_CHECK_PEK_PDH, "over 384 bits" },
+		{ "PDH s over 384 bits", PDH_AT + 1052 + 72 + 48, 1,
+		    SEV_CHECK_PEK_PDH, "over 384 bits" },
 		{ "PEK API", PEK_AT + 4, 1, SEV_CHECK_CEK_PEK,
 		    "PEK by the CEK" },
 		{ "PEK slot 1", PEK_AT + 1052, 1, SEV_CHECK_OCA_PEK,
@@ -109,9 +111,12 @@ wants_every_certificate(void **state)
 		{ { "pdh.cert", "pek.cert", "cek.cert" }, "has no OCA" },
 		{ { "pdh.cert", "pek.cert", "oca.cert" }, "has no CEK" },
 	};
+	struct fixture right = fixture_load(NAPLES "cek.cert");
 	struct sev_trust trust = { .roots = NULL };
+	struct sev_cert cek;
 
 	(void)state;
+	sev_cert_parse(&cek, fixture_span(&right), NULL);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct fixture f = fixture_of("", 0);
 
@@ -124,8 +129,17 @@ wants_every_certificate(void **state)
 		}
 		chain_wants(bad[i].says, fixture_span(&f), &trust,
 		    SEV_CHECK_INCOMPLETE, bad[i].says);
+		/* A CEK at hand stands in for no other certificate. */
+		if (i < 3) {
+			trust =
+			    (struct sev_trust){ .ceks = &cek, .cek_count = 1 };
+			chain_wants(bad[i].says, fixture_span(&f), &trust,
+			    SEV_CHECK_INCOMPLETE, bad[i].says);
+			trust = (struct sev_trust){ .roots = NULL };
+		}
 		fixture_free(&f);
 	}
+	fixture_free(&right);
 }
 
 /* QEMU's export has an unsigned CEK; AMD's signed one takes its place. */
@@ -153,6 +167,10 @@ replaces_an_unsigned_cek(void **state)
 	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
 	assert_true(v.cek_replaced);
 	assert_int_equal(v.cek_index, 1);
+	/* The unsigned one itself, given too, hides the signed one not. */
+	sev_cert_parse(&ceks[0], span_of(f.ptr + CEK_AT, SEV_CERT_LEN), NULL);
+	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
+	assert_int_equal(v.cek_index, 1);
 	/* A slot without an algorithm is empty, whoever is named in it. */
 	f.ptr[CEK_AT + 1044] = SEV_USAGE_ASK;
 	f.ptr[CEK_AT + 1045] = 0;
@@ -178,13 +196,18 @@ takes_a_cek_that_the_chain_lacks(void **state)
 {
 	struct fixture f = fixture_load(NAPLES "chain-sev.bin");
 	struct fixture cek = fixture_load(NAPLES "cek.cert");
-	struct sev_cert given;
+	struct sev_cert given, two[2];
 	struct sev_trust trust = { .ceks = &given, .cek_count = 1 };
 
 	(void)state;
 	sev_cert_parse(&given, fixture_span(&cek), NULL);
 	chain_wants("given apart", span_of(f.ptr, CEK_AT), &trust,
 	    SEV_CHECK_NONE, NULL);
+	/* Of two nobody says which. */
+	two[0] = two[1] = given;
+	trust = (struct sev_trust){ .ceks = two, .cek_count = 2 };
+	chain_wants("two at hand", span_of(f.ptr, CEK_AT), &trust,
+	    SEV_CHECK_INCOMPLETE, "has no CEK");
 	fixture_free(&f);
 	fixture_free(&cek);
 }
@@ -223,6 +246,46 @@ trusts_an_operators_root_only_if_given(void **state)
 		fixture_free(&ark);
 	}
 	fixture_free(&full);
+}
+
+/* What the owner reads in her log, and her lists are held against. */
+static void
+describes_the_very_keys(void **state)
+{
+	struct fixture full = fixture_load(SYNTHETIC "chain-full.bin");
+	struct fixture ark = fixture_load(SYNTHETIC "ark.cert");
+	struct fixture rome = fixture_load("certs/roots/rome/ark.cert");
+	const size_t at[] = { PDH_AT, PEK_AT, OCA_AT, CEK_AT };
+	struct sev_root roots[2];
+	struct sev_trust trust = { .roots = roots, .root_count = 2 };
+	struct sev_verdict v;
+	const uint8_t *const got[] = { v.pdh_key, v.pek_key, v.oca_key,
+		v.cek_key };
+	uint8_t want[SEV_SHA256_LEN];
+	struct err err;
+
+	(void)state;
+	assert_int_equal(
+	    sev_root_parse(&roots[0], fixture_span(&rome), NULL), 0);
+	assert_int_equal(
+	    sev_root_parse(&roots[1], fixture_span(&ark), NULL), 0);
+	assert_int_equal(chain_judge(&v, fixture_span(&full), &trust, &err), 0);
+	assert_int_equal(v.root_index, 1);
+	assert_int_equal(v.api_major, 1);
+	assert_int_equal(v.api_minor, 55);
+	sev_amd_cert_fingerprint(want, &roots[1].ark, NULL);
+	assert_memory_equal(v.ark_body, want, sizeof(want));
+	for (size_t i = 0; i < sizeof(at) / sizeof(*at); i++) {
+		struct sev_cert cert;
+
+		sev_cert_parse(
+		    &cert, span_of(full.ptr + at[i], SEV_CERT_LEN), NULL);
+		sev_cert_fingerprint(want, &cert, NULL);
+		assert_memory_equal(got[i], want, sizeof(want));
+	}
+	fixture_free(&full);
+	fixture_free(&ark);
+	fixture_free(&rome);
 }
 
 static void
@@ -266,6 +329,13 @@ compares_the_oca_with_registered_ones(void **state)
 	trust.cloud_count = 2;
 	assert_int_equal(chain_judge(&v, fixture_span(&f), &trust, &err), 0);
 	assert_int_equal(v.cloud_index, 1);
+	/* The same point for another algorithm is another key. */
+	right.ptr[13] ^= 1;
+	sev_cert_parse(&clouds[1], fixture_span(&right), NULL);
+	chain_wants("another algorithm", fixture_span(&f), &trust,
+	    SEV_CHECK_CLOUD, NULL);
+	right.ptr[13] ^= 1;
+	sev_cert_parse(&clouds[1], fixture_span(&right), NULL);
 	/* Signatures and reserved bytes of the registered copy may vary. */
 	right.ptr[1100] ^= 1;
 	right.ptr[300] ^= 1;
@@ -306,6 +376,7 @@ main(void)
 		cmocka_unit_test(replaces_an_unsigned_cek),
 		cmocka_unit_test(takes_a_cek_that_the_chain_lacks),
 		cmocka_unit_test(trusts_an_operators_root_only_if_given),
+		cmocka_unit_test(describes_the_very_keys),
 		cmocka_unit_test(refuses_a_cek_of_another_chip),
 		cmocka_unit_test(compares_the_oca_with_registered_ones),
 		cmocka_unit_test(real_genoa_chain_lacks_only_amds_signature),

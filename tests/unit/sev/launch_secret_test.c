@@ -41,6 +41,8 @@ refuses_what_the_guest_cannot_read(void **state)
 		    "do not fit" },
 		{ "area", 1, 1, 9, { 16400, 0 }, ERR_USAGE, "at most 16384" },
 		{ "step", 1, 1, 9, { 0, 24 }, ERR_USAGE, "multiple of 16" },
+		{ "step that wraps", 1, 1, 9, { 0, SIZE_MAX - 15 }, ERR_USAGE,
+		    "multiple of 16" },
 		{ "step 8", 1, 1, 9, { 0, 8 }, ERR_USAGE, "multiple of 16" },
 	};
 

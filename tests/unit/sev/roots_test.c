@@ -106,6 +106,42 @@ refuses_roots_that_are_none(void **state)
 	}
 }
 
+/* An ASK that came apart goes to the ARK that signed it, and to no other. */
+static void
+puts_an_ask_to_its_ark(void **state)
+{
+	static const char *const arks[] = { "roots/rome/ark", "synthetic-a/ark",
+		"synthetic-a/ark" };
+	struct fixture f[3], own = load("synthetic-a/ask");
+	struct fixture other = load("roots/milan/ask");
+	struct sev_root roots[3];
+	struct sev_amd_cert ask;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		f[i] = load(arks[i]);
+		assert_int_equal(
+		    sev_root_parse(&roots[i], fixture_span(&f[i]), NULL), 0);
+	}
+	assert_int_equal(sev_amd_cert_parse(&ask, fixture_span(&own), NULL), 0);
+	for (size_t i = 1; i < 3; i++) {
+		assert_int_equal(sev_root_add_ask(roots, 3, &ask, NULL), 0);
+		assert_false(roots[0].has_ask);
+		assert_true(roots[i].has_ask);
+		assert_true(span_equal(roots[i].ask.raw, fixture_span(&own)));
+		assert_int_equal(roots[2].has_ask, i == 2);
+	}
+	assert_int_equal(sev_root_add_ask(roots, 3, &ask, NULL), -1);
+	assert_int_equal(
+	    sev_amd_cert_parse(&ask, fixture_span(&other), NULL), 0);
+	assert_int_equal(sev_root_add_ask(roots, 3, &ask, NULL), -1);
+	assert_false(roots[0].has_ask);
+	for (size_t i = 0; i < 3; i++)
+		fixture_free(&f[i]);
+	fixture_free(&own);
+	fixture_free(&other);
+}
+
 static void
 finds_generations_by_name(void **state)
 {
@@ -157,6 +193,7 @@ main(void)
 		cmocka_unit_test(takes_an_operators_root),
 		cmocka_unit_test(refuses_roots_that_are_none),
 		cmocka_unit_test(refuses_keys_that_are_none),
+		cmocka_unit_test(puts_an_ask_to_its_ark),
 		cmocka_unit_test(finds_generations_by_name),
 	};
 

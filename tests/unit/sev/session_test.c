@@ -103,6 +103,24 @@ refuses_a_pdh_that_is_none(void **state)
 	fixture_free(&pdh);
 }
 
+/* Newer firmware may say SHA-384: the key is the same. */
+static void
+takes_a_pdh_of_either_algorithm(void **state)
+{
+	struct fixture pdh;
+	struct sev_cert cert;
+	struct sev_session_seed seed;
+	struct sev_session one, other;
+
+	(void)state;
+	start(&pdh, &cert, &seed);
+	assert_int_equal(sev_session_make(&one, &cert, 3, &seed, NULL), 0);
+	cert.algo = SEV_ALGO_ECDH_SHA384;
+	assert_int_equal(sev_session_make(&other, &cert, 3, &seed, NULL), 0);
+	assert_memory_equal(&one, &other, sizeof(one));
+	fixture_free(&pdh);
+}
+
 /* T4: each of the 32 policy bits is in the blob, by its MAC only. */
 static void
 macs_every_policy_bit(void **state)
@@ -179,6 +197,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_scalars_outside_the_group),
 		cmocka_unit_test(refuses_a_pdh_that_is_none),
+		cmocka_unit_test(takes_a_pdh_of_either_algorithm),
 		cmocka_unit_test(macs_every_policy_bit),
 		cmocka_unit_test(writes_an_unsigned_godh),
 		cmocka_unit_test(kdf_makes_any_length_and_refuses_long_texts),
