@@ -5,6 +5,7 @@
 #include "relay/folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,12 +107,35 @@ bind_unix(struct admin_socket *s, const char *path, struct err *err)
 	return 0;
 }
 
+/* Those of admin.listen.  They are handed over with the others, and end when we
+ * do, not when those are closed. */
+static int
+share_tcp(struct admin *a, const struct listeners *listeners, struct err *err)
+{
+	struct inherit_one all[INHERIT_MAX];
+	size_t count = listeners_fds(listeners, all);
+	char where[ADDRESS_TEXT_LEN];
+
+	for (size_t i = 0; i < count; i++) {
+		struct admin_socket *s;
+
+		if (all[i].kind != INHERIT_ADMIN)
+			continue;
+		s = add_socket(a, true);
+		s->fd = fcntl(all[i].fd, F_DUPFD_CLOEXEC, 0);
+		if (s->fd < 0)
+			return err_set(
+			    err, ERR_IO, "admin.listen: %s", strerror(errno));
+		log_info(NULL, "admin: serving %s", address_text(where, s->fd));
+	}
+	return 0;
+}
+
 int
-admin_listen(struct admin *a, bool succeeds, struct err *err)
+admin_listen(struct admin *a, bool succeeds, const struct listeners *listeners,
+    struct err *err)
 {
 	const struct relay_config *c = &a->relay->setup->config;
-	char *const *texts = c->admin.listen.items;
-	char where[ADDRESS_TEXT_LEN];
 
 	a->path = c->admin_socket;
 	if (a->path[0] != '\0' && !succeeds && is_served(a->path))
@@ -123,15 +147,7 @@ admin_listen(struct admin *a, bool succeeds, struct err *err)
 	    (make_folder(c, err) != 0 ||
 		bind_unix(add_socket(a, false), a->path, err) != 0))
 		return -1;
-	for (size_t i = 0; i < c->admin.listen.count; i++) {
-		struct admin_socket *s = add_socket(a, true);
-
-		s->fd = address_listen(texts[i], BACKLOG, err);
-		if (s->fd < 0)
-			return -1;
-		log_info(NULL, "admin: serving %s", address_text(where, s->fd));
-	}
-	return 0;
+	return share_tcp(a, listeners, err);
 }
 
 /* Of a Unix socket the kernel says who is there: root, or who we are. */
@@ -213,14 +229,24 @@ watch(struct admin_socket *s, struct loop *loop, struct err *err)
 	return 0;
 }
 
+void
+admin_leave(struct admin *a)
+{
+	for (size_t i = 0; i < a->socket_count; i++)
+		if (a->sockets[i].tls)
+			loop_fd_want(&a->sockets[i].watch, 0);
+}
+
 int
 admin_again(struct admin *a, struct err *err)
 {
 	for (size_t i = 0; i < a->socket_count; i++) {
 		struct admin_socket *s = &a->sockets[i];
 
-		if (s->tls)
+		if (s->tls) {
+			loop_fd_want(&s->watch, LOOP_READ);
 			continue;
+		}
 		loop_fd_free(&s->watch);
 		if (s->fd >= 0)
 			close(s->fd);

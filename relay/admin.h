@@ -1,6 +1,7 @@
 #ifndef RELAY_ADMIN_H
 #define RELAY_ADMIN_H
 
+#include "relay/listen.h"
 #include "relay/relay.h"
 
 /*
@@ -26,19 +27,24 @@ int admin_new(struct admin **out, struct relay *relay,
     const struct admin_ops *ops, void *arg, struct err *err);
 
 /**
- * admin_listen(a, succeeds, err):
- * Bind admin.socket and admin.listen, before privileges are dropped.  A socket
- * file that is there is replaced: nobody serves it, or a relay whose place we
- * take (${succeeds}), or one that drains; a warning tells of any other.
+ * admin_listen(a, succeeds, listeners, err):
+ * Bind admin.socket, before privileges are dropped, and share the sockets of
+ * admin.listen, which are among the ${listeners}.  A socket file that is there
+ * is replaced: nobody serves it, or a relay whose place we take (${succeeds}),
+ * or one that drains; a warning tells of any other.
  *   errors  ERR_IO, ERR_USAGE
  */
-int admin_listen(struct admin *a, bool succeeds, struct err *err);
+int admin_listen(struct admin *a, bool succeeds,
+    const struct listeners *listeners, struct err *err);
 
 /** admin_start(a, loop, err): serve, once the workers are there. */
 int admin_start(struct admin *a, struct loop *loop, struct err *err);
 
+/** admin_leave(a): who comes to admin.listen is another relay's to serve. */
+void admin_leave(struct admin *a);
+
 /** admin_again(a, err): after somebody took the name of admin.socket and did
- * not serve: have it again.  errors ERR_IO */
+ * not serve: have it again, and who comes to admin.listen.  errors ERR_IO */
 int admin_again(struct admin *a, struct err *err);
 
 /** admin_mail(a, m): MESSAGE_REGISTRY and MESSAGE_TUNNELS come home; takes

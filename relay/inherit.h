@@ -32,7 +32,8 @@ struct inherit {
 	} list[INHERIT_MAX];
 	size_t count;
 	/* The manager's sockets are used whatever relay.yaml says; those of
-	 * another relay only as far as the addresses are the same. */
+	 * another relay, and for operators, only as far as the addresses are
+	 * the same. */
 	bool by_manager;
 };
 

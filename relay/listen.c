@@ -58,7 +58,8 @@ static int
 open_all(struct listeners *l, const struct relay_listener *config,
     enum inherit_kind kind, struct inherit *inherit, struct err *err)
 {
-	bool given = inherit->by_manager && inherit_any(inherit, kind);
+	bool given = inherit->by_manager && kind != INHERIT_ADMIN &&
+	    inherit_any(inherit, kind);
 	char *const *texts = config->listen.items;
 	size_t count = given ? inherit->count : config->listen.count;
 
@@ -124,7 +125,7 @@ listeners_open(struct listeners **out, struct relay *relay,
 {
 	const struct relay_config *c = &relay->setup->config;
 	size_t max = c->public.listen.count + c->internal.listen.count +
-	    c->cluster.at.listen.count + inherit->count;
+	    c->cluster.at.listen.count + c->admin.listen.count + inherit->count;
 	struct listeners *l = calloc(1, sizeof(*l));
 	struct sockaddr_storage sa = { 0 };
 	socklen_t len = sizeof(sa);
@@ -141,7 +142,8 @@ listeners_open(struct listeners **out, struct relay *relay,
 		l->list[i].fd = -1;
 	if (open_all(l, &c->public, INHERIT_PUBLIC, inherit, err) != 0 ||
 	    open_all(l, &c->internal, INHERIT_INTERNAL, inherit, err) != 0 ||
-	    open_all(l, &c->cluster.at, INHERIT_CLUSTER, inherit, err) != 0) {
+	    open_all(l, &c->cluster.at, INHERIT_CLUSTER, inherit, err) != 0 ||
+	    open_all(l, &c->admin, INHERIT_ADMIN, inherit, err) != 0) {
 		listeners_close(l);
 		return -1;
 	}

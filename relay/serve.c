@@ -56,6 +56,8 @@ drain(struct server *s)
 	atomic_store(&s->relay.draining, true);
 	serve_tell_workers(s, MESSAGE_DRAIN);
 	end_in_time(s);
+	if (handover_taking(s->handover))
+		admin_leave(s->admin);
 	handover_give_back(s->handover);
 }
 
@@ -258,7 +260,8 @@ start(struct server *s, bool takeover, struct err *err)
 	    loop_signal(s->loop, SIGHUP, on_hup, s, err) != 0 ||
 	    succession_open(s, takeover, err) != 0 ||
 	    admin_new(&s->admin, &s->relay, &admin_ops, s, err) != 0 ||
-	    admin_listen(s->admin, handover_taking(s->handover), err) != 0 ||
+	    admin_listen(s->admin, handover_taking(s->handover), s->listeners,
+		err) != 0 ||
 	    folder_make(c->state, 0700, c->user, err) != 0 ||
 	    privileges_drop(c->user, err) != 0 ||
 	    confine(c, s->relay.file, err) != 0 ||

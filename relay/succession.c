@@ -90,6 +90,7 @@ on_give(void *arg, long pid)
 	log_info(NULL, "process %ld takes over: agents move there", pid);
 	if (pid > 0)
 		notify_send(&s->relay.notify, "MAINPID=%ld", pid);
+	admin_leave(s->admin);
 	if (s->listeners != NULL) /* else we are draining already */
 		listeners_accept(s->listeners, INHERIT_PUBLIC, false);
 	/* It may have been started with another configuration. */

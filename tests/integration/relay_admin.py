@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -473,6 +474,25 @@ class Certificates(relay_case.RelayCase):
             [os.path.join(harness.BIN, "attest-relayctl"), "--connect",
              "https://localhost:%d" % self.port, "--ca", self.lab.ca.cert,
              "--cert", cert, "--key", key, *args], ok=ok)
+
+    def test_the_port_goes_along_at_a_take_over(self):
+        """And comes back if the new relay dies."""
+        if os.geteuid() == 0:
+            # Not root any more, the old one makes its sockets anew.
+            shutil.chown(self.lab.folder, "nobody")
+        cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
+                                      usage="clientAuth")
+        self.tunnel()  # stays, and so the old one does
+        old = self.lab.relay
+        self.addCleanup(old.kill)
+        new = self.lab.run_relay(self.lab.path("relay.yaml"), "--takeover")
+        old.wait_line("following the configuration of who takes over")
+        self.remote(cert, key, "tenants", "add", "zeta")
+        new.wait_line("admin: mtls:op.example: tenant add zeta")
+        new.kill()
+        old.wait_line("serving on")
+        self.remote(cert, key, "tenants", "add", "eta")
+        old.wait_line("admin: mtls:op.example: tenant add eta")
 
     def test_t29_certificates_name_operators(self):
         cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
