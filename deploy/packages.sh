@@ -71,9 +71,14 @@ install)
 	[ -z "$want" ] && exit 0
 	echo "installing Debian packages: $want"
 	[ "$(id -u)" = 0 ] || die "not root: run  sudo apt-get install $want"
-	apt-get update -qq
-	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
-	    --no-install-recommends $want >/dev/null
+	# A new machine may be at updating itself.
+	tries=1
+	until apt-get update -qq || [ $tries = 6 ]; do
+		tries=$((tries + 1))
+		sleep 10
+	done
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 \
+	    install -y -qq --no-install-recommends $want >/dev/null
 	;;
 *) die "no verb '$verb'" ;;
 esac
