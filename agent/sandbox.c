@@ -304,6 +304,14 @@ deny(scmp_filter_ctx ctx)
 	    SCMP_A1(SCMP_CMP_MASKED_EQ, INT_BITS, TIOCSTI));
 	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(ioctl), 1,
 	    SCMP_A1(SCMP_CMP_MASKED_EQ, INT_BITS, TIOCLINUX));
+	/* To read a file is enough to cut it so, for Landlock before its third
+	 * version; what openat2() wants lies in memory. */
+	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(open), 1,
+	    SCMP_A1(SCMP_CMP_MASKED_EQ, O_TRUNC, O_TRUNC));
+	failed |= seccomp_rule_add(ctx, no, SCMP_SYS(openat), 1,
+	    SCMP_A2(SCMP_CMP_MASKED_EQ, O_TRUNC, O_TRUNC));
+	failed |=
+	    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(openat2), 0);
 #ifndef SANDBOX_TRACED
 	/* Threads, but no process; what clone3() wants lies in memory, where
 	 * a filter cannot look, and the C library does without it. */

@@ -190,8 +190,6 @@ static const int allowed[] = {
 	SCMP_SYS(timerfd_settime),
 	SCMP_SYS(pipe2),
 	/* files: what Landlock leaves */
-	SCMP_SYS(open),
-	SCMP_SYS(openat),
 	SCMP_SYS(stat),
 	SCMP_SYS(fstat),
 	SCMP_SYS(lstat),
@@ -335,6 +333,9 @@ static const struct shaped {
 	{ SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6) },
 	/* getaddrinfo() asks for our addresses. */
 	{ SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_NETLINK) },
+	/* Who may read a file may cut it, by Landlock before ABI 3. */
+	{ SCMP_SYS(open), SCMP_A1(SCMP_CMP_MASKED_EQ, O_TRUNC, 0) },
+	{ SCMP_SYS(openat), SCMP_A2(SCMP_CMP_MASKED_EQ, O_TRUNC, 0) },
 	{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONREAD) },
 	{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FIONBIO) },
 	{ SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, TCGETS) },

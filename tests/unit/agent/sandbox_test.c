@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/filter.h>
+#include <linux/openat2.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
@@ -32,6 +33,7 @@
 /* Each attempt (T14) is made by a child that is in the sandbox. */
 
 static char file[] = "/tmp/agent-sandbox-XXXXXX";
+static char listed[] = "/tmp/agent-sandbox-XXXXXX"; /* net may read it */
 
 static int
 result(long got)
@@ -73,6 +75,34 @@ static int
 read_file(void)
 {
 	return result(open(file, O_RDONLY));
+}
+
+static int
+read_listed(void)
+{
+	return result(open(listed, O_RDONLY));
+}
+
+/* Which needs the right to read alone, by Landlock before its third version. */
+static int
+cut_by_open(void)
+{
+	return result(syscall(SYS_open, listed, O_RDONLY | O_TRUNC));
+}
+
+static int
+cut_by_openat(void)
+{
+	return result(open(listed, O_RDONLY | O_TRUNC));
+}
+
+static int
+cut_by_openat2(void)
+{
+	struct open_how how = { .flags = O_RDONLY | O_TRUNC };
+
+	return result(
+	    syscall(SYS_openat2, AT_FDCWD, listed, &how, sizeof(how)));
 }
 
 static int
@@ -160,6 +190,10 @@ static const struct {
 	{ "TIOCSTI, a bit above", type_into_terminal_high, EPERM, EPERM,
 	    false },
 	{ "read a file", read_file, EACCES, 0, true },
+	{ "read a file that is named", read_listed, 0, 0, false },
+	{ "truncate by open", cut_by_open, EPERM, EPERM, false },
+	{ "truncate by openat", cut_by_openat, EPERM, EPERM, false },
+	{ "truncate by openat2", cut_by_openat2, ENOSYS, ENOSYS, false },
 	{ "truncate", cut_file, EPERM, EPERM, false },
 	{ "chmod", open_to_all, EPERM, EPERM, false },
 	{ "chown", give_away, EPERM, EPERM, false },
@@ -181,7 +215,8 @@ outcome_of(int (*attempt)(void), bool net, bool *landlock)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		int files = net ? sandbox_files(NULL, 0, &err) : 0;
+		const char *const named[] = { listed };
+		int files = net ? sandbox_files(named, 1, &err) : 0;
 
 		if (files != 0 && attempt == read_file)
 			_exit(200);
@@ -326,17 +361,17 @@ poor_kernels(void **state)
 static int
 make_file(void **state)
 {
-	int fd = mkstemp(file);
+	int fd = mkstemp(file), other = mkstemp(listed);
 
 	(void)state;
-	return fd < 0 ? -1 : close(fd);
+	return fd < 0 || other < 0 ? -1 : close(fd) | close(other);
 }
 
 static int
 remove_file(void **state)
 {
 	(void)state;
-	return unlink(file);
+	return unlink(file) | unlink(listed);
 }
 
 int

@@ -54,6 +54,13 @@ write_config(void)
 	return try_open(config, O_WRONLY);
 }
 
+/* Landlock before ABI 3 takes this for reading. */
+static int
+cut_config(void)
+{
+	return try_open(config, O_RDONLY | O_TRUNC);
+}
+
 /* A certificate that is renewed is another file of that name. */
 static int
 read_key(void)
@@ -67,7 +74,7 @@ make_in_state(void)
 	char path[80];
 
 	snprintf(path, sizeof(path), "%s/new", state);
-	return try_open(path, O_RDWR | O_CREAT | O_TRUNC);
+	return try_open(path, O_RDWR | O_CREAT);
 }
 
 static int
@@ -135,6 +142,7 @@ static const struct {
 	{ "a file beside the folders", read_neighbour, EACCES },
 	{ "the configuration", read_config, 0 },
 	{ "the configuration, to write", write_config, EACCES },
+	{ "the configuration, to cut", cut_config, EPERM },
 	{ "the configuration, to remove", remove_config, EACCES },
 	{ "a renewed key", read_key, 0 },
 	{ "a file of the state", make_in_state, 0 },
