@@ -217,6 +217,7 @@ int vault_put_cek(struct vault *v, const uint8_t cpu_id[VAULT_CPU_ID_LEN],
  * vault_set_blocked(v, vm, keys, err):
  * The CEK block-list of one VM, or of all (${vm} NULL), from now on: CEK
  * fingerprints of SEV_SHA256_LEN bytes each.  It is kept across restarts.
+ * Open sessions of chips that are on it end.
  *   errors  ERR_MALFORMED, ERR_LIMIT, ERR_NOT_FOUND: no such VM; ERR_CLOSED: it
  *           is locked, give it again once it is not; ERR_IO
  */
@@ -258,7 +259,8 @@ size_t vault_asks(struct vault_ask *out, struct vault *v);
  * question, or too late; ERR_CONFLICT: she has said it already */
 int vault_answer(struct vault *v, uint64_t id, bool yes, struct err *err);
 
-/** vault_asked(v): another number after each question and each answer. */
+/** vault_asked(v): another number after each question and each answer, and when
+ * a session or a VM is there no more to be asked of. */
 uint64_t vault_asked(const struct vault *v);
 
 const char *vault_ask_kind_name(enum vault_ask_kind kind);

@@ -249,6 +249,23 @@ vault_forget_blocked(struct vault *v, const struct uuid *vm, struct err *err)
 	    v->store, STORE_BLOCK, span_of(vm->bytes, sizeof(vm->bytes)), err);
 }
 
+/* A chip that was good when its launch began gets no secret any more. */
+static void
+end_blocked(
+    struct vault *v, struct vault_vm *vm, const struct policy_blocklist *list)
+{
+	struct sev_verdict verdict = { 0 };
+	struct session *s, *next;
+	struct err why;
+
+	for (s = vm->open; s != NULL; s = next) {
+		next = s->next;
+		if (vault_evidence_cek(verdict.cek_key, v, s) &&
+		    policy_blocked(list, &verdict, &why) != 0)
+			vault_end_session(v, vm, s, "cancelled", why.msg);
+	}
+}
+
 int
 vault_set_blocked(struct vault *v, const struct uuid *vm_id, struct span keys,
     struct err *err)
@@ -256,6 +273,7 @@ vault_set_blocked(struct vault *v, const struct uuid *vm_id, struct span keys,
 	const struct uuid *id = vm_id != NULL ? vm_id : &for_all;
 	struct policy_blocklist *list = &v->blocked;
 	struct vault_vm *vm = NULL;
+	size_t i;
 
 	if (vault_is_locked(v))
 		return err_set(err, ERR_CLOSED, "locked: attest-agent unlock");
@@ -280,6 +298,9 @@ vault_set_blocked(struct vault *v, const struct uuid *vm_id, struct span keys,
 		vm->has_blocked = true;
 	vault_audit(v, vm_id, NULL, "blocklist", "%zu CEKs are blocked%s",
 	    list->count, vm_id != NULL ? "" : " for all VMs");
+	for (i = 0; i < v->vm_count; i++)
+		if (vm == NULL || vm == v->vms[i])
+			end_blocked(v, v->vms[i], list);
 	return 0;
 }
 

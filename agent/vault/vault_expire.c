@@ -35,6 +35,7 @@ vault_end_session(struct vault *v, struct vault_vm *vm, struct session *s,
 		vault_fail(v, &err);
 	if (event != NULL)
 		vault_audit(v, &s->vm, &s->id, event, "%s", why);
+	v->asked++; /* who waits for the owner's word on it waits no more */
 }
 
 static void

@@ -142,6 +142,11 @@ void vault_ask_forget(struct vault *v, const struct uuid *vm);
 int vault_keep_evidence(struct vault *v, const struct session *s,
     const struct vault_launch *in, const struct sev_session *session);
 
+/** vault_evidence_cek(key, v, s): the fingerprint of the CEK that ${s}, which
+ * is open, began with.  False: it cannot be told. */
+bool vault_evidence_cek(
+    uint8_t key[SEV_SHA256_LEN], struct vault *v, const struct session *s);
+
 /** vault_make_receipt(v, vm, s, in): behind the release's line of the log. */
 int vault_make_receipt(struct vault *v, const struct vault_vm *vm,
     const struct session *s, const struct vault_validate *in);

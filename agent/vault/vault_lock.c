@@ -68,6 +68,7 @@ vault_set_disabled(
 	vault_audit(v, id, NULL, disabled ? "disable" : "enable",
 	    "%s: %s by the owner", vm->reg->name,
 	    disabled ? "disabled" : "enabled");
+	v->asked++; /* who waits for her word is tried again, and sent away */
 	return 0;
 }
 

@@ -55,6 +55,25 @@ get_evidence(struct vault_receipt *out, struct span in)
 	return reader_done(&r) ? 0 : -1;
 }
 
+bool
+vault_evidence_cek(
+    uint8_t key[SEV_SHA256_LEN], struct vault *v, const struct session *s)
+{
+	struct vault_receipt *e = calloc(1, sizeof(*e));
+	struct secret stored = { 0 };
+	bool known;
+
+	known = e != NULL &&
+	    store_get(&stored, v->store, STORE_EVIDENCE,
+		span_of(s->id.bytes, sizeof(s->id.bytes)), NULL) == 0 &&
+	    get_evidence(e, secret_span(&stored)) == 0 &&
+	    policy_cek_key(key, span_of(e->pdh, sizeof(e->pdh)),
+		span_of(e->chain, e->chain_len));
+	secret_free(&stored);
+	free(e);
+	return known;
+}
+
 static int
 load_evidence(struct vault_receipt *out, struct vault *v,
     const struct session *s, struct err *err)

@@ -275,10 +275,35 @@ a_flood_gets_refusals(void **state)
 	assert_int_equal(lab_released(&lab), 0);
 }
 
-/* A launch waits for her word, and she removes its VM: nobody waits on for
- * what cannot come any more. */
+/* The outcome of a launch that waits for her word, and then hears ${op}. */
+static enum vault_outcome
+meanwhile(
+    struct door_message *m, const struct uuid *vm, uint64_t id, unsigned op)
+{
+	int notes;
+
+	memset(m, 0, sizeof(*m));
+	m->kind = DOOR_LAUNCH;
+	m->id = id;
+	lab_message(&m->u.launch, &lab);
+	m->u.launch.vm = *vm;
+	ask(m);
+	take_answer(m, DOOR_PENDING, id);
+	(void)by_owner(op, span_str("web2"));
+	/* On a slow machine another note may be before it. */
+	for (notes = 0; notes < 3; notes++) {
+		take_message(m);
+		if (m->kind != DOOR_PENDING)
+			break;
+	}
+	assert_int_equal(m->kind, DOOR_LAUNCH);
+	assert_int_equal(m->id, id);
+	return m->u.launch_answer.outcome;
+}
+
+/* She disables or removes the VM: nobody waits on for what cannot come. */
 static void
-a_removed_vm_lets_no_host_wait(void **state)
+no_host_waits_for_a_vm_that_ended(void **state)
 {
 	const char *const always[] = { "approve", "always", NULL };
 	static const uint8_t key[UUID_KEY_LEN] = { 7 };
@@ -287,7 +312,6 @@ a_removed_vm_lets_no_host_wait(void **state)
 	struct registration *r = NULL;
 	struct secret bytes = { 0 };
 	struct err err = { 0 };
-	int notes;
 
 	(void)state;
 	assert_non_null(p);
@@ -298,22 +322,9 @@ a_removed_vm_lets_no_host_wait(void **state)
 		fail_msg("%s", err.msg);
 	(void)by_owner(OWNER_REGISTER, secret_span(&bytes));
 	take_answer(m, DOOR_CHANGED, 0);
-	memset(m, 0, sizeof(*m));
-	m->kind = DOOR_LAUNCH;
-	m->id = 5;
-	lab_message(&m->u.launch, &lab);
-	m->u.launch.vm = r->vm;
-	ask(m);
-	take_answer(m, DOOR_PENDING, 5);
-	(void)by_owner(OWNER_REMOVE, span_str("web2"));
-	/* On a slow machine another note may be before it. */
-	for (notes = 0; notes < 3; notes++) {
-		take_message(m);
-		if (m->kind != DOOR_PENDING)
-			break;
-	}
-	assert_int_equal(m->kind, DOOR_LAUNCH);
-	lab_outcome(m->u.launch_answer.outcome, VAULT_NOT_MINE);
+	lab_outcome(meanwhile(m, &r->vm, 5, OWNER_DISABLE), VAULT_REFUSED);
+	(void)by_owner(OWNER_ENABLE, span_str("web2"));
+	lab_outcome(meanwhile(m, &r->vm, 6, OWNER_REMOVE), VAULT_NOT_MINE);
 	take_answer(m, DOOR_CHANGED, 0);
 	registration_free(r);
 	register_free(p);
@@ -327,7 +338,7 @@ static const struct CMUnitTest tests[] = {
 	T(packets_that_are_none),
 	T(signs_hellos_only),
 	T(a_flood_gets_refusals),
-	T(a_removed_vm_lets_no_host_wait),
+	T(no_host_waits_for_a_vm_that_ended),
 };
 
 int

@@ -316,6 +316,54 @@ block_lists(void **state)
 	lab_close(&l);
 }
 
+/* A launch that began before is over; a secret that went out is out. */
+static void
+blocked_meanwhile(void **state)
+{
+	struct vault_launch_answer a;
+	struct vault_validate_answer v;
+	struct vault_validate mine, other, out;
+	struct err err = { 0 };
+	struct secret cert = { 0 };
+	struct sev_cert cek;
+	struct uuid first;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_file(&cert, "certs/synthetic-a/cek.cert");
+	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	lab_register(&l, "web1", NULL);
+	first = l.vm;
+	(void)lab_begin(&l, &a, &out);
+	lab_validate(&v, &l, &out);
+	lab_outcome(v.outcome, VAULT_OK);
+	(void)lab_begin(&l, &a, &mine);
+	mine.has_session_id = true;
+	mine.session_id = a.session_id;
+	lab_register(&l, "web2", NULL);
+	(void)lab_begin(&l, &a, &other);
+	lab_reopen(&l);
+	block(&l, NULL, &cek, 1);
+	block(&l, &first, &cek, 2);
+	assert_string_equal(l.last.event, "cancelled");
+	assert_non_null(strstr(l.last.detail, "block-list"));
+	lab_validate(&v, &l, &mine);
+	lab_outcome(v.outcome, VAULT_CLOSED);
+	lab_validate(&v, &l, &out);
+	lab_outcome(v.outcome, VAULT_OK);
+	lab_validate(&v, &l, &other);
+	lab_outcome(v.outcome, VAULT_OK);
+	(void)lab_begin(&l, &a, &other);
+	other.has_session_id = true;
+	other.session_id = a.session_id;
+	block(&l, NULL, &cek, 2);
+	lab_validate(&v, &l, &other);
+	lab_outcome(v.outcome, VAULT_CLOSED);
+	secret_free(&cert);
+	lab_close(&l);
+}
+
 #define ONE "5e090f7930b36c6e13ae1901f3692d2a2ab561f7b0fdf6d466e5d825fbba29e5"
 
 static void
@@ -491,6 +539,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(lost_batch),
 	cmocka_unit_test(many_chips),
 	cmocka_unit_test(block_lists),
+	cmocka_unit_test(blocked_meanwhile),
 	cmocka_unit_test(block_list_files),
 	cmocka_unit_test(time_window),
 	cmocka_unit_test(cpu_counts),
