@@ -2,20 +2,24 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/control.h"
 #include "agent/door.h"
 #include "agent/vault/gate.h"
+#include "common/tunnel.h"
 
 /* A net that was taken over, in front of the vault (T14). */
 
 #define PATIENCE_MS 30000
 #define FLOOD 4000
+#define HELLO_BINDING_AT (sizeof("attest-relay.v1 hello") + FRAME_NONCE_LEN)
 
 static struct lab lab;
 static pthread_t thread;
@@ -202,6 +206,46 @@ signs_hellos_only(void **state)
 	}
 }
 
+static bool
+signs(struct door_message *m, const uint8_t *text, size_t len)
+{
+	memset(m, 0, sizeof(*m));
+	m->kind = DOOR_SIGN;
+	m->u.sign.text_len = len;
+	memcpy(m->u.sign.text, text, len);
+	ask(m);
+	take_answer(m, DOOR_SIGN, 0);
+	return m->u.sign.signed_;
+}
+
+/* A whole one is signed; nearly one is none. */
+static void
+signs_a_hello(void **state)
+{
+	static const uint8_t bytes[32] = { 1, 2, 3 };
+	uint8_t text[TUNNEL_HELLO_TEXT_MAX + 1] = { 0 };
+	struct span key = span_of(bytes, sizeof(bytes));
+	struct writer w = writer_of(text, sizeof(text) - 1);
+	struct door_message m;
+
+	(void)state;
+	tunnel_hello_text(&w, key, 1, key, span_str("relay"), "v1");
+	assert_true(signs(&m, text, w.len));
+	assert_int_equal(
+	    key_verify(key_public(lab.key),
+		span_of(m.u.sign.signature, sizeof(m.u.sign.signature)),
+		writer_span(&w), NULL),
+	    0);
+	assert_false(signs(&m, text, w.len - 1));
+	assert_false(signs(&m, text, w.len + 1));
+	text[HELLO_BINDING_AT] = 2;
+	assert_false(signs(&m, text, w.len));
+	text[HELLO_BINDING_AT] = 0;
+	assert_true(signs(&m, text, w.len));
+	text[0] ^= 1;
+	assert_false(signs(&m, text, w.len));
+}
+
 /* A good launch message, with some of its bytes changed. */
 static size_t
 mutated(uint8_t bytes[DOOR_MAX], const struct door_message *good)
@@ -333,10 +377,45 @@ no_host_waits_for_a_vm_that_ended(void **state)
 	free(m);
 }
 
+/* T9: no file may grow any more.  What cannot be written is not answered, and
+ * what needs no record still is. */
+static void
+a_lost_batch_releases_nothing(void **state)
+{
+	struct rlimit before, none;
+	struct door_message *m = calloc(1, sizeof(*m));
+	struct door_message hello = { .kind = DOOR_HELLO, .id = 3 };
+	int i;
+
+	(void)state;
+	assert_non_null(m);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ .rlim_cur = 0, .rlim_max = before.rlim_max };
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(
+		    setrlimit(RLIMIT_FSIZE, i == 0 ? &none : &before), 0);
+		memset(m, 0, sizeof(*m));
+		m->kind = DOOR_LAUNCH;
+		m->id = 2;
+		lab_message(&m->u.launch, &lab);
+		ask(m);
+		take_answer(m, DOOR_LAUNCH, 2);
+		lab_outcome(m->u.launch_answer.outcome,
+		    i == 0 ? VAULT_STORAGE : VAULT_OK);
+		assert_int_equal(m->u.launch_answer.policy == 0, i == 0);
+		ask(&hello);
+		take_answer(m, DOOR_HELLO, 3);
+	}
+	free(m);
+}
+
 static const struct CMUnitTest tests[] = {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	T(packets_that_are_none),
 	T(signs_hellos_only),
+	T(signs_a_hello),
+	T(a_lost_batch_releases_nothing),
 	T(a_flood_gets_refusals),
 	T(no_host_waits_for_a_vm_that_ended),
 };

@@ -355,6 +355,40 @@ steps_out_of_turn_are_refused(void **state)
 	}
 }
 
+/* What the vault signs for a net that it does not trust: such a text alone. */
+static void
+knows_the_text_of_a_hello(void **state)
+{
+	const struct span key = span_of(zeros, 32);
+	uint8_t text[TUNNEL_HELLO_TEXT_MAX + 1] = { 0 };
+	struct writer w = writer_of(text, sizeof(text) - 1);
+
+	(void)state;
+	tunnel_hello_text(&w, key, 1, key, span_str("relay"), "v1");
+	for (size_t len = 0; len <= w.len + 1; len++) {
+		uint8_t *copy = exact(span_of(text, len));
+
+		assert_int_equal(
+		    tunnel_is_hello_text(span_of(copy, len)), len == w.len);
+		free(copy);
+	}
+	/* Each byte of the label, with its NUL, and the byte behind the
+	 * nonce, which is 0 or 1. */
+	for (size_t i = 0; i < 22; i++) {
+		text[i] ^= 0x20;
+		assert_false(tunnel_is_hello_text(writer_span(&w)));
+		text[i] ^= 0x20;
+	}
+	for (unsigned binding = 0; binding < 256; binding++) {
+		text[22 + FRAME_NONCE_LEN] = (uint8_t)binding;
+		assert_int_equal(
+		    tunnel_is_hello_text(writer_span(&w)), binding <= 1);
+	}
+	w = writer_of(text, sizeof(text));
+	tunnel_hello_text(&w, key, 2, key, span_str("relay"), "v1");
+	assert_false(writer_ok(&w));
+}
+
 int
 main(void)
 {
@@ -367,6 +401,7 @@ main(void)
 		cmocka_unit_test(answers_are_given_once),
 		cmocka_unit_test(an_agent_may_take_fewer_streams),
 		cmocka_unit_test(claims_that_are_answered_count_no_more),
+		cmocka_unit_test(knows_the_text_of_a_hello),
 		cmocka_unit_test(steps_out_of_turn_are_refused),
 	};
 

@@ -1,0 +1,214 @@
+#include "tests/unit/agent/lab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What the owner says between a launch and the release, and how far it
+ * holds. */
+
+static struct lab lab;
+
+static int
+setup(void **state)
+{
+	(void)state;
+	lab_open(&lab);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	lab_close(&lab);
+	return 0;
+}
+
+/* Her word on what waits for it: one question, of this kind. */
+static void
+say(bool yes, enum vault_ask_kind kind)
+{
+	struct vault_ask *asks = calloc(VAULT_ASKS_MAX, sizeof(*asks));
+	struct err err = { 0 };
+
+	assert_non_null(asks);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	assert_int_equal(vault_asks(asks, lab.vault), 1);
+	assert_int_equal(asks[0].kind, kind);
+	assert_int_equal(vault_answer(lab.vault, asks[0].id, yes, &err), 0);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	free(asks);
+}
+
+static void
+disable(bool disabled)
+{
+	struct err err = { 0 };
+
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	assert_int_equal(
+	    vault_set_disabled(lab.vault, &lab.vm, disabled, &err), 0);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+}
+
+/* Each guest over max-instances is a question of its own, also where no other
+ * guest is one. */
+static void
+over_the_limit_she_is_asked(void **state)
+{
+	struct vault_validate_answer a;
+	struct vault_launch_answer launch;
+	struct vault_validate m[3];
+	size_t i;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){
+		"max-instances", "1", "then", "confirm", NULL });
+	for (i = 0; i < 3; i++)
+		(void)lab_begin(&lab, &launch, &m[i]);
+	lab_validate(&a, &lab, &m[0]);
+	lab_outcome(a.outcome, VAULT_OK);
+	for (i = 1; i < 3; i++) {
+		lab_validate(&a, &lab, &m[i]);
+		lab_outcome(a.outcome, VAULT_PENDING);
+		assert_int_equal(a.payload_len, 0);
+		assert_int_equal(lab_released(&lab), i);
+		say(true, ASK_LIMIT);
+		lab_validate(&a, &lab, &m[i]);
+		lab_outcome(a.outcome, VAULT_OK);
+	}
+	assert_int_equal(lab_released(&lab), 3);
+}
+
+/* Her yes is for one launch, though the next one is on the same chip. */
+static void
+one_word_is_one_launch(void **state)
+{
+	struct vault_launch_answer a;
+	struct vault_launch in;
+	int i;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){
+		"approve", "always", "approve-at", "launch", NULL });
+	lab_message(&in, &lab);
+	for (i = 0; i < 2; i++) {
+		lab_launch(&a, &lab, &in);
+		lab_outcome(a.outcome, VAULT_PENDING);
+		say(true, ASK_LAUNCH);
+		lab_launch(&a, &lab, &in);
+		lab_outcome(a.outcome, VAULT_OK);
+	}
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_PENDING);
+	say(false, ASK_LAUNCH);
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+}
+
+/* A guest that was launched before gets nothing behind it either. */
+static void
+disabled_releases_nothing(void **state)
+{
+	struct vault_validate_answer a;
+	struct vault_launch_answer launch;
+	struct vault_validate m;
+
+	(void)state;
+	lab_register(&lab, "web1", NULL);
+	(void)lab_begin(&lab, &launch, &m);
+	disable(true);
+	lab_validate(&a, &lab, &m);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	assert_int_equal(a.payload_len, 0);
+	lab_reopen(&lab);
+	lab_validate(&a, &lab, &m);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	disable(false);
+	lab_validate(&a, &lab, &m);
+	lab_outcome(a.outcome, VAULT_OK);
+}
+
+/* Wrong measurements under the name of a session that has released do not end
+ * it: its host could lose the answer that it asks for again. */
+static void
+wrong_tries_take_no_answer_away(void **state)
+{
+	struct vault_validate_answer *first = calloc(1, sizeof(*first));
+	struct vault_validate_answer *a = calloc(1, sizeof(*a));
+	struct vault_launch_answer launch;
+	struct vault_validate m, wrong;
+	int i;
+
+	(void)state;
+	assert_true(first != NULL && a != NULL);
+	lab_register(&lab, "web1", NULL);
+	(void)lab_begin(&lab, &launch, &m);
+	m.has_session_id = true;
+	m.session_id = launch.session_id;
+	/* What the host says of the policy, it may say rightly. */
+	m.has_policy = true;
+	m.policy = launch.policy;
+	lab_validate(first, &lab, &m);
+	lab_outcome(first->outcome, VAULT_OK);
+	wrong = m;
+	wrong.measure.mac[0] ^= 1;
+	for (i = 0; i <= VAULT_FAILURES_MAX; i++) {
+		lab_validate(a, &lab, &wrong);
+		lab_outcome(a->outcome, VAULT_MISMATCH);
+	}
+	lab_validate(a, &lab, &m);
+	assert_memory_equal(a, first, sizeof(*a));
+	free(first);
+	free(a);
+}
+
+/* The address that she gave, also when the answer is read back. */
+static void
+secrets_go_where_she_said(void **state)
+{
+	struct vault_validate_answer a;
+	struct vault_launch_answer launch;
+	struct vault_validate m;
+	int i;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){ "secret-address", "0x80d000", NULL });
+	(void)lab_begin(&lab, &launch, &m);
+	for (i = 0; i < 2; i++) {
+		lab_validate(&a, &lab, &m);
+		lab_outcome(a.outcome, VAULT_OK);
+		assert_true(a.inject);
+		assert_true(a.has_address);
+		assert_int_equal(a.address, 0x80d000);
+		lab_reopen(&lab);
+	}
+	lab_register(&lab, "web2", NULL);
+	(void)lab_begin(&lab, &launch, &m);
+	lab_validate(&a, &lab, &m);
+	lab_outcome(a.outcome, VAULT_OK);
+	assert_false(a.has_address);
+	assert_int_equal(a.address, 0);
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    over_the_limit_she_is_asked, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    one_word_is_one_launch, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    disabled_releases_nothing, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    secrets_go_where_she_said, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    wrong_tries_take_no_answer_away, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
