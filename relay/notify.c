@@ -7,10 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WORDS_MAX 512
+#define WAIT_US 200000 /* for a manager that does not read */
 
 /* "/path" or "@abstract" (sd_notify(3)). */
 static bool
@@ -58,13 +60,16 @@ watchdog_ms(void)
 void
 notify_open(struct notify *n)
 {
+	const struct timeval wait = { .tv_usec = WAIT_US };
 	const char *name = getenv("NOTIFY_SOCKET");
 
 	*n = (struct notify){ .fd = -1 };
 	if (name != NULL && fill_address(n, name))
 		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (n->fd >= 0)
+	if (n->fd >= 0) {
+		setsockopt(n->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 		n->watchdog_ms = watchdog_ms();
+	}
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_PID");
 	unsetenv("WATCHDOG_USEC");

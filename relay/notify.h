@@ -23,7 +23,8 @@ struct notify {
 void notify_open(struct notify *n);
 void notify_close(struct notify *n);
 
-/** notify_send(n, fmt, ...): "READY=1\nSTATUS=..." */
+/** notify_send(n, fmt, ...): "READY=1\nSTATUS=..."  Waits for a manager that
+ * does not read, but a moment only. */
 void notify_send(const struct notify *n, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

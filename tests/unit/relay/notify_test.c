@@ -83,6 +83,29 @@ says_nothing_where_nobody_listens(void **state)
 	}
 }
 
+/* It is there and does not read: its queue fills up. */
+static void
+goes_on_where_the_manager_hangs(void **state)
+{
+	struct notify n;
+	char path[64];
+	int fd = manager(path, sizeof(path)), queued = 0;
+
+	(void)state;
+	setenv("NOTIFY_SOCKET", path, 1);
+	notify_open(&n);
+	while (queued < 1 << 20 &&
+	    sendto(n.fd, "X", 1, MSG_DONTWAIT, (struct sockaddr *)&n.to,
+		n.to_len) == 1)
+		queued++;
+	alarm(30);
+	notify_send(&n, "WATCHDOG=1");
+	alarm(0);
+	notify_close(&n);
+	close(fd);
+	unlink(path);
+}
+
 static void
 another_ones_watchdog_is_not_ours(void **state)
 {
@@ -112,6 +135,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(says_what_the_manager_reads),
 		cmocka_unit_test(says_nothing_where_nobody_listens),
+		cmocka_unit_test(goes_on_where_the_manager_hangs),
 		cmocka_unit_test(another_ones_watchdog_is_not_ours),
 	};
 
