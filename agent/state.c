@@ -258,6 +258,8 @@ open_new(char temp[64], const struct state *s, const char *name)
 	if (fd >= 0)
 		return fd;
 	(void)snprintf(temp, 64, ".%.32s.%ld", name, (long)getpid());
+	/* Left by one of our number that was killed. */
+	(void)unlinkat(s->dir_fd, temp, 0);
 	return openat(s->dir_fd, temp,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 }

@@ -25,6 +25,7 @@
 #include <unistd.h>
 
 #include "agent/sandbox.h"
+#include "agent/state.h"
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 /* Above an int: the kernel does not see it. */
@@ -358,6 +359,44 @@ poor_kernels(void **state)
 	}
 }
 
+/*
+ * Without /proc a new file of the state has a name of its own for a while.  A
+ * kill leaves it there, and after a restart in a container the process has the
+ * number that it had.
+ */
+static void
+what_a_kill_left(void **state_)
+{
+	char dir[] = "/tmp/agent-state-XXXXXX", path[64];
+	int status, fd;
+	pid_t pid;
+
+	(void)state_;
+	assert_non_null(mkdtemp(dir));
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct err err = { 0 };
+		struct state s;
+
+		if (state_open(&s, dir, &err) != 0)
+			_exit(200);
+		(void)snprintf(path, sizeof(path), ".name.%ld", (long)getpid());
+		fd = openat(s.dir_fd, path, O_WRONLY | O_CREAT, 0600);
+		if (fd < 0)
+			_exit(201);
+		take_away(SYS_access);
+		_exit(state_write(&s, "name", span_str("new"), &err) == 0 &&
+			    state_remove(&s, "name", &err) == 0
+			? 0
+			: 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	/* Nor is it left now. */
+	assert_int_equal(rmdir(dir), 0);
+	assert_int_equal(status, 0);
+}
+
 static int
 make_file(void **state)
 {
@@ -381,6 +420,7 @@ main(void)
 		cmocka_unit_test(only_what_it_needs),
 		cmocka_unit_test(all_threads),
 		cmocka_unit_test(poor_kernels),
+		cmocka_unit_test(what_a_kill_left),
 	};
 
 	return cmocka_run_group_tests(tests, make_file, remove_file);
