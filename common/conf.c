@@ -197,14 +197,19 @@ take_mapping(struct loader *l, const struct target *t)
 		const char *word;
 		bool twice = false;
 
-		if (type != YAML_SCALAR_EVENT) {
-			COMPLAIN(l, "a key must be a word");
+		word = type == YAML_SCALAR_EVENT
+		    ? (const char *)l->event.data.scalar.value
+		    : NULL;
+		if (word == NULL ||
+		    strlen(word) != l->event.data.scalar.length) {
+			COMPLAIN(l, "%s",
+			    word == NULL ? "a key must be a word"
+					 : "NUL in a key");
 			skip(l);
 			if (next(l) != YAML_NO_EVENT)
 				skip(l);
 			continue;
 		}
-		word = (const char *)l->event.data.scalar.value;
 		for (size_t i = 0; i < count; i++)
 			twice = twice || strcmp(words[i], word) == 0;
 		if (count == KEYS_MAX ||

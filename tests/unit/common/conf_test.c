@@ -191,6 +191,8 @@ static const struct {
 	{ "twice", "name: x\nname: y\n",
 	    "2:1: error: key 'name' is here "
 	    "twice" },
+	{ "NUL in a key", "name: x\n\"level\\0s\": 3\n",
+	    "2:1: error: NUL in a key" },
 	{ "section twice", "name: x\npublic: {port: 1}\npublic: {port: 2}\n",
 	    "3:1: error: key 'public' is here twice" },
 	{ "list for a value", "name: [x]\n",
