@@ -121,7 +121,9 @@ read_member(struct reading *r, json_t *map)
 	json_t *v;
 
 	if (r->event.type != YAML_SCALAR_EVENT ||
-	    r->event.data.scalar.length >= sizeof(name)) {
+	    r->event.data.scalar.length >= sizeof(name) ||
+	    strlen((const char *)r->event.data.scalar.value) !=
+		r->event.data.scalar.length) {
 		complain(r, "want a short name");
 		return false;
 	}

@@ -81,6 +81,7 @@ yaml_that_will_not_do(void **state)
 		{ "a: [[[[[[[[[1]]]]]]]]]\n", "too many levels" },
 		{ "{policy: 1", "1:" },
 		{ "? [a, b]\n: 1\n", "short name" },
+		{ "\"policy\\0s\": 7\n", "short name" },
 		{ "policy: \"a\\0b\"\n", "NUL" },
 		{ "cpu-count: []\n", "allows nothing" },
 		{ "allow-hosts: []\n", "allows nothing" },
