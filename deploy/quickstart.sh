@@ -263,8 +263,10 @@ if [ $keep = 1 ]; then
 	say "kept running"
 	echo "folder   $work"
 	echo "relay    pid $relay    agent    pid $agent"
-	echo "status   $bin/attest-agent --state $work/agent status"
-	echo "end it   kill $agent $relay; ${lab:+deploy/netlab.sh down $lab;} rm -r $work"
+	# As a shell takes them.
+	printf 'status   %q --state %q status\n' "$bin/attest-agent" "$work/agent"
+	printf 'end it   kill %s; %srm -r %q\n' "$agent $relay" \
+	    "${lab:+deploy/netlab.sh down $lab; }" "$work"
 fi
 say "result"
 while read -r uuid passphrase; do
