@@ -198,6 +198,20 @@ static const struct {
 	{ "huge CL", TEXT("POST /a HTTP/1.1\r\nHost: x\r\n"
 	    "Content-Length: 1000000000000000000\r\n\r\n"), 413,
 	    "of 19 digits" },
+	{ "PUT without CL", TEXT("PUT /a HTTP/1.1\r\nHost: x\r\n\r\n"), 411,
+	    "no Content-Length" },
+	{ "PATCH without CL", TEXT("PATCH /a HTTP/1.1\r\nHost: x\r\n\r\n"),
+	    411, "no Content-Length" },
+	{ "HTTP/2.1", TEXT("GET /a HTTP/2.1\r\nHost: x\r\n\r\n"), 505,
+	    "HTTP/2.1, want" },
+	{ "HTTP/1x1", TEXT("GET /a HTTP/1x1\r\nHost: x\r\n\r\n"), 400,
+	    "no HTTP version" },
+	{ "HTTP/:.1", TEXT("GET /a HTTP/:.1\r\nHost: x\r\n\r\n"), 400,
+	    "no HTTP version" },
+	{ "HTTP/1./", TEXT("GET /a HTTP/1./\r\nHost: x\r\n\r\n"), 400,
+	    "no HTTP version" },
+	{ "tab before a name", TEXT("GET /a HTTP/1.1\r\nHost: x\r\n"
+	    "\tA: b\r\n\r\n"), 400, "starts with white space" },
 	{ "POST without CL", TEXT("POST /a HTTP/1.1\r\nHost: x\r\n\r\n"), 411,
 	    "no Content-Length" },
 	{ "TE on GET", TEXT("GET /a HTTP/1.1\r\nHost: x\r\n"
@@ -272,6 +286,94 @@ reads_a_good_head(void **state)
 	assert_int_equal(http_get(&head, "host2", &v), 0);
 	assert_null(v.ptr);
 	free(in);
+}
+
+/* The same memory serves a connection's next request: nothing stays of the
+ * one before it. */
+static void
+forgets_the_head_before(void **state)
+{
+	static const char next[] = "GET /b HTTP/1.1\r\nHost: y\r\n\r\n";
+	struct http_head head;
+	unsigned status;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(take(&head, good, &status, &err), 0);
+	assert_int_equal(take(&head, span_str(next), &status, &err), 0);
+	assert_true(span_is(head.path, "/b") && span_is(head.host, "y"));
+	assert_false(head.has_query || head.has_length);
+	assert_false(head.expect_continue || head.close || head.upgrade);
+	assert_int_equal(head.query.len + head.length, 0);
+	assert_int_equal(head.field_count, 1);
+}
+
+/* What Connection says counts, and no other field's words. */
+static void
+reads_lists_of_one_field(void **state)
+{
+	static const struct {
+		const char *field;
+		bool close, upgrade;
+	} cases[] = {
+		{ "X: close, upgrade", false, false },
+		{ "Connections: close", false, false },
+		{ "Connection: closed", false, false },
+		{ "Connection: CLOSE", true, false },
+		{ "Connection: keep-alive ,Upgrade", false, true },
+		{ "Connection: ,, close\t, upgrade", true, true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		struct http_head head;
+		char text[128];
+		unsigned status;
+		struct err err;
+
+		snprintf(text, sizeof(text),
+		    "GET /a HTTP/1.1\r\nHost: x\r\n%s\r\n\r\n", cases[i].field);
+		assert_int_equal(take(&head, span_str(text), &status, &err), 0);
+		assert_int_equal(head.close, cases[i].close);
+		assert_int_equal(head.upgrade, cases[i].upgrade);
+	}
+}
+
+/* Each byte that a Host, a target or a method may not have, and all others. */
+static void
+judges_byte_by_byte(void **state)
+{
+	static const struct {
+		const char *head;
+		const char *tail;
+		const char *good; /* besides digits and letters */
+	} places[] = {
+		{ "GET /a HTTP/1.1\r\nHost: x", "x\r\n\r\n",
+		    "!$%&'*+-._~[]:()=;" },
+		{ "GET /a", "a HTTP/1.1\r\nHost: x\r\n\r\n",
+		    "!$%&'()*+,-./:;=?@[]_{}~" },
+		{ "GET /a HTTP/1.1\r\nHost: x\r\na", "a: b\r\n\r\n",
+		    "!#$%&'*+-.^_`|~:" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(places); i++)
+		for (int c = 1; c < 256; c++) {
+			bool may = (c >= '0' && c <= '9') ||
+			    (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+			    strchr(places[i].good, c) != NULL;
+			struct http_head head;
+			char text[128];
+			unsigned status;
+			struct err err;
+
+			snprintf(text, sizeof(text), "%s%c%s", places[i].head,
+			    c, places[i].tail);
+			if ((take(&head, span_str(text), &status, &err) == 0) !=
+			    may)
+				fail_msg(
+				    "place %zu: byte 0x%02x", i, (unsigned)c);
+		}
 }
 
 /* Every cut of a head is a head that is not complete, and nothing else. */
@@ -436,6 +538,9 @@ main(void)
 		cmocka_unit_test(refuses_the_32_probes),
 		cmocka_unit_test(refuses_malformed_heads),
 		cmocka_unit_test(reads_a_good_head),
+		cmocka_unit_test(forgets_the_head_before),
+		cmocka_unit_test(reads_lists_of_one_field),
+		cmocka_unit_test(judges_byte_by_byte),
 		cmocka_unit_test(waits_for_the_end_at_any_split),
 		cmocka_unit_test(holds_its_limits_to_the_byte),
 		cmocka_unit_test(refuses_early),

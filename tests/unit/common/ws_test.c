@@ -134,6 +134,36 @@ refuses_what_rfc_6455_refuses(void **state)
 	}
 }
 
+/* RFC 6455 7.4: the codes that a peer may send, and none; what comes behind
+ * is not looked at. */
+static void
+a_close_is_the_end(void **state)
+{
+	static const uint16_t codes[] = { 1000, 1003, 1007, 1011, 3000, 4999,
+		WS_CLOSE_NONE };
+	static const uint8_t hello[] = "hello";
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(codes); i++) {
+		uint8_t bytes[64], code[2];
+		struct writer w = writer_of(bytes, sizeof(bytes));
+		struct writer c = writer_of(code, sizeof(code));
+		struct err err = { 0 };
+		char got[256], want[64];
+
+		if (codes[i] != WS_CLOSE_NONE)
+			writer_be16(&c, codes[i]);
+		put_frame(&w, 0x88, writer_span(&c), 7);
+		put_frame(&w, 0x89, span_of(hello, 5), 7);
+		put_frame(&w, 0x82, span_of(hello, 5), 7);
+		snprintf(want, sizeof(want), "close 0 0 %u;", codes[i]);
+		for (size_t piece = 1; piece <= w.len; piece++) {
+			run(got, sizeof(got), writer_span(&w), piece, &err);
+			assert_string_equal(got, want);
+		}
+	}
+}
+
 /* Messages whole and fragmented, control frames between the fragments. */
 static struct span
 session(void)
@@ -393,6 +423,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refuses_what_rfc_6455_refuses),
+		cmocka_unit_test(a_close_is_the_end),
 		cmocka_unit_test(says_the_same_for_any_split),
 		cmocka_unit_test(joins_fragments_up_to_the_limit_only),
 		cmocka_unit_test(keeps_nothing_for_a_header_alone),
