@@ -166,6 +166,66 @@ a_disabled_vm_stays_disabled(void **state)
 }
 
 /* Killed before the commit: still here.  After it: gone, and the file kept. */
+/* T2: nor does a move let in a chip whose key is known to be out. */
+static void
+a_block_list_moves(void **state)
+{
+	uint8_t id[MOVE_ID_LEN], key[SEV_SHA256_LEN];
+	struct secret file = { 0 }, cek = { 0 };
+	struct sev_cert parsed;
+	struct err err;
+
+	(void)state;
+	lab_file(&cek, "certs/synthetic-a/cek.cert");
+	assert_int_equal(sev_cert_parse(&parsed, secret_span(&cek), NULL), 0);
+	assert_int_equal(sev_cert_fingerprint(key, &parsed, NULL), 0);
+	lab_register(&old, "web1", NULL);
+	begin(&old);
+	assert_int_equal(vault_set_blocked(old.vault, &old.vm,
+			     span_of(key, sizeof(key)), &err),
+	    0);
+	commit(&old);
+	lab_outcome(outcome_of_launch(&old), VAULT_REFUSED);
+	hand_over(&file, id, &old, &new, &old.vm, 1);
+	commit(&old);
+	assert_int_equal(take_over(&new, &file, &old, &err), 0);
+	new.vm = old.vm;
+	lab_outcome(outcome_of_launch(&new), VAULT_REFUSED);
+	lab_reopen(&new);
+	lab_outcome(outcome_of_launch(&new), VAULT_REFUSED);
+	secret_free(&file);
+	secret_free(&cek);
+}
+
+/* Of the VMs of another export their word stays behind. */
+static void
+one_export_is_forgotten(void **state)
+{
+	uint8_t id[2][MOVE_ID_LEN];
+	struct uuid vms[2];
+	struct err err = { 0 };
+	int i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		struct secret file = { 0 };
+
+		lab_register(&old, i == 0 ? "web1" : "web2", NULL);
+		vms[i] = old.vm;
+		hand_over(&file, id[i], &old, &new, &vms[i], 1);
+		commit(&old);
+		secret_free(&file);
+	}
+	begin(&old);
+	assert_int_equal(vault_move_forget(old.vault, id[0], &err), 0);
+	commit(&old);
+	begin(&old);
+	assert_int_equal(vault_move_check(old.vault, &vms[0], &err), 0);
+	assert_int_equal(vault_move_check(old.vault, &vms[1], &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	commit(&old);
+}
+
 static void
 a_crash_loses_nothing_and_doubles_nothing(void **state)
 {
@@ -506,6 +566,8 @@ main(void)
 #define TEST(t) cmocka_unit_test_setup_teardown(t, setup, teardown)
 		TEST(a_vm_and_its_count_move),
 		TEST(a_disabled_vm_stays_disabled),
+		TEST(a_block_list_moves),
+		TEST(one_export_is_forgotten),
 		TEST(a_crash_loses_nothing_and_doubles_nothing),
 		TEST(each_export_is_taken_once),
 		TEST(all_of_it_or_nothing),
