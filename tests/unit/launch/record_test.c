@@ -1,7 +1,9 @@
 #include "launch/record.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -164,6 +166,54 @@ folders_that_are_not_ours(void **state)
 	close_place(&p);
 }
 
+/* A word that is not on the disk was not said: the hypervisor is not asked
+ * behind it. */
+static void
+what_cannot_be_written_is_told(void **state)
+{
+	static char longest[RECORD_LEN_MAX + 1];
+	struct rlimit before, few;
+	struct record r, full;
+	struct stat st;
+	struct place p;
+	int pipes[2];
+
+	(void)state;
+	open_place(&p);
+	assert_int_equal(record_new(&r, p.folder, NULL), 0);
+	memset(longest, 'a', sizeof(longest) - 1);
+	assert_int_equal(record_ask(&r, "qemu:///system", longest, NULL), -1);
+	longest[RECORD_URI_MAX + 1] = '\0';
+	assert_int_equal(record_ask(&r, longest, "web1", NULL), -1);
+	/* Part of a line, as on a disk that fills up. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	few = (struct rlimit){ .rlim_cur = 5, .rlim_max = before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+	assert_int_equal(record_say(&r, RECORD_ANSWERED, NULL), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(fstat(r.fd, &st), 0);
+	assert_int_equal(st.st_size, 5);
+	/* Written, and cannot be synced: no pipe can. */
+	assert_int_equal(pipe(pipes), 0);
+	full = r;
+	full.fd = pipes[1];
+	assert_int_equal(record_say(&full, RECORD_ANSWERED, NULL), -1);
+	/* Nor can the name. */
+	full = r;
+	full.folder = pipes[0];
+	assert_int_equal(record_ask(&full, "qemu:///system", "web1", NULL), -1);
+	assert_int_equal(record_ask(&r, "qemu:///system", "web1", NULL), 0);
+	(void)close(pipes[0]);
+	(void)close(pipes[1]);
+	/* A name that leads elsewhere is no record, and not one that went. */
+	assert_int_equal(symlinkat(r.id, p.folder, "link"), 0);
+	assert_int_equal(record_take(&full, p.folder, "link", NULL), -1);
+	assert_int_equal(unlinkat(p.folder, "link", 0), 0);
+	record_end(&r);
+	close_place(&p);
+}
+
 int
 main(void)
 {
@@ -172,6 +222,7 @@ main(void)
 		cmocka_unit_test(what_was_cut_short),
 		cmocka_unit_test(who_holds_it),
 		cmocka_unit_test(folders_that_are_not_ours),
+		cmocka_unit_test(what_cannot_be_written_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
