@@ -108,6 +108,112 @@ one_word_is_one_launch(void **state)
 	lab_outcome(a.outcome, VAULT_REFUSED);
 }
 
+static size_t
+questions(uint64_t *last)
+{
+	struct vault_ask *asks = calloc(VAULT_ASKS_MAX, sizeof(*asks));
+	size_t count;
+
+	assert_non_null(asks);
+	count = vault_asks(asks, lab.vault);
+	*last = count > 0 ? asks[count - 1].id : 0;
+	free(asks);
+	return count;
+}
+
+static enum vault_outcome
+launch_now(void)
+{
+	struct vault_launch_answer a;
+	struct vault_launch in;
+
+	lab_message(&in, &lab);
+	lab_launch(&a, &lab, &in);
+	return a.outcome;
+}
+
+/* A question ends by itself, and so does an answer that nobody fetched. */
+static void
+words_do_not_last(void **state)
+{
+	uint64_t first, second;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){
+		"approve", "always", "approve-at", "launch", NULL });
+	lab_outcome(launch_now(), VAULT_PENDING);
+	assert_int_equal(questions(&first), 1);
+	lab.boot_ms += VAULT_ASK_MS - 1;
+	lab_outcome(launch_now(), VAULT_PENDING);
+	assert_int_equal(questions(&second), 1);
+	assert_int_equal(second, first);
+	lab.boot_ms += 1;
+	assert_int_equal(questions(&second), 0);
+	lab_outcome(launch_now(), VAULT_PENDING);
+	assert_int_equal(questions(&second), 1);
+	assert_true(second > first);
+	say(true, ASK_LAUNCH);
+	assert_int_equal(questions(&first), 0);
+	lab.boot_ms += VAULT_ASK_MS;
+	lab_outcome(launch_now(), VAULT_PENDING);
+	say(true, ASK_LAUNCH);
+	lab.boot_ms += VAULT_ASK_MS - 1;
+	lab_outcome(launch_now(), VAULT_OK);
+}
+
+/* One answer to each, and none to what was not asked. */
+static void
+each_question_is_answered_once(void **state)
+{
+	struct err err = { 0 };
+	uint64_t id;
+
+	(void)state;
+	lab_register(&lab, "web1",
+	    (const char *const[]){
+		"approve", "always", "approve-at", "launch", NULL });
+	lab_outcome(launch_now(), VAULT_PENDING);
+	assert_int_equal(questions(&id), 1);
+	assert_int_equal(vault_begin(lab.vault, &err), 0);
+	assert_int_equal(vault_answer(lab.vault, 0, true, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(vault_answer(lab.vault, id + 1, true, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	assert_int_equal(vault_answer(lab.vault, id, false, &err), 0);
+	assert_int_equal(vault_answer(lab.vault, id, true, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	assert_int_equal(vault_commit(lab.vault, &err), 0);
+	lab_outcome(launch_now(), VAULT_REFUSED);
+}
+
+/* T30: the questions of one VM leave room for those of another. */
+static void
+one_vm_does_not_fill_her_screen(void **state)
+{
+	static const char *const rules[] = { "approve", "always", "approve-at",
+		"release", NULL };
+	struct vault_validate_answer a;
+	struct vault_launch_answer launch;
+	struct vault_validate m;
+	uint64_t id;
+	int i;
+
+	(void)state;
+	lab_register(&lab, "web1", rules);
+	for (i = 0; i <= VAULT_ASKS_OF_VM_MAX; i++) {
+		(void)lab_begin(&lab, &launch, &m);
+		lab_validate(&a, &lab, &m);
+		lab_outcome(a.outcome, VAULT_PENDING);
+	}
+	assert_int_equal(questions(&id), VAULT_ASKS_OF_VM_MAX);
+	lab_register(&lab, "web2", rules);
+	(void)lab_begin(&lab, &launch, &m);
+	lab_validate(&a, &lab, &m);
+	lab_outcome(a.outcome, VAULT_PENDING);
+	assert_int_equal(questions(&id), VAULT_ASKS_OF_VM_MAX + 1);
+}
+
 /* A guest that was launched before gets nothing behind it either. */
 static void
 disabled_releases_nothing(void **state)
@@ -202,6 +308,12 @@ main(void)
 		    over_the_limit_she_is_asked, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    one_word_is_one_launch, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    words_do_not_last, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    each_question_is_answered_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    one_vm_does_not_fill_her_screen, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    disabled_releases_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
