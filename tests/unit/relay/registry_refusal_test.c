@@ -126,6 +126,39 @@ t13_keys_are_added_once_and_revoked_by_any(void **state)
 	assert_false(knows(lab, 50));
 }
 
+/* T11: with a tenant go its UUIDs, and nobody else's; what it claimed first is
+ * told of, since other relays may have it bound. */
+static void
+t11_a_tenant_takes_along_its_own(void **state)
+{
+	struct lab *lab = *state;
+	struct registry_op *op;
+
+	expect(lab, op_new(lab, REGISTRY_TENANT_ADD), NULL);
+	expect(lab, claim_op(lab, REGISTRY_CLAIM_FIRST, 50, 1), NULL);
+	expect(lab, claim_op(lab, REGISTRY_CLAIM_ADD, 0, 4), NULL);
+	op = claim_op(lab, REGISTRY_CLAIM_FIRST, 60, 7);
+	op->account = lab->zeta;
+	expect(lab, op, NULL);
+	op = op_new(lab, REGISTRY_TENANT_REMOVE);
+	carry_out(lab, op);
+	assert_int_equal(op->err.code, ERR_NONE);
+	assert_int_equal(op->gone_count, 2);
+	for (size_t i = 0; i < op->gone_count; i++) {
+		assert_ptr_equal(op->gone[i].account, lab->acme);
+		assert_int_equal(op->gone[i].key[0], 50);
+		assert_in_range(op->gone[i].uuid.bytes[0], 1, 2);
+	}
+	registry_op_free(op);
+	for (int again = 0; again < 2; again++) {
+		assert_int_equal(key_of(lab, 1) + key_of(lab, 2), 0);
+		assert_int_equal(key_of(lab, 4) + key_of(lab, 5), 0);
+		assert_int_equal(key_of(lab, 7), 60);
+		assert_int_equal(key_of(lab, 8), 60);
+		reopen(lab);
+	}
+}
+
 /* No file may grow any more: what is not on the disk has not happened. */
 static void
 what_is_not_written_has_not_happened(void **state)
@@ -161,6 +194,7 @@ main(void)
 		LAB_TEST(t11_what_is_anothers_stays_anothers),
 		LAB_TEST(t13_a_token_is_for_one_thing),
 		LAB_TEST(t13_keys_are_added_once_and_revoked_by_any),
+		LAB_TEST(t11_a_tenant_takes_along_its_own),
 		LAB_TEST(what_is_not_written_has_not_happened),
 	};
 
