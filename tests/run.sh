@@ -6,6 +6,8 @@
 #   tests/run.sh -L unit         what follows goes to ctest as it is
 set -eu
 cd "$(dirname "$0")/.."
+# Some suites become another user, who runs what is built here.
+umask 022
 
 ./deploy/packages.sh install build demo lab test
 

@@ -405,7 +405,7 @@ class Service(unittest.TestCase):
         told = os.path.join(self.home, "told")
         program = os.path.join(self.home, "systemctl")
         with open(program, "w", encoding="ascii") as out:
-            out.write("#!/bin/sh\necho \"$@\" >>%s\n" % told)
+            out.write("#!/bin/sh\necho \"$@\" >>'%s'\n" % told)
         os.chmod(program, 0o755)
         self.env["PATH"] = self.home + ":" + self.env["PATH"]
         done = self.cli("service", "install")

@@ -82,7 +82,8 @@ class Register(harness.LabTest):
             os.path.join(harness.BIN, "attest-agent"), "--state",
             self.owner.state, "vm", "add", "web9", "--policy", "1",
             "--digest", "1" * 64, "--any-platform", "--secret-command",
-            "sh -c 'echo $$ >%s.new; mv %s.new %s; exec sleep 600'" % (
+            "sh -c 'echo $$ >\"%s.new\"; mv \"%s.new\" \"%s\"; "
+            "exec sleep 600'" % (
                 (place,) * 3)], self.lab.path("add.log"))
         harness.eventually(lambda: os.path.exists(place))
         with open(place, encoding="ascii") as text:

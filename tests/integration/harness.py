@@ -22,6 +22,9 @@ import time
 import unittest
 import uuid
 
+# A relay that root starts is another user, who reads what the tests write.
+os.umask(0o022)
+
 BIN = os.environ["BIN"]
 TESTBIN = os.environ["TESTBIN"]
 SOURCE = os.environ["SOURCE_DIR"]
