@@ -137,12 +137,71 @@ a_cek_is_shown_and_then_replaced(void **state)
 	free(r);
 }
 
+/* A VM whose owner knows another cloud than the lab's. */
+static void
+register_elsewhere(struct lab *l)
+{
+	static const uint8_t key[UUID_KEY_LEN] = { 7 };
+	struct register_plan *p = calloc(1, sizeof(*p));
+	struct registration *r = NULL;
+	struct err err = { 0 };
+
+	assert_non_null(p);
+	lab_plan(p, "web2", NULL);
+	assert_int_equal(p->r->cloud_count, 1);
+	secret_free(&p->r->clouds[0]);
+	lab_file(&p->r->clouds[0], files[OTHER_CERT]);
+	if (register_finish(&r, p, key, &err) != 0)
+		fail_msg("%s", err.msg);
+	l->vm = r->vm;
+	assert_int_equal(vault_begin(l->vault, &err), 0);
+	assert_int_equal(vault_register(l->vault, r, &err), 0);
+	assert_int_equal(vault_commit(l->vault, &err), 0);
+	register_free(p);
+	free(p);
+}
+
+/* What was found for one VM, or of one PDH, says nothing of another. */
+static void
+verdicts_are_remembered_for_one_question(void **state)
+{
+	static struct lab lab;
+	struct vault_launch_answer a;
+	struct vault_launch in, changed;
+	struct uuid first;
+
+	(void)state;
+	lab_open(&lab);
+	lab_register(&lab, "web1", NULL);
+	first = lab.vm;
+	lab_message(&in, &lab);
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_OK);
+	changed = in;
+	changed.pdh[1100] ^= 1; /* in its signature */
+	lab_launch(&a, &lab, &changed);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	changed = in;
+	changed.chain[1100] ^= 1;
+	lab_launch(&a, &lab, &changed);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	register_elsewhere(&lab);
+	lab_message(&in, &lab);
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_REFUSED);
+	in.vm = first;
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_OK);
+	lab_close(&lab);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_two_trusts_share_an_id),
 		cmocka_unit_test(a_cek_is_shown_and_then_replaced),
+		cmocka_unit_test(verdicts_are_remembered_for_one_question),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
