@@ -169,6 +169,7 @@ verdicts_are_remembered_for_one_question(void **state)
 	struct vault_launch_answer a;
 	struct vault_launch in, changed;
 	struct uuid first;
+	size_t i;
 
 	(void)state;
 	lab_open(&lab);
@@ -190,6 +191,15 @@ verdicts_are_remembered_for_one_question(void **state)
 	lab_launch(&a, &lab, &in);
 	lab_outcome(a.outcome, VAULT_REFUSED);
 	in.vm = first;
+	lab_launch(&a, &lab, &in);
+	lab_outcome(a.outcome, VAULT_OK);
+	/* More than are remembered, so that the good one makes room. */
+	for (i = 0; i < 70; i++) {
+		changed = in;
+		changed.pdh[1100 + i] ^= 1;
+		lab_launch(&a, &lab, &changed);
+		assert_int_not_equal(a.outcome, VAULT_OK);
+	}
 	lab_launch(&a, &lab, &in);
 	lab_outcome(a.outcome, VAULT_OK);
 	lab_close(&lab);
