@@ -23,7 +23,7 @@ enum inherit_kind {
 /* "public", "internal", "admin", "cluster": FileDescriptorName= of a socket unit. */
 extern const char *const inherit_names[INHERIT_KINDS];
 
-#define INHERIT_MAX 48
+#define INHERIT_MAX 64 /* more than relay.yaml can list */
 
 struct inherit {
 	struct inherit_one {

@@ -130,7 +130,7 @@ what_is_over_a_limit_is_refused(void **state)
 		    .change = (enum parcel_change)(PARCEL_SETUP + 1) } };
 	static const char *const says[] = { "over a limit", "over a limit",
 		"over a limit", "is none", "over a limit", "socket of kind 4",
-		"at most 48", "parcel of kind 99", "change 0 is none",
+		"at most 64", "parcel of kind 99", "change 0 is none",
 		"change 3 is none" };
 	struct parcel got;
 	struct err err;
