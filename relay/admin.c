@@ -237,9 +237,26 @@ admin_leave(struct admin *a)
 			loop_fd_want(&a->sockets[i].watch, 0);
 }
 
+void
+admin_handed(struct admin *a)
+{
+	for (size_t i = 0; i < a->socket_count; i++) {
+		struct admin_socket *s = &a->sockets[i];
+
+		if (!s->tls)
+			continue;
+		loop_fd_free(&s->watch);
+		if (s->fd >= 0)
+			close(s->fd);
+		s->fd = -1;
+	}
+}
+
 int
 admin_again(struct admin *a, struct err *err)
 {
+	int rc = 0;
+
 	for (size_t i = 0; i < a->socket_count; i++) {
 		struct admin_socket *s = &a->sockets[i];
 
@@ -253,9 +270,9 @@ admin_again(struct admin *a, struct err *err)
 		s->fd = -1;
 		if (bind_unix(s, a->path, err) != 0 ||
 		    watch(s, a->loop, err) != 0)
-			return -1;
+			rc = -1; /* all the more admin.listen */
 	}
-	return 0;
+	return rc;
 }
 
 int

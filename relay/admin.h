@@ -43,6 +43,10 @@ int admin_start(struct admin *a, struct loop *loop, struct err *err);
 /** admin_leave(a): who comes to admin.listen is another relay's to serve. */
 void admin_leave(struct admin *a);
 
+/** admin_handed(a): and for good.  Were its sockets open until we end, nobody
+ * could bind them anew should that relay end sooner. */
+void admin_handed(struct admin *a);
+
 /** admin_again(a, err): after somebody took the name of admin.socket and did
  * not serve: have it again, and who comes to admin.listen.  errors ERR_IO */
 int admin_again(struct admin *a, struct err *err);

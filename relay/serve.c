@@ -68,6 +68,7 @@ finish_giving(struct server *s)
 {
 	if (!s->draining)
 		drain(s);
+	admin_handed(s->admin);
 	handover_done(s->handover);
 	end_in_time(s);
 	serve_maybe_end(s);

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -493,6 +494,46 @@ class Certificates(relay_case.RelayCase):
         old.wait_line("serving on")
         self.remote(cert, key, "tenants", "add", "eta")
         old.wait_line("admin: mtls:op.example: tenant add eta")
+
+    def test_the_port_is_free_once_it_went_along(self):
+        """The old relay still works on a request when the new one dies:
+        whoever is started then can bind it."""
+        t = self.tunnel(claim=[self.vm])
+        host = self.client()
+        host.send(self.head(length=2).encode() + b"{}")
+        t.request()  # not answered, and so the old one stays
+        old = self.lab.relay
+        self.addCleanup(old.kill)
+        config = self.lab.path("relay.yaml")
+        with open(config, encoding="ascii") as file:
+            text = file.read()
+        with open(config, "w", encoding="ascii") as file:
+            file.write(text.replace(
+                'listen: ["127.0.0.1:0"]\n  certificate',
+                'listen: ["127.0.0.1:%d"]\n  certificate' % self.port))
+        new = self.lab.run_relay(config, "--takeover")
+        old.wait_line("following the configuration of who takes over")
+        old.child.send_signal(signal.SIGTERM)
+        new.wait_line("taken over: hosts are accepted")
+        new.kill()
+        self.lab.run_relay(config, "--takeover")
+        self.assertIsNone(old.child.poll())
+
+    def test_the_port_comes_back_without_the_socket(self):
+        """The new relay dies, and the name of admin.socket cannot be had."""
+        cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
+                                      usage="clientAuth")
+        self.tunnel()
+        old = self.lab.relay
+        self.addCleanup(old.kill)
+        new = self.lab.run_relay(self.lab.path("relay.yaml"), "--takeover")
+        old.wait_line("following the configuration of who takes over")
+        self.addCleanup(os.chmod, self.lab.folder,
+                        os.stat(self.lab.folder).st_mode & 0o777)
+        os.chmod(self.lab.folder, 0o555)
+        new.kill()
+        old.wait_line("nobody can reach us: ")
+        self.remote(cert, key, "status")
 
     def test_t29_certificates_name_operators(self):
         cert, key = self.lab.ca.issue("operator", ["DNS:op.example"],
