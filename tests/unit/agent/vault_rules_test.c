@@ -302,44 +302,6 @@ open_sessions_are_capped(void **state)
 	lab_outcome(a.outcome, VAULT_OK);
 }
 
-static void
-idempotency_keys(void **state)
-{
-	struct vault_launch_answer first;
-	struct vault_launch_answer again;
-	struct vault_launch in;
-
-	(void)state;
-	lab_register(&lab, "web1", NULL);
-	lab_message(&in, &lab);
-	in.has_key = true;
-	memset(in.key, 1, sizeof(in.key));
-	memset(in.body, 2, sizeof(in.body));
-	lab_launch(&first, &lab, &in);
-	lab_outcome(first.outcome, VAULT_OK);
-	lab.boot_ms += 5000;
-	lab_reopen(&lab);
-	lab_launch(&again, &lab, &in);
-	assert_memory_equal(&first, &again, sizeof(first));
-	in.body[0] ^= 1;
-	lab_launch(&again, &lab, &in);
-	lab_outcome(again.outcome, VAULT_IDEM_MISMATCH);
-	in.body[0] ^= 1;
-	lab.boot_ms += LIFE;
-	lab_sweep(&lab);
-	lab_launch(&again, &lab, &in);
-	lab_outcome(again.outcome, VAULT_OK);
-	assert_false(uuid_equal(&first.session_id, &again.session_id));
-	/* At the very end of its life, before any sweep came by. */
-	lab.boot_ms += LIFE - 1;
-	lab_launch(&first, &lab, &in);
-	assert_memory_equal(&first, &again, sizeof(first));
-	lab.boot_ms += 1;
-	lab_launch(&first, &lab, &in);
-	lab_outcome(first.outcome, VAULT_OK);
-	assert_false(uuid_equal(&first.session_id, &again.session_id));
-}
-
 static int64_t
 fixed_boot(void *arg)
 {
@@ -580,7 +542,6 @@ static const struct CMUnitTest tests[] = {
 	T(platform_rules),
 	T(instances_are_counted),
 	T(open_sessions_are_capped),
-	T(idempotency_keys),
 	T(removal_ends_sessions),
 	T(names_and_uuids_are_unique),
 	T(no_secret_no_packet),
