@@ -63,11 +63,21 @@ int
 sev_cert_fingerprint(
     uint8_t out[SEV_SHA256_LEN], const struct sev_cert *cert, struct err *err)
 {
-	struct reader r = reader_of(cert->raw);
+	return sev_cert_fingerprint_as(out, cert, cert->algo, err);
+}
 
-	reader_take(&r, 12); /* version, API, reserved, usage */
-	return sev_hash_sha256(
-	    out, reader_take(&r, 4 + 4 + 2 * SEV_EC_NUMBER_LEN), err);
+int
+sev_cert_fingerprint_as(uint8_t out[SEV_SHA256_LEN],
+    const struct sev_cert *cert, uint32_t algo, struct err *err)
+{
+	uint8_t key[4 + 4 + 2 * SEV_EC_NUMBER_LEN];
+	struct writer w = writer_of(key, sizeof(key));
+
+	writer_le32(&w, algo);
+	writer_le32(&w, cert->curve);
+	writer_put(&w, cert->qx);
+	writer_put(&w, cert->qy);
+	return sev_hash_sha256(out, writer_span(&w), err);
 }
 
 static const struct {

@@ -86,6 +86,11 @@ bool sev_cert_same_key(const struct sev_cert *a, const struct sev_cert *b);
 int sev_cert_fingerprint(
     uint8_t out[SEV_SHA256_LEN], const struct sev_cert *cert, struct err *err);
 
+/** sev_cert_fingerprint_as(out, cert, algo, err): of the same point under the
+ * algorithm ${algo}.  errors as sev_cert_fingerprint() */
+int sev_cert_fingerprint_as(uint8_t out[SEV_SHA256_LEN],
+    const struct sev_cert *cert, uint32_t algo, struct err *err);
+
 /** sev_cert_is_signed(cert): some slot names a known signer and algorithm. */
 bool sev_cert_is_signed(const struct sev_cert *cert);
 

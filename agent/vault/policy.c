@@ -212,6 +212,29 @@ policy_blocked(const struct policy_blocklist *list,
 }
 
 int
+policy_blocked_point(const struct policy_blocklist *list, struct span pdh,
+    struct span chain, struct err *err)
+{
+	/* Those that a CEK which was judged may have. */
+	static const uint32_t algos[] = { SEV_ALGO_ECDSA_SHA256,
+		SEV_ALGO_ECDSA_SHA384 };
+	const struct span blobs[] = { pdh, chain };
+	struct sev_verdict verdict = { 0 };
+	struct sev_chain parsed;
+	size_t i;
+
+	if (sev_chain_parse(&parsed, blobs, 2, NULL) != 0 ||
+	    !parsed.has[SEV_CEK])
+		return 0;
+	for (i = 0; i < sizeof(algos) / sizeof(algos[0]); i++)
+		if (sev_cert_fingerprint_as(verdict.cek_key,
+			&parsed.cert[SEV_CEK], algos[i], NULL) == 0 &&
+		    policy_blocked(list, &verdict, err) != 0)
+			return -1;
+	return 0;
+}
+
+int
 policy_build(const struct registration *r, const struct sev_build *build,
     struct err *err)
 {

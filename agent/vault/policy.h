@@ -54,6 +54,12 @@ struct policy_blocklist {
 int policy_blocked(const struct policy_blocklist *list,
     const struct sev_verdict *verdict, struct err *err);
 
+/** policy_blocked_point(list, pdh, chain, err): as policy_blocked(), of the CEK
+ * that a host showed, by its point: the signed one that was judged in its place
+ * may name another algorithm.  0 also if it showed none. */
+int policy_blocked_point(const struct policy_blocklist *list, struct span pdh,
+    struct span chain, struct err *err);
+
 /** policy_build(r, build, err): at least the registered API and build. */
 int policy_build(const struct registration *r, const struct sev_build *build,
     struct err *err);

@@ -254,14 +254,12 @@ static void
 end_blocked(
     struct vault *v, struct vault_vm *vm, const struct policy_blocklist *list)
 {
-	struct sev_verdict verdict = { 0 };
 	struct session *s, *next;
-	struct err why;
+	struct err why = { 0 };
 
 	for (s = vm->open; s != NULL; s = next) {
 		next = s->next;
-		if (vault_evidence_cek(verdict.cek_key, v, s) &&
-		    policy_blocked(list, &verdict, &why) != 0)
+		if (vault_evidence_blocked(v, s, list, &why) != 0)
 			vault_end_session(v, vm, s, "cancelled", why.msg);
 	}
 }

@@ -142,10 +142,10 @@ void vault_ask_forget(struct vault *v, const struct uuid *vm);
 int vault_keep_evidence(struct vault *v, const struct session *s,
     const struct vault_launch *in, const struct sev_session *session);
 
-/** vault_evidence_cek(key, v, s): the fingerprint of the CEK that ${s}, which
- * is open, began with.  False: it cannot be told. */
-bool vault_evidence_cek(
-    uint8_t key[SEV_SHA256_LEN], struct vault *v, const struct session *s);
+/** vault_evidence_blocked(v, s, list, err): -1: the CEK that ${s}, which is
+ * open, began with is on ${list}; 0: it is not, or that cannot be told. */
+int vault_evidence_blocked(struct vault *v, const struct session *s,
+    const struct policy_blocklist *list, struct err *err);
 
 /** vault_make_receipt(v, vm, s, in): behind the release's line of the log. */
 int vault_make_receipt(struct vault *v, const struct vault_vm *vm,

@@ -55,23 +55,23 @@ get_evidence(struct vault_receipt *out, struct span in)
 	return reader_done(&r) ? 0 : -1;
 }
 
-bool
-vault_evidence_cek(
-    uint8_t key[SEV_SHA256_LEN], struct vault *v, const struct session *s)
+int
+vault_evidence_blocked(struct vault *v, const struct session *s,
+    const struct policy_blocklist *list, struct err *err)
 {
 	struct vault_receipt *e = calloc(1, sizeof(*e));
 	struct secret stored = { 0 };
-	bool known;
+	int rc = 0;
 
-	known = e != NULL &&
+	if (e != NULL &&
 	    store_get(&stored, v->store, STORE_EVIDENCE,
 		span_of(s->id.bytes, sizeof(s->id.bytes)), NULL) == 0 &&
-	    get_evidence(e, secret_span(&stored)) == 0 &&
-	    policy_cek_key(key, span_of(e->pdh, sizeof(e->pdh)),
-		span_of(e->chain, e->chain_len));
+	    get_evidence(e, secret_span(&stored)) == 0)
+		rc = policy_blocked_point(list, span_of(e->pdh, sizeof(e->pdh)),
+		    span_of(e->chain, e->chain_len), err);
 	secret_free(&stored);
 	free(e);
-	return known;
+	return rc;
 }
 
 static int

@@ -364,6 +364,35 @@ blocked_meanwhile(void **state)
 	lab_close(&l);
 }
 
+/* The CEK that a host shows counts by its point, where AMD's signed one stands
+ * in for it: another algorithm in it does not make another chip. */
+static void
+blocked_by_point(void **state)
+{
+	const char *const more[] = { "cek",
+		lab_fixture("certs/synthetic-a/cek.cert"), NULL };
+	struct err err = { 0 };
+	struct secret cert = { 0 };
+	struct sev_cert cek;
+	struct vault_launch m;
+	struct lab l;
+
+	(void)state;
+	lab_open(&l);
+	lab_file(&cert, "certs/synthetic-a/cek.cert");
+	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	lab_register(&l, "web1", more);
+	unsigned_cek(&m, &l);
+	m.chain[(size_t)2 * SEV_CERT_LEN + 12] = 0x55;
+	expect(&l, &m, VAULT_OK);
+	block(&l, NULL, &cek, 1);
+	assert_string_equal(l.last.event, "blocklist");
+	block(&l, NULL, &cek, 2);
+	assert_string_equal(l.last.event, "cancelled");
+	secret_free(&cert);
+	lab_close(&l);
+}
+
 #define ONE "5e090f7930b36c6e13ae1901f3692d2a2ab561f7b0fdf6d466e5d825fbba29e5"
 
 static void
@@ -540,6 +569,7 @@ static const struct CMUnitTest tests[] = {
 	cmocka_unit_test(many_chips),
 	cmocka_unit_test(block_lists),
 	cmocka_unit_test(blocked_meanwhile),
+	cmocka_unit_test(blocked_by_point),
 	cmocka_unit_test(block_list_files),
 	cmocka_unit_test(time_window),
 	cmocka_unit_test(cpu_counts),
