@@ -15,6 +15,7 @@
 #define WATCH_STEP_MS 300
 #define WORDS_COLUMN 32 /* of the table, behind time, event and VM */
 #define WORDS_MIN 20    /* characters of them on a line */
+#define WORDS_BELOW 8   /* their column where there is no room for that */
 
 static const char watch_usage[] =
     "usage: attest-agent watch [VM] [--json] [--after N] [--no-notify]\n"
@@ -107,14 +108,19 @@ print_words(const char *text)
 {
 	struct winsize size = { 0 };
 	size_t len = strlen(text);
-	size_t room;
+	size_t room = len;
+	int column = WORDS_COLUMN;
 
 	(void)ioctl(STDOUT_FILENO, TIOCGWINSZ, &size);
-	room = size.ws_col == 0 ? len : WORDS_MIN;
-	if (size.ws_col > WORDS_COLUMN + WORDS_MIN)
-		room = size.ws_col - WORDS_COLUMN;
+	if (size.ws_col != 0 && size.ws_col < WORDS_COLUMN + WORDS_MIN) {
+		column = WORDS_BELOW;
+		(void)printf("\n%*s", column, "");
+	}
+	if (size.ws_col != 0)
+		room =
+		    size.ws_col > column ? (size_t)(size.ws_col - column) : 1;
 	while (len > room) {
-		(void)printf("%.*s\n%*s", (int)room, text, WORDS_COLUMN, "");
+		(void)printf("%.*s\n%*s", (int)room, text, column, "");
 		text += room;
 		len -= room;
 	}

@@ -225,17 +225,19 @@ class AtLaunch(Ask):
         """T30: a host that knows the terminal's width draws no line."""
         words = "Question 99: launch; verified: all is well "
         self.ask_as({"name": " " * 48 + words + " " * 80 + words})
-        child, fd = self.watch("--after", "0", columns=80)
-        shown = agent_case.read_until(fd, b"[y/N] ").decode()
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-        os.close(fd)
-        lines = shown.replace("\r", "").split("\n")
-        self.assertLessEqual(max(map(len, lines)), 80)
-        self.assertIn("all is well", shown.replace("\r\n" + " " * 32, ""))
-        for line in lines:
-            if "verified: " in line or "Question 99" in line:
-                self.assertEqual(line[:32].strip(), "", line)
+        for columns, indent in (80, 32), (40, 8):
+            child, fd = self.watch("--after", "0", columns=columns)
+            shown = agent_case.read_until(fd, b"[y/N] ").decode()
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            os.close(fd)
+            lines = shown.replace("\r", "").split("\n")
+            self.assertLessEqual(max(map(len, lines)), columns)
+            self.assertIn("all is well",
+                          shown.replace("\r\n" + " " * indent, ""))
+            for line in lines:
+                if "verified: " in line or "Question 99" in line:
+                    self.assertEqual(line[:indent].strip(), "", line)
 
     def test_terminal_goes_away(self):
         """Without SIGHUP, too: nobody reads it for ever."""
