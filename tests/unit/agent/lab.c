@@ -123,6 +123,20 @@ lab_close(struct lab *l)
 	secret_free(&l->firmware);
 }
 
+int
+lab_setup(void **state)
+{
+	lab_open(*state);
+	return 0;
+}
+
+int
+lab_teardown(void **state)
+{
+	lab_close(*state);
+	return 0;
+}
+
 static int
 read_file(void *arg, struct secret *out, const char *path, size_t max,
     struct err *err)

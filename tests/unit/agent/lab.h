@@ -39,6 +39,11 @@ void lab_close(struct lab *l);
 /** lab_reopen(l): as after kill -9: nothing is told to the vault. */
 void lab_reopen(struct lab *l);
 
+/** lab_setup(state), lab_teardown(state): for suites in which each test begins
+ * with a lab of its own: ${*state} is a struct lab. */
+int lab_setup(void **state);
+int lab_teardown(void **state);
+
 /** lab_register(l, name, more): a VM with the passphrase "passphrase of NAME",
  * and options ${more}: name, value, ..., NULL.  Sets l->vm. */
 void lab_register(struct lab *l, const char *name, const char *const *more);

@@ -6,22 +6,6 @@
 
 static struct lab lab;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	lab_open(&lab);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
-}
-
 static void
 idempotency_keys(void **state)
 {
@@ -137,7 +121,9 @@ a_key_lasts_as_long_as_its_session(void **state)
 int
 main(void)
 {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f)                                                                   \
+	cmocka_unit_test_prestate_setup_teardown(                              \
+	    f, lab_setup, lab_teardown, &lab)
 	const struct CMUnitTest tests[] = {
 		T(idempotency_keys),
 		T(each_key_has_its_own_session),

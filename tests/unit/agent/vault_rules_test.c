@@ -10,22 +10,6 @@
 
 static struct lab lab;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	lab_open(&lab);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
-}
-
 static void
 wrong_policy_and_hints_are_refused(void **state)
 {
@@ -534,7 +518,9 @@ locked_takes_nothing(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f)                                                                   \
+	cmocka_unit_test_prestate_setup_teardown(                              \
+	    f, lab_setup, lab_teardown, &lab)
 	T(wrong_policy_and_hints_are_refused),
 	T(shared_uuids),
 	T(old_builds_are_refused),

@@ -13,22 +13,6 @@
 
 static struct lab lab;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	lab_open(&lab);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
-}
-
 static void
 secret_opens_in_the_guest(void **state)
 {
@@ -522,7 +506,9 @@ questions_are_bounded(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-#define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+#define T(f)                                                                   \
+	cmocka_unit_test_prestate_setup_teardown(                              \
+	    f, lab_setup, lab_teardown, &lab)
 	T(secret_opens_in_the_guest),
 	T(length_tells_little),
 	T(parallel_guests_do_not_mix),

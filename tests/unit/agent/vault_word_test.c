@@ -8,22 +8,6 @@
 
 static struct lab lab;
 
-static int
-setup(void **state)
-{
-	(void)state;
-	lab_open(&lab);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	(void)state;
-	lab_close(&lab);
-	return 0;
-}
-
 /* Her word on what waits for it: one question, of this kind. */
 static void
 say(bool yes, enum vault_ask_kind kind)
@@ -303,23 +287,18 @@ secrets_go_where_she_said(void **state)
 int
 main(void)
 {
-	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(
-		    over_the_limit_she_is_asked, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    one_word_is_one_launch, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    words_do_not_last, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    each_question_is_answered_once, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    one_vm_does_not_fill_her_screen, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    disabled_releases_nothing, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    secrets_go_where_she_said, setup, teardown),
-		cmocka_unit_test_setup_teardown(
-		    wrong_tries_take_no_answer_away, setup, teardown),
+#define T(f)                                                                   \
+	cmocka_unit_test_prestate_setup_teardown(                              \
+	    f, lab_setup, lab_teardown, &lab)
+	const struct CMUnitTest tests[] = {
+		T(over_the_limit_she_is_asked),
+		T(one_word_is_one_launch),
+		T(words_do_not_last),
+		T(each_question_is_answered_once),
+		T(one_vm_does_not_fill_her_screen),
+		T(disabled_releases_nothing),
+		T(secrets_go_where_she_said),
+		T(wrong_tries_take_no_answer_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
