@@ -178,6 +178,24 @@ change_setup(struct worker *w, struct message_setup *m)
 }
 
 static void
+job_back(struct worker *w, struct job *job)
+{
+	if (job->hop)
+		hop_job_back(w, job);
+	else
+		host_job_back(w, job);
+}
+
+static void
+pending(struct worker *w, struct message_pending *m)
+{
+	if (m->hop)
+		hop_pending(w, m);
+	else
+		host_pending(w, m);
+}
+
+static void
 handle_message(struct worker *w, struct message *m)
 {
 	switch (m->kind) {
@@ -195,19 +213,13 @@ handle_message(struct worker *w, struct message *m)
 		side_submit(w, (struct job *)m);
 		return; /* taken */
 	case MESSAGE_JOB_BACK:
-		if (((struct job *)m)->hop)
-			hop_job_back(w, (struct job *)m);
-		else
-			host_job_back(w, (struct job *)m);
-		return;
+		job_back(w, (struct job *)m);
+		return; /* taken */
 	case MESSAGE_CANCEL:
 		side_cancel(w, (struct message_cancel *)m);
 		break;
 	case MESSAGE_PENDING:
-		if (((struct message_pending *)m)->hop)
-			hop_pending(w, (struct message_pending *)m);
-		else
-			host_pending(w, (struct message_pending *)m);
+		pending(w, (struct message_pending *)m);
 		break;
 	case MESSAGE_SUPERSEDE:
 		side_supersede(w, ((struct message_tunnel *)m)->tunnel);

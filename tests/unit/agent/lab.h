@@ -43,6 +43,9 @@ void lab_reopen(struct lab *l);
  * with a lab of its own: ${*state} is a struct lab. */
 int lab_setup(void **state);
 int lab_teardown(void **state);
+#define LAB_TEST(f, lab)                                                       \
+	cmocka_unit_test_prestate_setup_teardown(                              \
+	    f, lab_setup, lab_teardown, &(lab))
 
 /** lab_register(l, name, more): a VM with the passphrase "passphrase of NAME",
  * and options ${more}: name, value, ..., NULL.  Sets l->vm. */
@@ -68,6 +71,9 @@ void lab_launch(struct vault_launch_answer *out, struct lab *l,
 void lab_validate(struct vault_validate_answer *out, struct lab *l,
     const struct vault_validate *m);
 void lab_sweep(struct lab *l);
+
+/** lab_try(l): what comes of one more launch of l->vm. */
+enum vault_outcome lab_try(struct lab *l);
 
 /** lab_start(l, a): the guest of launch answer ${a}, firmware measured. */
 uint32_t lab_start(struct lab *l, const struct vault_launch_answer *a);

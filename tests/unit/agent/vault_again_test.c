@@ -121,9 +121,7 @@ a_key_lasts_as_long_as_its_session(void **state)
 int
 main(void)
 {
-#define T(f)                                                                   \
-	cmocka_unit_test_prestate_setup_teardown(                              \
-	    f, lab_setup, lab_teardown, &lab)
+#define T(f) LAB_TEST(f, lab)
 	const struct CMUnitTest tests[] = {
 		T(idempotency_keys),
 		T(each_key_has_its_own_session),

@@ -266,6 +266,17 @@ expect(struct lab *l, const struct vault_launch *m, enum vault_outcome want)
 	lab_outcome(a.outcome, want);
 }
 
+/* And the CEK of its machine, as AMD signed it, in ${bytes}. */
+static void
+open_with_cek(struct lab *l, struct secret *bytes, struct sev_cert *cek)
+{
+	struct err err = { 0 };
+
+	lab_open(l);
+	lab_file(bytes, "certs/synthetic-a/cek.cert");
+	assert_int_equal(sev_cert_parse(cek, secret_span(bytes), &err), 0);
+}
+
 /* T2: for all VMs or for one, at once, and across restarts. */
 static void
 block_lists(void **state)
@@ -279,9 +290,7 @@ block_lists(void **state)
 	struct lab l;
 
 	(void)state;
-	lab_open(&l);
-	lab_file(&cert, "certs/synthetic-a/cek.cert");
-	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	open_with_cek(&l, &cert, &cek);
 	lab_register(&l, "web1", NULL);
 	lab_message(&m, &l);
 	expect(&l, &m, VAULT_OK);
@@ -323,16 +332,13 @@ blocked_meanwhile(void **state)
 	struct vault_launch_answer a;
 	struct vault_validate_answer v;
 	struct vault_validate mine, other, out;
-	struct err err = { 0 };
 	struct secret cert = { 0 };
 	struct sev_cert cek;
 	struct uuid first;
 	struct lab l;
 
 	(void)state;
-	lab_open(&l);
-	lab_file(&cert, "certs/synthetic-a/cek.cert");
-	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	open_with_cek(&l, &cert, &cek);
 	lab_register(&l, "web1", NULL);
 	first = l.vm;
 	(void)lab_begin(&l, &a, &out);
@@ -371,16 +377,13 @@ blocked_by_point(void **state)
 {
 	const char *const more[] = { "cek",
 		lab_fixture("certs/synthetic-a/cek.cert"), NULL };
-	struct err err = { 0 };
 	struct secret cert = { 0 };
 	struct sev_cert cek;
 	struct vault_launch m;
 	struct lab l;
 
 	(void)state;
-	lab_open(&l);
-	lab_file(&cert, "certs/synthetic-a/cek.cert");
-	assert_int_equal(sev_cert_parse(&cek, secret_span(&cert), &err), 0);
+	open_with_cek(&l, &cert, &cek);
 	lab_register(&l, "web1", more);
 	unsigned_cek(&m, &l);
 	m.chain[(size_t)2 * SEV_CERT_LEN + 12] = 0x55;

@@ -518,9 +518,7 @@ locked_takes_nothing(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-#define T(f)                                                                   \
-	cmocka_unit_test_prestate_setup_teardown(                              \
-	    f, lab_setup, lab_teardown, &lab)
+#define T(f) LAB_TEST(f, lab)
 	T(wrong_policy_and_hints_are_refused),
 	T(shared_uuids),
 	T(old_builds_are_refused),

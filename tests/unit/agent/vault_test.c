@@ -404,17 +404,6 @@ keys_leave_the_disk(void **state)
 	assert_int_equal(sqlite3_close(reader), 0);
 }
 
-static enum vault_outcome
-outcome_of_launch(void)
-{
-	struct vault_launch_answer a;
-	struct vault_launch in;
-
-	lab_message(&in, &lab);
-	lab_launch(&a, &lab, &in);
-	return a.outcome;
-}
-
 /* What she said of a VM is not for the one that takes its place. */
 static void
 a_word_ends_with_its_vm(void **state)
@@ -426,14 +415,14 @@ a_word_ends_with_its_vm(void **state)
 	(void)state;
 	assert_non_null(asks);
 	lab_register(&lab, "web1", always);
-	lab_outcome(outcome_of_launch(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	assert_int_equal(vault_asks(asks, lab.vault), 1);
 	assert_int_equal(vault_begin(lab.vault, &err), 0);
 	assert_int_equal(vault_answer(lab.vault, asks[0].id, true, &err), 0);
 	assert_int_equal(vault_remove(lab.vault, &lab.vm, &err), 0);
 	assert_int_equal(vault_commit(lab.vault, &err), 0);
 	lab_register(&lab, "web1", always);
-	lab_outcome(outcome_of_launch(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	free(asks);
 }
 
@@ -506,9 +495,7 @@ questions_are_bounded(void **state)
 }
 
 static const struct CMUnitTest tests[] = {
-#define T(f)                                                                   \
-	cmocka_unit_test_prestate_setup_teardown(                              \
-	    f, lab_setup, lab_teardown, &lab)
+#define T(f) LAB_TEST(f, lab)
 	T(secret_opens_in_the_guest),
 	T(length_tells_little),
 	T(parallel_guests_do_not_mix),

@@ -105,17 +105,6 @@ questions(uint64_t *last)
 	return count;
 }
 
-static enum vault_outcome
-launch_now(void)
-{
-	struct vault_launch_answer a;
-	struct vault_launch in;
-
-	lab_message(&in, &lab);
-	lab_launch(&a, &lab, &in);
-	return a.outcome;
-}
-
 /* A question ends by itself, and so does an answer that nobody fetched. */
 static void
 words_do_not_last(void **state)
@@ -126,24 +115,24 @@ words_do_not_last(void **state)
 	lab_register(&lab, "web1",
 	    (const char *const[]){
 		"approve", "always", "approve-at", "launch", NULL });
-	lab_outcome(launch_now(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	assert_int_equal(questions(&first), 1);
 	lab.boot_ms += VAULT_ASK_MS - 1;
-	lab_outcome(launch_now(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	assert_int_equal(questions(&second), 1);
 	assert_int_equal(second, first);
 	lab.boot_ms += 1;
 	assert_int_equal(questions(&second), 0);
-	lab_outcome(launch_now(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	assert_int_equal(questions(&second), 1);
 	assert_true(second > first);
 	say(true, ASK_LAUNCH);
 	assert_int_equal(questions(&first), 0);
 	lab.boot_ms += VAULT_ASK_MS;
-	lab_outcome(launch_now(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	say(true, ASK_LAUNCH);
 	lab.boot_ms += VAULT_ASK_MS - 1;
-	lab_outcome(launch_now(), VAULT_OK);
+	lab_outcome(lab_try(&lab), VAULT_OK);
 }
 
 /* One answer to each, and none to what was not asked. */
@@ -157,7 +146,7 @@ each_question_is_answered_once(void **state)
 	lab_register(&lab, "web1",
 	    (const char *const[]){
 		"approve", "always", "approve-at", "launch", NULL });
-	lab_outcome(launch_now(), VAULT_PENDING);
+	lab_outcome(lab_try(&lab), VAULT_PENDING);
 	assert_int_equal(questions(&id), 1);
 	assert_int_equal(vault_begin(lab.vault, &err), 0);
 	assert_int_equal(vault_answer(lab.vault, 0, true, &err), -1);
@@ -168,7 +157,7 @@ each_question_is_answered_once(void **state)
 	assert_int_equal(vault_answer(lab.vault, id, true, &err), -1);
 	assert_int_equal(err.code, ERR_CONFLICT);
 	assert_int_equal(vault_commit(lab.vault, &err), 0);
-	lab_outcome(launch_now(), VAULT_REFUSED);
+	lab_outcome(lab_try(&lab), VAULT_REFUSED);
 }
 
 /* T30: the questions of one VM leave room for those of another. */
@@ -287,9 +276,7 @@ secrets_go_where_she_said(void **state)
 int
 main(void)
 {
-#define T(f)                                                                   \
-	cmocka_unit_test_prestate_setup_teardown(                              \
-	    f, lab_setup, lab_teardown, &lab)
+#define T(f) LAB_TEST(f, lab)
 	const struct CMUnitTest tests[] = {
 		T(over_the_limit_she_is_asked),
 		T(one_word_is_one_launch),

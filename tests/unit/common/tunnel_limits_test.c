@@ -21,15 +21,6 @@ request(uint32_t id, uint32_t length, size_t body, bool end)
 		    .body = span_of(zeros, body) } };
 }
 
-static struct frame
-data(uint32_t id, size_t len, bool end)
-{
-	return (struct frame){ .type = FRAME_DATA,
-		.stream = id,
-		.end = end,
-		.data = span_of(zeros, len) };
-}
-
 /* Fill the window of stream ${id}, which a REQUEST of ours opens. */
 static void
 fill_stream(struct pair_end *to, uint32_t id)
@@ -37,10 +28,10 @@ fill_stream(struct pair_end *to, uint32_t id)
 	struct frame f = request(id, 2 * TUNNEL_STREAM_WINDOW, 16000, false);
 
 	pair_inject(to, &f);
-	f = data(id, 16000, false);
+	f = pair_data(id, 16000, false);
 	for (int i = 0; i < 3; i++)
 		pair_inject(to, &f);
-	f = data(id, TUNNEL_STREAM_WINDOW - 4 * 16000, false);
+	f = pair_data(id, TUNNEL_STREAM_WINDOW - 4 * 16000, false);
 	pair_inject(to, &f);
 }
 
@@ -50,7 +41,7 @@ static void
 the_window_of_all_is_kept(void **state)
 {
 	const struct frame over[] = { request(33, 9, 1, false),
-		request(33, 1, 1, true), data(1, 1, false) };
+		request(33, 1, 1, true), pair_data(1, 1, false) };
 	struct tunnel_config c = plain;
 
 	(void)state;
@@ -78,7 +69,7 @@ the_window_of_all_is_kept(void **state)
 static void
 late_bytes_are_given_back(void **state)
 {
-	struct frame f = data(1, 16384 - FRAME_HEADER_LEN, false);
+	struct frame f = pair_data(1, 16384 - FRAME_HEADER_LEN, false);
 	uint64_t late = 0;
 	struct pair p;
 

@@ -341,6 +341,17 @@ pair_inject(struct pair_end *e, const struct frame *f)
 	tunnel_input(e->tunnel, writer_span(&w), e->pair->now_ms);
 }
 
+struct frame
+pair_data(uint32_t id, size_t len, bool end)
+{
+	static const uint8_t zeros[FRAME_MAX];
+
+	return (struct frame){ .type = FRAME_DATA,
+		.stream = id,
+		.end = end,
+		.data = span_of(zeros, len) };
+}
+
 void
 pair_log(struct pair_end *e, const char *want)
 {

@@ -56,6 +56,9 @@ bool pair_deliver(struct pair_end *e);
 /** pair_inject(e, f): a frame as if the peer of ${e} had sent it. */
 void pair_inject(struct pair_end *e, const struct frame *f);
 
+/** pair_data(id, len, end): a DATA frame of zeros. */
+struct frame pair_data(uint32_t id, size_t len, bool end);
+
 /** pair_log(e, want): what ${e} was told since the last call. */
 void pair_log(struct pair_end *e, const char *want);
 

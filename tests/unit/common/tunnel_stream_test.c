@@ -249,15 +249,6 @@ response(uint32_t id, uint32_t length, size_t body, bool end)
 		    .body = span_of(zeros, body) } };
 }
 
-static struct frame
-data(uint32_t id, size_t len, bool end)
-{
-	return (struct frame){ .type = FRAME_DATA,
-		.stream = id,
-		.end = end,
-		.data = span_of(zeros, len) };
-}
-
 static void
 ends_one_stream_for_its_breach(void **state)
 {
@@ -269,17 +260,18 @@ ends_one_stream_for_its_breach(void **state)
 	} cases[] = {
 		{ "too long at once", response(1, 2, 3, true), none,
 		    "body longer" },
-		{ "too long later", response(1, 4, 3, false), data(1, 2, true),
-		    "body longer" },
+		{ "too long later", response(1, 4, 3, false),
+		    pair_data(1, 2, true), "body longer" },
 		{ "END early", response(1, 4, 3, true), none, "END before" },
 		{ "END early in DATA", response(1, 4, 1, false),
-		    data(1, 1, true), "END before" },
+		    pair_data(1, 1, true), "END before" },
 		{ "no END", response(1, 3, 3, false), none, "no END" },
 		{ "no END of nothing", response(1, 0, 0, false), none,
 		    "no END" },
-		{ "no END in DATA", response(1, 3, 0, false), data(1, 3, false),
-		    "no END" },
-		{ "DATA first", data(1, 3, true), none, "before RESPONSE" },
+		{ "no END in DATA", response(1, 3, 0, false),
+		    pair_data(1, 3, false), "no END" },
+		{ "DATA first", pair_data(1, 3, true), none,
+		    "before RESPONSE" },
 		{ "two answers", response(1, 3, 1, false),
 		    response(1, 3, 1, false), "second RESPONSE" },
 	};
@@ -363,7 +355,7 @@ closes_for_what_harms_the_tunnel(void **state)
 	} cases[] = {
 		{ "stream never opened", false, response(3, 0, 0, true),
 		    "closed 4401 RESPONSE on stream 3, which was never" },
-		{ "even stream", false, data(2, 1, true),
+		{ "even stream", false, pair_data(2, 1, true),
 		    "closed 4401 DATA on stream 2" },
 		{ "reset of nothing", true,
 		    { .type = FRAME_RESET, .stream = 9, .reset.code = 1 },
@@ -412,7 +404,7 @@ static void
 closes_when_a_window_is_overrun(void **state)
 {
 	struct frame f = response(1, 70000, 16000, false);
-	struct frame more = data(1, 16000, false);
+	struct frame more = pair_data(1, 16000, false);
 	struct pair p;
 
 	(void)state;
